@@ -1,0 +1,432 @@
+//! What `config.json` (GPT-2) and `cfg.json` (SAE) say, checked.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+fn parse<T: DeserializeOwned>(file: &str, json: &[u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|error| invalid(file, error))
+}
+
+fn invalid(file: &str, cause: impl fmt::Display) -> Error {
+    Error::ConfigInvalid { file: file.into(), cause: cause.to_string() }
+}
+
+/// Shape of a GPT-2 model, from the hub's `config.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gpt2Config {
+    /// Transformer blocks.
+    pub n_layer: usize,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Attention heads a block.
+    pub n_head: usize,
+    /// Width of the MLP.
+    pub d_mlp: usize,
+    /// Positions the model can read.
+    pub n_ctx: usize,
+    /// Tokens of the vocabulary.
+    pub vocab_size: usize,
+    /// Added to the variance in every LayerNorm.
+    pub layer_norm_epsilon: f64,
+    /// The token prepended to every prompt.
+    pub bos_token_id: u32,
+}
+
+#[derive(Deserialize)]
+struct HubGpt2Config {
+    n_layer: usize,
+    n_embd: usize,
+    n_head: usize,
+    n_inner: Option<usize>,
+    n_ctx: Option<usize>,
+    n_positions: Option<usize>,
+    vocab_size: usize,
+    layer_norm_epsilon: Option<f64>,
+    activation_function: Option<String>,
+    bos_token_id: Option<u32>,
+    scale_attn_weights: Option<bool>,
+    scale_attn_by_inverse_layer_idx: Option<bool>,
+}
+
+impl Gpt2Config {
+    /// Reads a `config.json`; `file` names it in errors.
+    ///
+    /// # Errors
+    /// `config-invalid` for JSON that is not such a file, impossible sizes, or a variant of the
+    /// architecture that is computed differently.
+    pub fn from_json(file: &str, json: &[u8]) -> Result<Self> {
+        let hub: HubGpt2Config = parse(file, json)?;
+        let config = Self {
+            n_layer: hub.n_layer,
+            d_model: hub.n_embd,
+            n_head: hub.n_head,
+            d_mlp: hub.n_inner.unwrap_or(4 * hub.n_embd),
+            n_ctx: hub
+                .n_ctx
+                .or(hub.n_positions)
+                .ok_or_else(|| invalid(file, "neither n_ctx nor n_positions is given"))?,
+            vocab_size: hub.vocab_size,
+            layer_norm_epsilon: hub.layer_norm_epsilon.unwrap_or(1e-5),
+            bos_token_id: hub.bos_token_id.unwrap_or(50256),
+        };
+        // Each bound is far above any GPT-2 and keeps every product of two in 64 bits.
+        for (key, value, most) in [
+            ("n_layer", config.n_layer, 1 << 10),
+            ("n_embd", config.d_model, 1 << 16),
+            ("n_head", config.n_head, 1 << 10),
+            ("n_inner", config.d_mlp, 1 << 18),
+            ("n_ctx", config.n_ctx, 1 << 20),
+            ("vocab_size", config.vocab_size, 1 << 22),
+        ] {
+            if value == 0 || value > most {
+                return Err(invalid(file, format!("{key} is {value}, not within 1 to {most}")));
+            }
+        }
+        if !config.d_model.is_multiple_of(config.n_head) {
+            return Err(invalid(
+                file,
+                format!("n_embd {} is not divisible by n_head {}", config.d_model, config.n_head),
+            ));
+        }
+        if !(config.layer_norm_epsilon > 0.0 && config.layer_norm_epsilon < 1.0) {
+            return Err(invalid(file, "layer_norm_epsilon is not between 0 and 1"));
+        }
+        if config.bos_token_id as usize >= config.vocab_size {
+            return Err(invalid(file, "bos_token_id is outside the vocabulary"));
+        }
+        let activation = hub.activation_function.as_deref().unwrap_or("gelu_new");
+        if activation != "gelu_new" {
+            return Err(invalid(file, format!("activation_function {activation:?} is not gelu_new")));
+        }
+        if hub.scale_attn_weights == Some(false) || hub.scale_attn_by_inverse_layer_idx == Some(true)
+        {
+            return Err(invalid(file, "attention scores must be divided by √d_head and nothing else"));
+        }
+        Ok(config)
+    }
+
+    /// Width of one attention head.
+    pub fn d_head(&self) -> usize {
+        self.d_model / self.n_head
+    }
+}
+
+/// A place in the residual stream, by TransformerLens' name.
+///
+/// `layer` counts the blocks before it: `blocks.8.hook_resid_pre` is layer 8, and
+/// `blocks.11.hook_resid_post`, the end of GPT-2 small, is layer 12 (Neuronpedia's `12-res-jb`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HookPoint {
+    /// Blocks before this place.
+    pub layer: usize,
+    /// Whether the name says `resid_post` of the block before rather than `resid_pre` of the next.
+    pub post: bool,
+}
+
+impl HookPoint {
+    /// The residual stream at `layer` of a model of `n_layer` blocks, by its usual name.
+    pub fn residual(layer: usize, n_layer: usize) -> Self {
+        Self { layer, post: layer > 0 && layer == n_layer }
+    }
+}
+
+impl fmt::Display for HookPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.post {
+            true => write!(f, "blocks.{}.hook_resid_post", self.layer - 1),
+            false => write!(f, "blocks.{}.hook_resid_pre", self.layer),
+        }
+    }
+}
+
+impl FromStr for HookPoint {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let unknown = || format!("hook {name:?} is not a place in the residual stream");
+        let mut parts = name.split('.');
+        let (Some("blocks"), Some(block), Some(site), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(unknown());
+        };
+        let block: u16 = block.parse().map_err(|_| unknown())?;
+        match site {
+            "hook_resid_pre" => Ok(Self { layer: block.into(), post: false }),
+            "hook_resid_post" => Ok(Self { layer: usize::from(block) + 1, post: true }),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// Which latents count as active, and what their activations are (SAELens `saes/*.py`).
+///
+/// In all of them an active latent's activation is linear in the encoder's input, which is what
+/// attribution differentiates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Architecture {
+    /// `relu(p)`.
+    Standard,
+    /// `relu` of the `k` largest `p`.
+    TopK {
+        /// Latents kept a position.
+        k: usize,
+        /// Whether `p` is multiplied, and the decoder divided, by the decoder rows' norms.
+        rescale_acts_by_decoder_norm: bool,
+    },
+    /// `relu(p)` where `p` exceeds the latent's threshold.
+    JumpRelu,
+    /// `relu` of a rescaled `p` where a second affine form of `p` is positive.
+    Gated,
+}
+
+/// What is done to the residual before encoding, and undone after decoding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ActivationNorm {
+    /// Nothing.
+    None,
+    /// `(x − μ) / (std + 1e-5)` with the unbiased standard deviation.
+    LayerNorm,
+    /// `x · √d_in / ‖x‖`.
+    ConstantNormRescale,
+    /// `x · factor`, a constant of the training set.
+    Scale(f64),
+}
+
+/// What an SAE's `cfg.json` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SaeConfig {
+    /// Where the SAE reads and writes.
+    pub hook: HookPoint,
+    /// Width of its input, the model's `d_model`.
+    pub d_in: usize,
+    /// Number of latents.
+    pub d_sae: usize,
+    /// Activation rule.
+    pub architecture: Architecture,
+    /// Whether `b_dec` is subtracted from the input.
+    pub apply_b_dec_to_input: bool,
+    /// Normalisation around the SAE.
+    pub norm: ActivationNorm,
+}
+
+/// Keys of all the `cfg.json` generations: the hub's first files (`hook_point`), sae_lens 3–5
+/// (`hook_name`, `activation_fn_str`), sae_lens 6 (`metadata`, `activation_fn`).
+#[derive(Deserialize)]
+struct HubSaeConfig {
+    d_in: usize,
+    d_sae: usize,
+    architecture: Option<String>,
+    activation_fn_str: Option<String>,
+    activation_fn: Option<String>,
+    activation_fn_kwargs: Option<Value>,
+    k: Option<usize>,
+    rescale_acts_by_decoder_norm: Option<bool>,
+    hook_name: Option<String>,
+    hook_point: Option<String>,
+    metadata: Option<Value>,
+    hook_head_index: Option<usize>,
+    hook_point_head_index: Option<usize>,
+    apply_b_dec_to_input: Option<bool>,
+    normalize_activations: Option<Value>,
+    norm_scaling_factor: Option<f64>,
+    finetuning_scaling_factor: Option<bool>,
+}
+
+impl SaeConfig {
+    /// Reads a `cfg.json` of any generation; `file` names it in errors.
+    ///
+    /// Keys that the hub's first files lack have the values that sae_lens gives them: a standard
+    /// ReLU SAE that subtracts `b_dec` from its input and normalises nothing.
+    ///
+    /// # Errors
+    /// `sae-architecture-unknown` for an architecture or activation function this crate does not
+    /// compute; `config-invalid` for everything else.
+    pub fn from_json(file: &str, json: &[u8]) -> Result<Self> {
+        let hub: HubSaeConfig = parse(file, json)?;
+        let unknown = |name: &str| Error::SaeArchitectureUnknown {
+            file: file.into(),
+            architecture: name.into(),
+        };
+        let hook_name = [hub.hook_name.as_deref(), hub.hook_point.as_deref()]
+            .into_iter()
+            .flatten()
+            .next()
+            .or_else(|| hub.metadata.as_ref()?.get("hook_name")?.as_str())
+            .ok_or_else(|| invalid(file, "no hook_name is given"))?;
+        let hook: HookPoint = hook_name.parse().map_err(|cause| invalid(file, cause))?;
+        if hub.hook_head_index.or(hub.hook_point_head_index).is_some() {
+            return Err(invalid(file, "SAEs of single attention heads are not supported"));
+        }
+        if hub.finetuning_scaling_factor == Some(true) {
+            return Err(invalid(file, "a finetuning_scaling_factor is not supported"));
+        }
+        for (key, value) in [("d_in", hub.d_in), ("d_sae", hub.d_sae)] {
+            if value == 0 || value > 1 << 24 {
+                return Err(invalid(file, format!("{key} is {value}")));
+            }
+        }
+
+        let activation = hub.activation_fn_str.as_deref().or(hub.activation_fn.as_deref());
+        let named = hub.architecture.as_deref().unwrap_or("standard");
+        let architecture = match (named, activation) {
+            ("standard", None | Some("relu")) => Architecture::Standard,
+            ("topk", _) | ("standard", Some("topk")) => {
+                let in_kwargs = hub
+                    .activation_fn_kwargs
+                    .as_ref()
+                    .and_then(|kwargs| usize::try_from(kwargs.get("k")?.as_u64()?).ok());
+                let k = hub.k.or(in_kwargs).ok_or_else(|| invalid(file, "topk without k"))?;
+                if k == 0 || k > hub.d_sae {
+                    return Err(invalid(file, format!("k is {k} of {} latents", hub.d_sae)));
+                }
+                Architecture::TopK {
+                    k,
+                    rescale_acts_by_decoder_norm: hub.rescale_acts_by_decoder_norm.unwrap_or(false),
+                }
+            }
+            ("jumprelu", None | Some("relu")) => Architecture::JumpRelu,
+            ("gated", None | Some("relu")) => Architecture::Gated,
+            ("standard" | "jumprelu" | "gated", Some(activation)) => return Err(unknown(activation)),
+            (other, _) => return Err(unknown(other)),
+        };
+
+        // sae_lens writes the name; its first releases wrote true or false.
+        let norm = match &hub.normalize_activations {
+            None | Some(Value::Null | Value::Bool(false)) => ActivationNorm::None,
+            Some(Value::String(name)) => match name.as_str() {
+                "none" => ActivationNorm::None,
+                "layer_norm" => ActivationNorm::LayerNorm,
+                "constant_norm_rescale" => ActivationNorm::ConstantNormRescale,
+                "expected_average_only_in" => match hub.norm_scaling_factor {
+                    Some(factor) if factor.is_finite() && factor > 0.0 => {
+                        ActivationNorm::Scale(factor)
+                    }
+                    _ => {
+                        return Err(invalid(
+                            file,
+                            "normalize_activations is expected_average_only_in, but norm_scaling_factor is not given",
+                        ));
+                    }
+                },
+                other => {
+                    return Err(invalid(file, format!("normalize_activations {other:?} is unknown")));
+                }
+            },
+            Some(other) => {
+                return Err(invalid(file, format!("normalize_activations {other} is unknown")));
+            }
+        };
+        Ok(Self {
+            hook,
+            d_in: hub.d_in,
+            d_sae: hub.d_sae,
+            architecture,
+            apply_b_dec_to_input: hub.apply_b_dec_to_input.unwrap_or(true),
+            norm,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hook_points_have_transformer_lens_names() {
+        for (name, layer) in [
+            ("blocks.0.hook_resid_pre", 0),
+            ("blocks.8.hook_resid_pre", 8),
+            ("blocks.11.hook_resid_post", 12),
+        ] {
+            let hook: HookPoint = name.parse().unwrap();
+            assert_eq!((hook.layer, hook.to_string().as_str()), (layer, name));
+            assert_eq!(HookPoint::residual(layer, 12), hook);
+        }
+        for name in ["", "blocks.8.attn.hook_z", "blocks.-1.hook_resid_pre", "blocks.8.hook_mlp_out"] {
+            assert!(name.parse::<HookPoint>().is_err(), "{name}");
+        }
+    }
+
+    fn sae(extra: &str) -> Result<SaeConfig> {
+        let json = format!(r#"{{"d_in": 8, "d_sae": 32, {extra}}}"#);
+        SaeConfig::from_json("cfg.json", json.as_bytes())
+    }
+
+    #[test]
+    fn old_sae_config_has_the_defaults_of_sae_lens() {
+        let config = sae(r#""hook_point": "blocks.8.hook_resid_pre", "hook_point_layer": 8"#).unwrap();
+        assert_eq!(config.hook.layer, 8);
+        assert_eq!(config.architecture, Architecture::Standard);
+        assert!(config.apply_b_dec_to_input);
+        assert_eq!(config.norm, ActivationNorm::None);
+    }
+
+    #[test]
+    fn newer_sae_configs_are_read() {
+        let config = sae(
+            r#""hook_name": "blocks.1.hook_resid_pre", "architecture": "standard",
+               "activation_fn_str": "topk", "activation_fn_kwargs": {"k": 4},
+               "apply_b_dec_to_input": false, "normalize_activations": "layer_norm""#,
+        )
+        .unwrap();
+        let topk = Architecture::TopK { k: 4, rescale_acts_by_decoder_norm: false };
+        assert_eq!(config.architecture, topk);
+        assert_eq!(config.norm, ActivationNorm::LayerNorm);
+        assert!(!config.apply_b_dec_to_input);
+
+        let config = sae(
+            r#""architecture": "topk", "k": 4, "rescale_acts_by_decoder_norm": true,
+               "metadata": {"hook_name": "blocks.2.hook_resid_pre"}"#,
+        )
+        .unwrap();
+        let topk = Architecture::TopK { k: 4, rescale_acts_by_decoder_norm: true };
+        assert_eq!((config.architecture, config.hook.layer), (topk, 2));
+    }
+
+    #[test]
+    fn unknown_sae_variants_are_errors() {
+        let hook = r#""hook_name": "blocks.1.hook_resid_pre""#;
+        for (extra, code) in [
+            (r#""architecture": "transcoder""#, "sae-architecture-unknown"),
+            (r#""activation_fn_str": "tanh-relu""#, "sae-architecture-unknown"),
+            (r#""architecture": "topk""#, "config-invalid"),
+            (r#""architecture": "topk", "k": 33"#, "config-invalid"),
+            (r#""normalize_activations": "expected_average_only_in""#, "config-invalid"),
+            (r#""normalize_activations": "whitening""#, "config-invalid"),
+            (r#""finetuning_scaling_factor": true"#, "config-invalid"),
+            (r#""hook_head_index": 3"#, "config-invalid"),
+        ] {
+            assert_eq!(sae(&format!("{hook}, {extra}")).unwrap_err().code(), code, "{extra}");
+        }
+        assert_eq!(sae(r#""x": 1"#).unwrap_err().code(), "config-invalid");
+    }
+
+    #[test]
+    fn impossible_model_configs_are_errors() {
+        let good = serde_json::json!({"n_layer": 2, "n_embd": 8, "n_head": 2, "n_ctx": 16,
+            "vocab_size": 10, "bos_token_id": 9});
+        let read = |config: &Value| Gpt2Config::from_json("config.json", config.to_string().as_bytes());
+        assert_eq!(read(&good).unwrap().d_mlp, 32);
+        for (key, value) in [
+            ("n_layer", 0.into()),
+            ("n_head", 3.into()),
+            ("n_embd", 1_000_000.into()),
+            ("bos_token_id", 10.into()),
+            ("activation_function", "relu".into()),
+            ("layer_norm_epsilon", Value::from(-1.0)),
+            ("scale_attn_by_inverse_layer_idx", true.into()),
+        ] {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert_eq!(read(&bad).unwrap_err().code(), "config-invalid", "{key}");
+        }
+        assert_eq!(Gpt2Config::from_json("c", b"not json").unwrap_err().code(), "config-invalid");
+    }
+}

@@ -1,0 +1,59 @@
+//! Gradient attribution between tokens, SAE latents and logits of GPT-2, in the browser.
+//!
+//! # Code map
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! source → safetensors → weights → gpt2, sae → attribution → sparse → result → web
+//! ```
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`error`] | [`Error`], its stable codes |
+//! | [`source`], `folder` | bytes of files, whole or by range |
+//! | [`safetensors`] | checked tensors out of one file |
+//! | [`config`] | `config.json`, `cfg.json`, hook points |
+//! | [`tokenizer`] | text ↔ token ids, display strings |
+//! | [`weights`] | file layouts and weight processing |
+//! | [`gpt2`] | the forward pass |
+//! | [`sae`] | encode, decode, architectures |
+//! | [`attribution`] | the Jacobian, in numbered steps |
+//! | [`sparse`] | active latents; the one place that reads the device |
+//! | [`request`], [`result`] | what is asked and what is answered |
+//! | [`watch`] | progress and cancellation |
+//! | [`session`] | owns all of the above and answers requests |
+//! | `web` | the JavaScript API (wasm only) |
+//!
+//! # Invariants
+//!
+//! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `session` brings them together.
+//! - Only `session` owns a `Device`. Only `attribution` differentiates.
+//! - Only `sparse` reads from the device, and it refuses NaN and infinity.
+//! - Only `weights` knows tensor names. Only `web` knows JavaScript.
+//! - Files and requests are checked on entry and fail with an [`Error`]; panics are our bugs.
+//! - Nothing dense in `d_sae × d_sae` exists, on the device or off it.
+
+pub mod attribution;
+pub mod config;
+pub mod error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod folder;
+pub mod gpt2;
+pub mod request;
+pub mod result;
+pub mod sae;
+pub mod safetensors;
+pub mod session;
+pub mod source;
+pub mod sparse;
+pub mod tokenizer;
+pub mod watch;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+pub mod weights;
+
+pub use error::{Error, Result};
+pub use request::Request;
+pub use result::Attribution;
+pub use session::{Addresses, Session};

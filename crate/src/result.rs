@@ -1,0 +1,358 @@
+//! The one reply to a request: everything a page draws, as columns.
+
+use serde::{Deserialize, Serialize};
+
+use crate::request::Request;
+use crate::sparse::Active;
+
+/// Version of the JSON form. Raised when a reader of the old form would misread the new one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The most pairs of one result: two columns of this many floats are 128 MiB.
+pub const MAX_PAIRS: usize = 16 << 20;
+
+/// Gradients and attributions between all sources and all targets of a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// What was asked.
+    pub request: Request,
+    /// The prompt's tokens, BOS first.
+    pub tokens: Tokens,
+    /// Columns of the matrices below.
+    pub sources: Nodes,
+    /// Rows of the matrices below.
+    pub targets: Nodes,
+    /// d target / d source, `[targets, sources]` row-major.
+    pub gradients: Vec<f32>,
+    /// Gradient × source activation (1 for a token's scale), `[targets, sources]` row-major.
+    pub attributions: Vec<f32>,
+    /// Latent → latent: pairs at different positions over the request's threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_staircase: Option<OffStaircase>,
+    /// Latent → logit and logit difference: the largest logits of the last position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_logits: Option<Logits>,
+    /// Logit difference: the two tokens, positive first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair_logits: Option<Logits>,
+    /// Counts and norms.
+    pub statistics: Statistics,
+}
+
+/// Tokens of a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Token ids.
+    pub token_id: Vec<u32>,
+    /// What each reads as.
+    pub string: Vec<String>,
+}
+
+/// What a row or column of the matrices is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeKind {
+    /// The scale of a token's embedding (token + position).
+    Token,
+    /// An active SAE latent.
+    Latent,
+    /// A logit of the last position, centred over the vocabulary.
+    Logit,
+    /// The difference of two logits of the last position.
+    LogitDifference,
+}
+
+/// Rows or columns of the matrices. The columns are of one length, but for `latent` and
+/// `token_id`, of which the one that does not apply is empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Nodes {
+    /// What each node is.
+    pub kind: NodeKind,
+    /// TransformerLens' name of the place, for latents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_name: Option<String>,
+    /// Number of latents of the SAE, for latents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_sae: Option<usize>,
+    /// Position in the prompt, BOS being 0.
+    pub pos: Vec<u32>,
+    /// Index in the SAE, for latents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latent: Vec<u32>,
+    /// Token id, for tokens and logits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_id: Vec<u32>,
+    /// Activation, logit or difference of logits; 1 for a token's scale.
+    pub activation: Vec<f32>,
+    /// How a person reads it: `F3.15266, ' E' (2)`.
+    pub label: Vec<String>,
+}
+
+impl Nodes {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.pos.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pos.is_empty()
+    }
+
+    /// Nodes of a prompt's tokens.
+    pub(crate) fn tokens(tokens: &Tokens) -> Self {
+        let n = tokens.token_id.len();
+        Self {
+            kind: NodeKind::Token,
+            hook_name: None,
+            d_sae: None,
+            pos: (0..n as u32).collect(),
+            latent: Vec::new(),
+            token_id: tokens.token_id.clone(),
+            activation: vec![1.0; n],
+            label: (0..n).map(|pos| tokens.label(pos)).collect(),
+        }
+    }
+
+    /// Nodes of active latents of the SAE at `layer`.
+    pub(crate) fn latents(
+        active: &Active,
+        tokens: &Tokens,
+        layer: usize,
+        hook_name: String,
+        d_sae: usize,
+    ) -> Self {
+        let label = |(&pos, &latent): (&u32, &u32)| {
+            format!("F{layer}.{latent}, {}", tokens.label(pos as usize))
+        };
+        Self {
+            kind: NodeKind::Latent,
+            hook_name: Some(hook_name),
+            d_sae: Some(d_sae),
+            label: active.pos.iter().zip(&active.latent).map(label).collect(),
+            pos: active.pos.clone(),
+            latent: active.latent.clone(),
+            token_id: Vec::new(),
+            activation: active.activation.clone(),
+        }
+    }
+
+    /// Nodes of logits at the last position.
+    pub(crate) fn logits(logits: &Logits, last: usize) -> Self {
+        let n = logits.token_id.len();
+        Self {
+            kind: NodeKind::Logit,
+            hook_name: None,
+            d_sae: None,
+            pos: vec![last as u32; n],
+            latent: Vec::new(),
+            token_id: logits.token_id.clone(),
+            activation: logits.logit.clone(),
+            label: logits.string.iter().map(|string| quoted(string)).collect(),
+        }
+    }
+
+    /// The one node of a difference of two logits.
+    pub(crate) fn logit_difference(pair: &Logits, last: usize) -> Self {
+        Self {
+            kind: NodeKind::LogitDifference,
+            hook_name: None,
+            d_sae: None,
+            pos: vec![last as u32],
+            latent: Vec::new(),
+            token_id: Vec::new(),
+            activation: vec![pair.logit[0] - pair.logit[1]],
+            label: vec![format!("{} − {}", quoted(&pair.string[0]), quoted(&pair.string[1]))],
+        }
+    }
+
+    fn per_position(&self, n_pos: usize) -> Vec<u32> {
+        let mut counts = vec![0; n_pos];
+        self.pos.iter().for_each(|&pos| counts[pos as usize] += 1);
+        counts
+    }
+}
+
+impl Tokens {
+    /// `' E' (2)`: the token at a position, and the position.
+    fn label(&self, pos: usize) -> String {
+        format!("{} ({pos})", quoted(&self.string[pos]))
+    }
+}
+
+/// A token in quotes, on one line.
+fn quoted(token: &str) -> String {
+    let mut shown = String::from("'");
+    for c in token.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown.push('\'');
+    shown
+}
+
+/// Logits of the last position, centred over the vocabulary, and their probabilities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Logits {
+    /// Token ids.
+    pub token_id: Vec<u32>,
+    /// What each reads as.
+    pub string: Vec<String>,
+    /// Logit of each.
+    pub logit: Vec<f32>,
+    /// Probability of each, in [0, 1].
+    pub probability: Vec<f32>,
+}
+
+/// Pairs at different positions with an attribution over a threshold, by target and then source:
+/// off the "staircase" that a position's own latents form in the heatmap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OffStaircase {
+    /// The threshold.
+    pub threshold: f32,
+    /// Row of each pair.
+    pub target: Vec<u32>,
+    /// Column of each pair.
+    pub source: Vec<u32>,
+}
+
+/// A part of a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// Pairs in the result.
+    pub nonzero: u64,
+    /// Pairs there could have been.
+    pub total: u64,
+    /// The quotient.
+    pub ratio: f64,
+}
+
+impl Ratio {
+    fn new(nonzero: u64, total: u64) -> Self {
+        Self { nonzero, total, ratio: nonzero as f64 / total as f64 }
+    }
+}
+
+/// Counts and norms of a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// Pairs over what the notebook divides by, which leaves the positions out: latents² of the
+    /// later SAE, positions × latents, or logits × latents.
+    pub sparsity: Ratio,
+    /// Pairs over all pairs that positions, latents and logits allow.
+    pub sparsity_over_positions: Ratio,
+    /// Σ |activation| of the sources.
+    pub source_l1: f64,
+    /// Σ |activation| of the targets.
+    pub target_l1: f64,
+    /// Σ |gradient|.
+    pub gradient_l1: f64,
+    /// Σ |attribution|.
+    pub attribution_l1: f64,
+    /// Sources at each position.
+    pub sources_per_position: Vec<u32>,
+    /// Targets at each position.
+    pub targets_per_position: Vec<u32>,
+    /// ‖x − x̂‖ of the source SAE at each position; empty when the sources are tokens.
+    pub sae_error_norm: Vec<f32>,
+}
+
+/// Everything of a result that is not derived from the rest.
+pub(crate) struct Parts {
+    pub(crate) request: Request,
+    pub(crate) tokens: Tokens,
+    pub(crate) sources: Nodes,
+    pub(crate) targets: Nodes,
+    pub(crate) gradients: Vec<f32>,
+    pub(crate) top_logits: Option<Logits>,
+    pub(crate) pair_logits: Option<Logits>,
+    pub(crate) sae_error_norm: Vec<f32>,
+}
+
+impl Attribution {
+    /// Derives attributions and statistics from gradients.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { request, tokens, sources, targets, gradients, .. } = parts;
+        let attributions: Vec<f32> = match sources.len() {
+            0 => Vec::new(),
+            n => gradients
+                .chunks_exact(n)
+                .flat_map(|row| row.iter().zip(&sources.activation).map(|(g, a)| g * a))
+                .collect(),
+        };
+        let n_pos = tokens.token_id.len();
+        let statistics = Statistics {
+            sparsity: notebook_sparsity(&sources, &targets, n_pos),
+            sparsity_over_positions: Ratio::new(
+                gradients.len() as u64,
+                possible(&sources, n_pos) * possible(&targets, n_pos),
+            ),
+            source_l1: l1(&sources.activation),
+            target_l1: l1(&targets.activation),
+            gradient_l1: l1(&gradients),
+            attribution_l1: l1(&attributions),
+            sources_per_position: sources.per_position(n_pos),
+            targets_per_position: targets.per_position(n_pos),
+            sae_error_norm: parts.sae_error_norm,
+        };
+        let mut result = Self {
+            format_version: FORMAT_VERSION,
+            request,
+            tokens,
+            sources,
+            targets,
+            gradients,
+            attributions,
+            off_staircase: None,
+            top_logits: parts.top_logits,
+            pair_logits: parts.pair_logits,
+            statistics,
+        };
+        if let Request::LatentToLatent { threshold, .. } = result.request {
+            result.off_staircase = Some(result.off_staircase(threshold));
+        }
+        result
+    }
+
+    /// Pairs at different positions with an attribution over `threshold`.
+    pub fn off_staircase(&self, threshold: f32) -> OffStaircase {
+        let mut found = OffStaircase { threshold, target: Vec::new(), source: Vec::new() };
+        for target in 0..self.targets.len() {
+            let row = &self.attributions[target * self.sources.len()..][..self.sources.len()];
+            for (source, &attribution) in row.iter().enumerate() {
+                let apart = self.sources.pos[source] != self.targets.pos[target];
+                if apart && attribution > threshold {
+                    found.target.push(target as u32);
+                    found.source.push(source as u32);
+                }
+            }
+        }
+        found
+    }
+}
+
+fn l1(values: &[f32]) -> f64 {
+    values.iter().map(|&value| f64::from(value.abs())).sum()
+}
+
+/// How many such nodes a prompt of `n_pos` tokens could have.
+fn possible(nodes: &Nodes, n_pos: usize) -> u64 {
+    match nodes.kind {
+        NodeKind::Latent => n_pos as u64 * nodes.d_sae.unwrap_or(0) as u64,
+        NodeKind::Token | NodeKind::Logit | NodeKind::LogitDifference => nodes.len() as u64,
+    }
+}
+
+fn notebook_sparsity(sources: &Nodes, targets: &Nodes, n_pos: usize) -> Ratio {
+    let d_sae = |nodes: &Nodes| nodes.d_sae.unwrap_or(0) as u64;
+    let total = match (sources.kind, targets.kind) {
+        (NodeKind::Latent, NodeKind::Latent) => d_sae(targets) * d_sae(targets),
+        (_, NodeKind::Latent) => n_pos as u64 * d_sae(targets),
+        _ => targets.len() as u64 * d_sae(sources),
+    };
+    Ratio::new(sources.len() as u64 * targets.len() as u64, total)
+}

@@ -1,0 +1,517 @@
+//! Owns the device, the model and the SAEs: loads what a request needs and answers it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::attribution::{Directions, Path, jacobian};
+use crate::config::{Gpt2Config, HookPoint, SaeConfig};
+use crate::error::{Error, Result};
+use crate::gpt2::{self, Block, Unembed};
+use crate::request::{Request, TokenRef};
+use crate::result::{Attribution, Logits, MAX_PAIRS, Nodes, Parts, Tokens};
+use crate::sae::Sae;
+use crate::source::Source;
+use crate::sparse::{Active, read_back};
+use crate::tokenizer::Tokenizer;
+use crate::watch::{Meter, Phase, Watch};
+use crate::weights::{Gpt2Weights, SaeWeights};
+
+/// Logits shown beside a logit difference.
+const SHOWN_LOGITS: usize = 10;
+
+/// Where a model and its SAEs are, in the hub's layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Holds `config.json`, `tokenizer.json`, `model.safetensors`.
+    pub model: String,
+    /// Holds `blocks.{L}.hook_resid_pre/{cfg.json,sae_weights.safetensors}`.
+    pub saes: String,
+}
+
+/// A model on a device, ready for requests.
+///
+/// Weights are read when a request first needs them and then kept. A request that fails leaves
+/// everything that was loaded in place.
+pub struct Session {
+    device: Device,
+    source: Box<dyn Source>,
+    addresses: Addresses,
+    config: Gpt2Config,
+    tokenizer: Tokenizer,
+    weights: Gpt2Weights,
+    blocks: RefCell<Vec<Option<Rc<Block>>>>,
+    unembed: RefCell<Option<Rc<Unembed>>>,
+    sae_weights: RefCell<HashMap<usize, Rc<SaeWeights>>>,
+    saes: RefCell<HashMap<usize, Rc<Sae>>>,
+}
+
+/// Weights that a request needs.
+struct Need {
+    blocks: Range<usize>,
+    saes: Vec<usize>,
+    unembed: bool,
+}
+
+/// Active latents of an SAE and what they were encoded from.
+struct Encoded {
+    sae: Rc<Sae>,
+    active: Active,
+    resid: Tensor<2>,
+}
+
+impl Session {
+    /// Reads a model's configuration, tokenizer and checkpoint header.
+    ///
+    /// # Errors
+    /// Those of [`Gpt2Config::from_json`], [`Tokenizer::from_json`],
+    /// [`Safetensors::open`](crate::safetensors::Safetensors::open) and of the source.
+    pub async fn open(
+        device: Device,
+        source: Box<dyn Source>,
+        addresses: Addresses,
+    ) -> Result<Self> {
+        let file = |name: &str| format!("{}/{name}", addresses.model);
+        let path = file("config.json");
+        let config = Gpt2Config::from_json(&path, &source.read(&path, None).await?.bytes)?;
+        let path = file("tokenizer.json");
+        let json = source.read(&path, None).await?.bytes;
+        let tokenizer =
+            Tokenizer::from_json(&path, &json, config.bos_token_id, config.vocab_size)?;
+        let path = file("model.safetensors");
+        let weights = Gpt2Weights::open(&*source, &path, config.clone()).await?;
+        Ok(Self {
+            device,
+            source,
+            addresses,
+            tokenizer,
+            weights,
+            blocks: RefCell::new(vec![None; config.n_layer]),
+            unembed: RefCell::default(),
+            sae_weights: RefCell::default(),
+            saes: RefCell::default(),
+            config,
+        })
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &Gpt2Config {
+        &self.config
+    }
+
+    /// The tokens of a prompt, BOS first.
+    ///
+    /// # Errors
+    /// `prompt-too-long`.
+    pub fn tokenize(&self, prompt: &str) -> Result<Tokens> {
+        let token_id = self.tokenizer.prompt(prompt)?;
+        if token_id.len() > self.config.n_ctx {
+            return Err(Error::PromptTooLong { tokens: token_id.len(), n_ctx: self.config.n_ctx });
+        }
+        let string = token_id.iter().map(|&id| self.tokenizer.display(id)).collect();
+        Ok(Tokens { token_id, string })
+    }
+
+    /// Answers one request.
+    ///
+    /// # Errors
+    /// `prompt-too-long`, `layer-out-of-range`, `layer-order`, `k-out-of-range`, `not-one-token`,
+    /// `token-out-of-range`, `result-too-large` for the request; those of the files it needs;
+    /// `result-not-finite`, `device-failed`, `cancelled`.
+    pub async fn attribute(&self, request: &Request, watch: &dyn Watch) -> Result<Attribution> {
+        let tokens = self.tokenize(request.prompt())?;
+        let result = match request {
+            Request::TokenToLatent { layer, .. } => {
+                self.check_layer(*layer)?;
+                self.token_to_latent(request, tokens, *layer, watch).await
+            }
+            &Request::LatentToLatent { layer_from, layer_to, threshold, .. } => {
+                self.check_layer(layer_from)?;
+                self.check_layer(layer_to)?;
+                if layer_from >= layer_to {
+                    return Err(Error::LayerOrder { layer_from, layer_to });
+                }
+                if !threshold.is_finite() {
+                    return Err(Error::RequestInvalid {
+                        cause: "threshold is not a finite number".into(),
+                    });
+                }
+                self.latent_to_latent(request, tokens, layer_from..layer_to, watch).await
+            }
+            Request::LatentToLogit { layer, k, .. } => {
+                self.check_layer(*layer)?;
+                let vocab_size = self.config.vocab_size;
+                if *k == 0 || *k > vocab_size {
+                    return Err(Error::KOutOfRange { k: *k, vocab_size });
+                }
+                self.latent_to_logit(request, tokens, *layer, *k, None, watch).await
+            }
+            Request::LogitDifference { layer, positive, negative, .. } => {
+                self.check_layer(*layer)?;
+                let pair = [self.token(positive)?, self.token(negative)?];
+                let k = SHOWN_LOGITS.min(self.config.vocab_size);
+                self.latent_to_logit(request, tokens, *layer, k, Some(pair), watch).await
+            }
+        };
+        // Buffers of one analysis rarely fit the next; the device's pool would keep both.
+        self.device.memory_cleanup();
+        result
+    }
+
+    async fn token_to_latent(
+        &self,
+        request: &Request,
+        tokens: Tokens,
+        layer: usize,
+        watch: &dyn Watch,
+    ) -> Result<Attribution> {
+        let need = Need { blocks: 0..layer, saes: vec![layer], unembed: false };
+        let embed = self.prepare(&need, &tokens, watch).await?;
+        let blocks = self.blocks(0..layer);
+        let resid = self.forward(&blocks, embed.clone(), watch).await?;
+        let to = self.encode(layer, resid, watch).await?;
+
+        let sources = Nodes::tokens(&tokens);
+        let targets = self.latent_nodes(&to, &tokens, layer);
+        let path = Path {
+            resid: embed.clone(),
+            blocks: &blocks,
+            sources: &Directions { pos: sources.pos.clone(), rows: embed },
+            targets: &to.read_directions(),
+            normalize: &|rows| to.sae.normalize(rows),
+        };
+        let gradients = self.gradients(&path, watch).await?;
+        Ok(Attribution::new(Parts {
+            request: request.clone(),
+            tokens,
+            sources,
+            targets,
+            gradients,
+            top_logits: None,
+            pair_logits: None,
+            sae_error_norm: Vec::new(),
+        }))
+    }
+
+    async fn latent_to_latent(
+        &self,
+        request: &Request,
+        tokens: Tokens,
+        layers: Range<usize>,
+        watch: &dyn Watch,
+    ) -> Result<Attribution> {
+        let need = Need {
+            blocks: 0..layers.end,
+            saes: vec![layers.start, layers.end],
+            unembed: false,
+        };
+        let embed = self.prepare(&need, &tokens, watch).await?;
+        let before = self.forward(&self.blocks(0..layers.start), embed, watch).await?;
+        let from = self.encode(layers.start, before, watch).await?;
+        let spliced = from.splice().await?;
+        let blocks = self.blocks(layers.clone());
+        let after = self.forward(&blocks, spliced.resid.clone(), watch).await?;
+        let to = self.encode(layers.end, after, watch).await?;
+
+        let sources = self.latent_nodes(&from, &tokens, layers.start);
+        let targets = self.latent_nodes(&to, &tokens, layers.end);
+        let path = Path {
+            resid: spliced.resid,
+            blocks: &blocks,
+            sources: &spliced.sources,
+            targets: &to.read_directions(),
+            normalize: &|rows| to.sae.normalize(rows),
+        };
+        let gradients = self.gradients(&path, watch).await?;
+        Ok(Attribution::new(Parts {
+            request: request.clone(),
+            tokens,
+            sources,
+            targets,
+            gradients,
+            top_logits: None,
+            pair_logits: None,
+            sae_error_norm: spliced.error_norm,
+        }))
+    }
+
+    /// To the `k` largest logits, or to the difference of the two logits of `pair`.
+    async fn latent_to_logit(
+        &self,
+        request: &Request,
+        tokens: Tokens,
+        layer: usize,
+        k: usize,
+        pair: Option<[u32; 2]>,
+        watch: &dyn Watch,
+    ) -> Result<Attribution> {
+        let n_layer = self.config.n_layer;
+        let need = Need { blocks: 0..n_layer, saes: vec![layer], unembed: true };
+        let embed = self.prepare(&need, &tokens, watch).await?;
+        let unembed = self.unembed.borrow().clone().expect("prepared");
+        let before = self.forward(&self.blocks(0..layer), embed, watch).await?;
+        let from = self.encode(layer, before, watch).await?;
+        let spliced = from.splice().await?;
+        let blocks = self.blocks(layer..n_layer);
+        let end = self.forward(&blocks, spliced.resid.clone(), watch).await?;
+        let last = tokens.token_id.len() - 1;
+        let logits = self.logits(&unembed, end.slice(last..last + 1)).await?;
+
+        let top = self.chosen_logits(&logits, &largest(&logits, k));
+        let pair = pair.map(|pair| self.chosen_logits(&logits, &pair));
+        let sources = self.latent_nodes(&from, &tokens, layer);
+        let (targets, rows) = match &pair {
+            None => (
+                Nodes::logits(&top, last),
+                self.logit_rows(&unembed, &top.token_id, watch).await?,
+            ),
+            Some(pair) => {
+                let rows = self.logit_rows(&unembed, &pair.token_id, watch).await?;
+                let difference = rows.clone().slice(0..1) - rows.slice(1..2);
+                (Nodes::logit_difference(pair, last), difference)
+            }
+        };
+        let path = Path {
+            resid: spliced.resid,
+            blocks: &blocks,
+            sources: &spliced.sources,
+            targets: &Directions { pos: targets.pos.clone(), rows },
+            normalize: &|rows| gpt2::normalize(rows, unembed.layer_norm_epsilon),
+        };
+        let gradients = self.gradients(&path, watch).await?;
+        Ok(Attribution::new(Parts {
+            request: request.clone(),
+            tokens,
+            sources,
+            targets,
+            gradients,
+            top_logits: Some(top),
+            pair_logits: pair,
+            sae_error_norm: spliced.error_norm,
+        }))
+    }
+
+    fn check_layer(&self, layer: usize) -> Result<()> {
+        match layer <= self.config.n_layer {
+            true => Ok(()),
+            false => Err(Error::LayerOutOfRange { layer, last: self.config.n_layer }),
+        }
+    }
+
+    fn token(&self, token: &TokenRef) -> Result<u32> {
+        match token {
+            TokenRef::Id(id) => self.tokenizer.check(*id),
+            TokenRef::Text(text) => self.tokenizer.single(text),
+        }
+    }
+
+    /// Loads what is missing; returns the prompt's `blocks.0.hook_resid_pre`, `[pos, d_model]`.
+    async fn prepare(
+        &self,
+        need: &Need,
+        tokens: &Tokens,
+        watch: &dyn Watch,
+    ) -> Result<Tensor<2>> {
+        let source = &*self.source;
+        for &layer in &need.saes {
+            if !self.sae_weights.borrow().contains_key(&layer) {
+                let opened = Rc::new(self.open_sae(layer).await?);
+                self.sae_weights.borrow_mut().insert(layer, opened);
+            }
+        }
+        let blocks: Vec<usize> =
+            need.blocks.clone().filter(|&i| self.blocks.borrow()[i].is_none()).collect();
+        let saes: Vec<(usize, Rc<SaeWeights>)> = need
+            .saes
+            .iter()
+            .filter(|layer| !self.saes.borrow().contains_key(layer))
+            .map(|&layer| (layer, self.sae_weights.borrow()[&layer].clone()))
+            .collect();
+        let unembed = need.unembed && self.unembed.borrow().is_none();
+        let total = self.weights.embed_len(&tokens.token_id)
+            + blocks.iter().map(|&layer| self.weights.block_len(layer)).sum::<u64>()
+            + saes.iter().map(|(_, sae)| sae.byte_len()).sum::<u64>()
+            + if unembed { self.weights.unembed_len() } else { 0 };
+
+        let mut meter = Meter::start(watch, Phase::Load, total).await?;
+        let embed =
+            self.weights.embed(source, &tokens.token_id, &self.device, &mut meter).await?;
+        for layer in blocks {
+            let block = self.weights.block(source, layer, &self.device, &mut meter).await?;
+            self.blocks.borrow_mut()[layer] = Some(Rc::new(block));
+        }
+        for (layer, weights) in saes {
+            let sae = weights.load(source, &self.device, &mut meter).await?;
+            self.saes.borrow_mut().insert(layer, Rc::new(sae));
+        }
+        if unembed {
+            let unembed = self.weights.unembed(source, &self.device, &mut meter).await?;
+            *self.unembed.borrow_mut() = Some(Rc::new(unembed));
+        }
+        Ok(embed)
+    }
+
+    async fn open_sae(&self, layer: usize) -> Result<SaeWeights> {
+        let hook = HookPoint::residual(layer, self.config.n_layer);
+        let folder = format!("{}/{hook}", self.addresses.saes);
+        let file = format!("{folder}/cfg.json");
+        let json = self.source.read(&file, None).await?.bytes;
+        let config = SaeConfig::from_json(&file, &json)?;
+        let invalid = |cause: String| Error::ConfigInvalid { file: file.clone(), cause };
+        if config.hook.layer != layer {
+            return Err(invalid(format!("it is for {} but stands under {hook}", config.hook)));
+        }
+        if config.d_in != self.config.d_model {
+            return Err(invalid(format!(
+                "its d_in is {} but the model's d_model is {}",
+                config.d_in, self.config.d_model
+            )));
+        }
+        SaeWeights::open(&*self.source, &format!("{folder}/sae_weights.safetensors"), config).await
+    }
+
+    /// Loaded blocks.
+    fn blocks(&self, layers: Range<usize>) -> Vec<Rc<Block>> {
+        self.blocks.borrow()[layers]
+            .iter()
+            .map(|block| block.clone().expect("prepared"))
+            .collect()
+    }
+
+    /// Runs blocks over one prompt: `[pos, d_model]` to likewise.
+    async fn forward(
+        &self,
+        blocks: &[Rc<Block>],
+        resid: Tensor<2>,
+        watch: &dyn Watch,
+    ) -> Result<Tensor<2>> {
+        let mut meter = Meter::start(watch, Phase::Forward, blocks.len() as u64).await?;
+        let mut resid = resid.unsqueeze::<3>();
+        for block in blocks {
+            resid = block.forward(resid);
+            meter.add(1).await?;
+        }
+        Ok(resid.squeeze_dim::<2>(0))
+    }
+
+    async fn encode(&self, layer: usize, resid: Tensor<2>, watch: &dyn Watch) -> Result<Encoded> {
+        let sae = self.saes.borrow()[&layer].clone();
+        let mut meter = Meter::start(watch, Phase::Encode, resid.dims()[0] as u64).await?;
+        let active = sae.encode(resid.clone(), &mut meter).await?;
+        Ok(Encoded { sae, active, resid })
+    }
+
+    fn latent_nodes(&self, encoded: &Encoded, tokens: &Tokens, layer: usize) -> Nodes {
+        let hook_name = HookPoint::residual(layer, self.config.n_layer).to_string();
+        Nodes::latents(&encoded.active, tokens, layer, hook_name, encoded.sae.d_sae)
+    }
+
+    async fn gradients(&self, path: &Path<'_>, watch: &dyn Watch) -> Result<Vec<f32>> {
+        let (n_targets, n_sources) = (path.targets.pos.len(), path.sources.pos.len());
+        if n_targets.saturating_mul(n_sources) > MAX_PAIRS {
+            return Err(Error::ResultTooLarge { n_targets, n_sources, limit: MAX_PAIRS });
+        }
+        let mut meter = Meter::start(watch, Phase::Jacobian, n_targets as u64).await?;
+        jacobian(path, &mut meter).await
+    }
+
+    /// All logits of one position, centred over the vocabulary.
+    async fn logits(&self, unembed: &Unembed, last: Tensor<2>) -> Result<Vec<f64>> {
+        let mut logits = Vec::with_capacity(self.config.vocab_size);
+        for part in unembed.logits(last) {
+            logits.extend(read_back(part, "logits").await?.into_iter().map(f64::from));
+        }
+        let mean = logits.iter().sum::<f64>() / logits.len() as f64;
+        logits.iter_mut().for_each(|logit| *logit -= mean);
+        Ok(logits)
+    }
+
+    fn chosen_logits(&self, logits: &[f64], token_id: &[u32]) -> Logits {
+        let max = logits.iter().copied().fold(f64::MIN, f64::max);
+        let sum: f64 = logits.iter().map(|logit| (logit - max).exp()).sum();
+        let chosen = || token_id.iter().map(|&id| logits[id as usize]);
+        Logits {
+            token_id: token_id.to_vec(),
+            string: token_id.iter().map(|&id| self.tokenizer.display(id)).collect(),
+            logit: chosen().map(|logit| logit as f32).collect(),
+            probability: chosen().map(|logit| ((logit - max).exp() / sum) as f32).collect(),
+        }
+    }
+
+    /// What each centred logit reads from the normalised end of the residual stream:
+    /// `[tokens, d_model]`.
+    async fn logit_rows(
+        &self,
+        unembed: &Unembed,
+        ids: &[u32],
+        watch: &dyn Watch,
+    ) -> Result<Tensor<2>> {
+        let d_model = self.config.d_model;
+        let mut meter =
+            Meter::start(watch, Phase::Load, self.weights.token_rows_len(ids)).await?;
+        let rows = self.weights.token_rows(&*self.source, ids, &mut meter).await?;
+        let centered = rows
+            .iter()
+            .flat_map(|row| row.iter().zip(&unembed.mean_row).map(|(row, mean)| row - mean))
+            .collect::<Vec<f32>>();
+        let centered =
+            Tensor::from_data(TensorData::new(centered, [ids.len(), d_model]), &self.device);
+        Ok(centered * unembed.gain.clone())
+    }
+}
+
+/// Ids of the `k` largest values, largest first.
+fn largest(values: &[f64], k: usize) -> Vec<u32> {
+    let mut ids: Vec<u32> = (0..values.len() as u32).collect();
+    let order = |a: &u32, b: &u32| {
+        values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b))
+    };
+    if k < ids.len() {
+        ids.select_nth_unstable_by(k, order);
+        ids.truncate(k);
+    }
+    ids.sort_unstable_by(order);
+    ids
+}
+
+/// The residual stream as decoded latents plus what they miss.
+struct Spliced {
+    /// `x̂ + (x − x̂)`: `[pos, d_model]`.
+    resid: Tensor<2>,
+    /// What the active latents write.
+    sources: Directions,
+    /// ‖x − x̂‖ at each position.
+    error_norm: Vec<f32>,
+}
+
+impl Encoded {
+    /// What the active latents read.
+    fn read_directions(&self) -> Directions {
+        let rows = self.rows(|active| self.sae.encoder_rows(&active.latent));
+        Directions { pos: self.active.pos.clone(), rows }
+    }
+
+    /// `rows` of the active latents; an empty tensor where there are none, which a device refuses
+    /// to gather.
+    fn rows(&self, rows: impl Fn(&Active) -> Tensor<2>) -> Tensor<2> {
+        match self.active.is_empty() {
+            true => self.resid.clone().slice(0..1),
+            false => rows(&self.active),
+        }
+    }
+
+    async fn splice(&self) -> Result<Spliced> {
+        let rows = self.rows(|active| self.sae.decoder_rows(active, self.resid.clone()));
+        let decoded = self.sae.decode(&self.active, rows.clone(), self.resid.clone());
+        let error = self.resid.clone() - decoded.clone();
+        let norm = (error.clone() * error.clone()).sum_dim(1).sqrt();
+        Ok(Spliced {
+            resid: decoded + error,
+            sources: Directions { pos: self.active.pos.clone(), rows },
+            error_norm: read_back(norm, "SAE error").await?,
+        })
+    }
+}

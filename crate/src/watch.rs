@@ -1,0 +1,78 @@
+//! Progress out, cancellation in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::source::LocalFuture;
+
+/// What the session is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Fetching and preparing weights; counted in bytes.
+    Load,
+    /// Running the model forward; counted in blocks.
+    Forward,
+    /// Encoding residuals into latents; counted in positions.
+    Encode,
+    /// Differentiating; counted in targets.
+    Jacobian,
+}
+
+/// How far a phase has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// Units done.
+    pub done: u64,
+    /// Units there are.
+    pub total: u64,
+}
+
+/// Hears of progress, and may end the work.
+pub trait Watch {
+    /// Called between pieces of work.
+    ///
+    /// # Errors
+    /// `cancelled` to end the request; what is already loaded stays loaded.
+    fn report(&self, progress: Progress) -> LocalFuture<'_, Result<()>>;
+}
+
+/// Hears everything, ends nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn report(&self, _: Progress) -> LocalFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Counts the work of one phase and reports each step of it.
+pub struct Meter<'a> {
+    watch: &'a dyn Watch,
+    progress: Progress,
+}
+
+impl<'a> Meter<'a> {
+    /// Starts a phase of `total` units; says so at once.
+    ///
+    /// # Errors
+    /// `cancelled`.
+    pub async fn start(watch: &'a dyn Watch, phase: Phase, total: u64) -> Result<Self> {
+        let progress = Progress { phase, done: 0, total };
+        watch.report(progress).await?;
+        Ok(Self { watch, progress })
+    }
+
+    /// Counts `units` more as done.
+    ///
+    /// # Errors
+    /// `cancelled`.
+    pub async fn add(&mut self, units: u64) -> Result<()> {
+        self.progress.done += units;
+        self.watch.report(self.progress).await
+    }
+}

@@ -1,0 +1,43 @@
+//! Every case of every fixture against the reference.
+
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use sae_attribution::Session;
+use sae_attribution::folder::Folder;
+
+use crate::common::golden::{addresses, check_fixture};
+
+/// Largest error relative to the largest value of an array.
+const TOLERANCE: f64 = 1e-5;
+
+/// The folders named in `FIXTURES` (colon-separated), or all of `tests/fixtures`.
+fn fixtures() -> Vec<PathBuf> {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut found: Vec<PathBuf> = match std::env::var("FIXTURES") {
+        Ok(list) => list.split(':').filter(|path| !path.is_empty()).map(|p| root.join(p)).collect(),
+        Err(_) => std::fs::read_dir(root.join("tests/fixtures"))
+            .expect("tests/fixtures")
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.join("cases.json").exists())
+            .collect(),
+    };
+    found.sort();
+    found
+}
+
+#[test]
+fn cases_equal_the_reference() {
+    let fixtures = fixtures();
+    assert!(!fixtures.is_empty(), "FIXTURES names no folder");
+    for fixture in fixtures {
+        let fixture = fixture.to_str().expect("a UTF-8 path");
+        let report = pollster::block_on(async {
+            let session = Session::open(Device::flex(), Box::new(Folder), addresses(fixture))
+                .await
+                .unwrap_or_else(|error| panic!("{error}"));
+            check_fixture(&session, &Folder, fixture, TOLERANCE).await
+        });
+        println!("{fixture}, largest errors relative to the largest value:\n{report}");
+    }
+}
