@@ -1,2 +1,54 @@
-//! placeholder
-fn main() {}
+//! Tests in a headless browser: the same golden cases on the device of the build, WebGPU or CPU.
+//!
+//! `scripts/test` serves the folders of `FIXTURES` before it runs them; `FIXTURES_URL` says where
+//! at compile time. By hand: `node scripts/serve.mjs --fixtures` and then `wasm-pack test`.
+#![cfg(target_arch = "wasm32")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use sae_attribution::Session;
+use sae_attribution::web::{JsSource, device, device_kind};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
+
+use common::golden::{addresses, check_fixture};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+/// Largest error relative to the largest value of an array.
+const TOLERANCE: f64 = if cfg!(feature = "webgpu") { 5e-5 } else { 1e-5 };
+
+const FIXTURES_URL: &str = match option_env!("FIXTURES_URL") {
+    Some(url) => url,
+    None => "http://127.0.0.1:18737",
+};
+
+#[wasm_bindgen(module = "/../www/fetch.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = createRead)]
+    fn create_read() -> js_sys::Function;
+}
+
+async fn fixtures(source: &JsSource) -> Vec<String> {
+    use sae_attribution::source::Source;
+    let list = source.read(&format!("{FIXTURES_URL}/fixtures.json"), None).await;
+    let list = list.unwrap_or_else(|error| panic!("start the fixture server first: {error}"));
+    serde_json::from_slice(&list.bytes).expect("a list of names")
+}
+
+#[wasm_bindgen_test]
+async fn cases_equal_the_reference() {
+    let source = JsSource(create_read());
+    let names = fixtures(&source).await;
+    assert!(!names.is_empty(), "FIXTURES names no folder");
+    for name in names {
+        let fixture = format!("{FIXTURES_URL}/fixtures/{name}");
+        let device = device().await.unwrap_or_else(|error| panic!("{error}"));
+        let own = Box::new(JsSource(create_read()));
+        let session = Session::open(device, own, addresses(&fixture)).await;
+        let session = session.unwrap_or_else(|error| panic!("{error}"));
+        let report = check_fixture(&session, &source, &fixture, TOLERANCE).await;
+        console_log!("{name} on {}, largest errors relative to the largest value:\n{report}", device_kind());
+    }
+}

@@ -1,0 +1,274 @@
+//! The JavaScript API: the only module that knows `wasm_bindgen`.
+//!
+//! Errors cross as `Error` objects with a `code`; results as plain objects of which the numeric
+//! columns are typed arrays. The worker of `www/` is the intended caller.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use burn::tensor::Device;
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::result::{Attribution, Nodes};
+use crate::session::{Addresses, Session};
+use crate::source::{Chunk, LocalFuture, Source};
+use crate::watch::{Progress, Watch};
+
+thread_local! {
+    static ON_FAULT: RefCell<Option<Function>> = const { RefCell::new(None) };
+    static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
+}
+
+/// The device this build computes on: `webgpu` or `cpu`.
+#[wasm_bindgen(js_name = deviceKind)]
+pub fn device_kind() -> String {
+    if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" }.into()
+}
+
+/// Installs the handler of faults after which this instance must not be used: a panic, or an
+/// error that the graphics stack only logs. The pending promise never settles after either.
+#[wasm_bindgen(js_name = onFault)]
+pub fn on_fault(handler: Function) {
+    ON_FAULT.set(Some(handler));
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        fault(&info.to_string());
+    }));
+    // A second call only replaces the handler.
+    if log::set_logger(&FaultLog).is_ok() {
+        log::set_max_level(log::LevelFilter::Error);
+    }
+}
+
+fn fault(message: &str) {
+    if let Some(handler) = ON_FAULT.with_borrow(Clone::clone) {
+        // A handler that throws has nobody left to tell.
+        let _ = handler.call1(&JsValue::NULL, &message.into());
+    }
+}
+
+struct FaultLog;
+
+impl log::Log for FaultLog {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Error
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let message = format!("{}: {}", record.target(), record.args());
+            web_sys::console::error_1(&message.clone().into());
+            fault(&message);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// The device of this build, acquired once.
+///
+/// # Errors
+/// `webgpu-unavailable` in the WebGPU build where the browser has no adapter.
+pub async fn device() -> Result<Device> {
+    if let Some(device) = DEVICE.with_borrow(Clone::clone) {
+        return Ok(device);
+    }
+    #[cfg(feature = "webgpu")]
+    let device = Device::wgpu_options()
+        .init_async()
+        .await
+        .map_err(|error| Error::WebgpuUnavailable { cause: error.to_string() })?;
+    #[cfg(not(feature = "webgpu"))]
+    let device = Device::flex();
+    DEVICE.set(Some(device.clone()));
+    Ok(device)
+}
+
+/// A [`Source`] over a JavaScript function
+/// `(path: string, start?: number, end?: number) => Promise<{bytes: Uint8Array, fileLength: number}>`
+/// that rejects with an error whose `code` is `file-not-found`, `cancelled` or anything else.
+pub struct JsSource(pub Function);
+
+impl JsSource {
+    async fn call(&self, path: &str, range: Option<Range<u64>>) -> std::result::Result<Chunk, JsValue> {
+        let (start, end) = match range {
+            Some(range) => ((range.start as f64).into(), (range.end as f64).into()),
+            None => (JsValue::UNDEFINED, JsValue::UNDEFINED),
+        };
+        let promise: Promise = self.0.call3(&JsValue::NULL, &path.into(), &start, &end)?.dyn_into()?;
+        let read = JsFuture::from(promise).await?;
+        let bytes: Uint8Array = Reflect::get(&read, &"bytes".into())?.dyn_into()?;
+        let file_len = Reflect::get(&read, &"fileLength".into())?.as_f64().unwrap_or(0.0);
+        Ok(Chunk { bytes: bytes.to_vec(), file_len: file_len as u64 })
+    }
+}
+
+impl Source for JsSource {
+    fn read<'a>(
+        &'a self,
+        path: &'a str,
+        range: Option<Range<u64>>,
+    ) -> LocalFuture<'a, Result<Chunk>> {
+        Box::pin(async move {
+            self.call(path, range).await.map_err(|error| {
+                let text = |key: &str| Reflect::get(&error, &key.into()).ok()?.as_string();
+                match text("code").as_deref() {
+                    Some("file-not-found") => Error::FileNotFound { file: path.into() },
+                    Some("cancelled") => Error::Cancelled,
+                    _ => Error::FetchFailed {
+                        file: path.into(),
+                        cause: text("message").unwrap_or_else(|| "the reader failed".into()),
+                    },
+                }
+            })
+        })
+    }
+}
+
+/// A [`Watch`] over a JavaScript function `(progress: Progress) => Promise<boolean>` that resolves
+/// to whether to go on.
+struct JsWatch(Function);
+
+impl JsWatch {
+    async fn call(&self, progress: Progress) -> std::result::Result<bool, JsValue> {
+        let answer = self.0.call1(&JsValue::NULL, &plain(&progress))?;
+        Ok(JsFuture::from(Promise::resolve(&answer)).await?.is_truthy())
+    }
+}
+
+impl Watch for JsWatch {
+    fn report(&self, progress: Progress) -> LocalFuture<'_, Result<()>> {
+        Box::pin(async move {
+            match self.call(progress).await {
+                Ok(true) => Ok(()),
+                _ => Err(Error::Cancelled),
+            }
+        })
+    }
+}
+
+/// A model on this build's device.
+#[wasm_bindgen(js_name = Session)]
+pub struct JsSession(Session);
+
+#[wasm_bindgen(js_class = Session)]
+impl JsSession {
+    /// Opens the model at two base addresses, reading through `read` (see [`JsSource`]).
+    pub async fn open(
+        model: String,
+        saes: String,
+        read: Function,
+    ) -> std::result::Result<JsSession, JsValue> {
+        let open = async {
+            let source = Box::new(JsSource(read));
+            Session::open(device().await?, source, Addresses { model, saes }).await
+        };
+        open.await.map(JsSession).map_err(js_error)
+    }
+
+    /// `{n_layer, n_ctx, vocab_size}`.
+    #[wasm_bindgen(getter)]
+    pub fn config(&self) -> JsValue {
+        #[derive(Serialize)]
+        struct Shape {
+            n_layer: usize,
+            n_ctx: usize,
+            vocab_size: usize,
+        }
+        let config = self.0.config();
+        plain(&Shape {
+            n_layer: config.n_layer,
+            n_ctx: config.n_ctx,
+            vocab_size: config.vocab_size,
+        })
+    }
+
+    /// `{token_id, string}` of a prompt, BOS first.
+    pub fn tokenize(&self, prompt: &str) -> std::result::Result<JsValue, JsValue> {
+        self.0.tokenize(prompt).map(|tokens| plain(&tokens)).map_err(js_error)
+    }
+
+    /// Answers one request; `report` hears of progress (see `JsWatch`).
+    pub async fn attribute(
+        &self,
+        request: JsValue,
+        report: Function,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let request: Request = serde_wasm_bindgen::from_value(request)
+            .map_err(|error| js_error(Error::RequestInvalid { cause: error.to_string() }))?;
+        let result = self.0.attribute(&request, &JsWatch(report)).await.map_err(js_error)?;
+        Ok(columns(result))
+    }
+}
+
+fn js_error(error: Error) -> JsValue {
+    let object = js_sys::Error::new(&error.to_string());
+    object.set_name("SaeAttributionError");
+    set(&object, "code", &error.code().into());
+    object.into()
+}
+
+/// The JSON form of a value as JavaScript objects.
+fn plain(value: &impl Serialize) -> JsValue {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .expect("our types have a JSON form")
+}
+
+fn set(object: &JsValue, key: &str, value: &JsValue) {
+    Reflect::set(object, &key.into(), value).expect("the object is ours and extensible");
+}
+
+/// The JSON form of a result, but with its long columns as typed arrays.
+fn columns(mut result: Attribution) -> JsValue {
+    // Taken out first: they must not become JavaScript numbers one by one.
+    let gradients = std::mem::take(&mut result.gradients);
+    let attributions = std::mem::take(&mut result.attributions);
+    let ends = [("sources", Columns::take(&mut result.sources)), ("targets", Columns::take(&mut result.targets))];
+    let pairs = result.off_staircase.as_mut().map(|pairs| {
+        (std::mem::take(&mut pairs.target), std::mem::take(&mut pairs.source))
+    });
+    let object = plain(&result);
+    set(&object, "gradients", &js_sys::Float32Array::from(&gradients[..]));
+    set(&object, "attributions", &js_sys::Float32Array::from(&attributions[..]));
+    let inner = |key: &str| Reflect::get(&object, &key.into()).expect("a field of the result");
+    for (key, columns) in ends {
+        columns.put(&inner(key));
+    }
+    if let Some((target, source)) = pairs {
+        let found = inner("off_staircase");
+        set(&found, "target", &js_sys::Uint32Array::from(&target[..]));
+        set(&found, "source", &js_sys::Uint32Array::from(&source[..]));
+    }
+    object.unchecked_into::<Object>().into()
+}
+
+struct Columns {
+    pos: Vec<u32>,
+    latent: Vec<u32>,
+    token_id: Vec<u32>,
+    activation: Vec<f32>,
+}
+
+impl Columns {
+    fn take(nodes: &mut Nodes) -> Self {
+        Self {
+            pos: std::mem::take(&mut nodes.pos),
+            latent: std::mem::take(&mut nodes.latent),
+            token_id: std::mem::take(&mut nodes.token_id),
+            activation: std::mem::take(&mut nodes.activation),
+        }
+    }
+
+    fn put(&self, nodes: &JsValue) {
+        set(nodes, "pos", &js_sys::Uint32Array::from(&self.pos[..]));
+        set(nodes, "latent", &js_sys::Uint32Array::from(&self.latent[..]));
+        set(nodes, "token_id", &js_sys::Uint32Array::from(&self.token_id[..]));
+        set(nodes, "activation", &js_sys::Float32Array::from(&self.activation[..]));
+    }
+}

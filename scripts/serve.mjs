@@ -1,0 +1,127 @@
+// A static server for development and tests, with byte ranges and CORS as the hub has them.
+//
+//   node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]
+//
+// --fixtures mounts every folder of FIXTURES (colon-separated; default tests/fixtures/*) under
+// /fixtures/NAME and lists the names at /fixtures.json.
+
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { basename, dirname, extname, join, normalize, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const TYPES = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+};
+
+/** Folders named in FIXTURES, by name. */
+export function fixtureFolders() {
+  const given = process.env.FIXTURES;
+  const all = join(PROJECT, 'tests', 'fixtures');
+  const folders =
+    given !== undefined
+      ? given.split(':').filter(Boolean).map((path) => resolve(PROJECT, path))
+      : readdirSync(all).map((name) => join(all, name));
+  const found = folders.filter((folder) => existsSync(join(folder, 'cases.json'))).sort();
+  // Two folders of one name must not hide each other.
+  return new Map(found.map((folder, i) => [`${i}-${basename(folder)}`, folder]));
+}
+
+/**
+ * Starts a server on 127.0.0.1.
+ * @param {{port?: number, mounts: Map<string, string>, lists?: Map<string, unknown>}} options
+ *   mounts: folder of each URL prefix; lists: JSON of each URL
+ */
+export function serve({ port = 0, mounts, lists = new Map() }) {
+  const prefixes = [...mounts.keys()].sort((a, b) => b.length - a.length);
+  const server = createServer((request, response) => {
+    response.setHeader('Access-Control-Allow-Origin', '*');
+    response.setHeader('Access-Control-Expose-Headers', 'Content-Range, ETag');
+    response.setHeader('Cache-Control', 'no-cache');
+    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+    if (lists.has(path)) {
+      response.setHeader('Content-Type', TYPES['.json']);
+      return response.end(JSON.stringify(lists.get(path)));
+    }
+    const prefix = prefixes.find((prefix) => path.startsWith(prefix));
+    const folder = prefix && mounts.get(prefix);
+    let file = folder && join(folder, normalize('/' + path.slice(prefix.length)));
+    if (file?.endsWith('/')) file += 'index.html';
+    const stat = file && statSync(file, { throwIfNoEntry: false });
+    if (!file || !stat?.isFile()) {
+      response.statusCode = 404;
+      return response.end('not found');
+    }
+    response.setHeader('Content-Type', TYPES[extname(file)] ?? 'application/octet-stream');
+    response.setHeader('Accept-Ranges', 'bytes');
+    response.setHeader('ETag', `"${stat.size}-${stat.mtimeMs}"`);
+    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
+    let [start, end] = [0, stat.size - 1];
+    if (range) {
+      [start, end] = [Number(range[1]), Math.min(Number(range[2]), end)];
+      if (start > end) {
+        response.writeHead(416, { 'Content-Range': `bytes */${stat.size}` });
+        return response.end();
+      }
+      response.statusCode = 206;
+      response.setHeader('Content-Range', `bytes ${start}-${end}/${stat.size}`);
+    }
+    response.setHeader('Content-Length', end - start + 1);
+    if (request.method === 'HEAD' || stat.size === 0) return response.end();
+    createReadStream(file, { start, end }).pipe(response);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+/** The page, its wasm and the bundled model. */
+export const PAGE = new Map([['/', join(PROJECT, 'www')]]);
+
+/** Mounts and lists of the fixtures. */
+export function fixtureMounts() {
+  const folders = fixtureFolders();
+  return {
+    mounts: new Map([...folders].map(([name, folder]) => [`/fixtures/${name}/`, folder])),
+    lists: new Map([['/fixtures.json', [...folders.keys()]]]),
+  };
+}
+
+async function main() {
+  const args = process.argv.slice(2);
+  const mounts = new Map();
+  let [port, lists] = [0, new Map()];
+  while (args.length > 0) {
+    const arg = args.shift();
+    const value = () => args.shift() ?? usage(`${arg} needs a value`);
+    if (arg === '--port') port = Number(value());
+    else if (arg === '--root') mounts.set('/', resolve(value()));
+    else if (arg === '--mount') {
+      const [path, folder] = value().split('=');
+      mounts.set(path.endsWith('/') ? path : `${path}/`, resolve(folder));
+    } else if (arg === '--fixtures') {
+      const fixtures = fixtureMounts();
+      fixtures.mounts.forEach((folder, path) => mounts.set(path, folder));
+      lists = fixtures.lists;
+    } else usage(`unknown argument ${arg}`);
+  }
+  if (!mounts.has('/')) PAGE.forEach((folder, path) => mounts.set(path, folder));
+  const server = await serve({ port, mounts, lists });
+  console.log(`http://127.0.0.1:${server.address().port}/`);
+}
+
+/** @param {string} problem */
+function usage(problem) {
+  console.error(`${problem}\nusage: node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]`);
+  process.exit(2);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main();
