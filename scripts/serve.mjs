@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/** @type {Record<string, string>} */
 const TYPES = {
   '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
@@ -52,9 +53,9 @@ export function serve({ port = 0, mounts, lists = new Map() }) {
     }
     const prefix = prefixes.find((prefix) => path.startsWith(prefix));
     const folder = prefix && mounts.get(prefix);
-    let file = folder && join(folder, normalize('/' + path.slice(prefix.length)));
+    let file = folder ? join(folder, normalize('/' + path.slice(prefix.length))) : undefined;
     if (file?.endsWith('/')) file += 'index.html';
-    const stat = file && statSync(file, { throwIfNoEntry: false });
+    const stat = file ? statSync(file, { throwIfNoEntry: false }) : undefined;
     if (!file || !stat?.isFile()) {
       response.statusCode = 404;
       return response.end('not found');
@@ -118,7 +119,7 @@ async function main() {
   console.log(`http://127.0.0.1:${server.address().port}/`);
 }
 
-/** @param {string} problem */
+/** @param {string} problem @returns {never} */
 function usage(problem) {
   console.error(`${problem}\nusage: node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]`);
   process.exit(2);

@@ -1,9 +1,11 @@
 // Reads files over HTTP, whole or by range: the source of every byte the runtime computes with.
 
+import { codedError } from './error.js';
+
 /**
  * @typedef {object} Chunk
  * @property {Uint8Array} bytes fewer than asked for where the file ends earlier
- * @property {number} fileLength bytes of the whole file
+ * @property {number} [fileLength] bytes of the whole file, where the server tells
  */
 
 /** Tries of one request before its failure is reported, and the pause before the second. */
@@ -11,15 +13,6 @@ const TRIES = 3;
 const FIRST_PAUSE_MS = 300;
 /** No byte for this long is a failure. */
 const STALL_MS = 20_000;
-
-/**
- * An error with a stable code, as the runtime's own.
- * @param {string} code
- * @param {string} message
- */
-export function codedError(code, message) {
-  return Object.assign(new Error(message), { name: 'SaeAttributionError', code });
-}
 
 /**
  * @param {() => AbortSignal | undefined} [signal] asked at each read: aborts it
@@ -54,7 +47,8 @@ async function readOnce(path, start, end, signal) {
   const stall = new AbortController();
   const signals = signal ? [signal, stall.signal] : [stall.signal];
   const ranged = start !== undefined && end !== undefined;
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const heard = () => {
     clearTimeout(timer);
     timer = setTimeout(
@@ -72,7 +66,7 @@ async function readOnce(path, start, end, signal) {
     if (response.status === 416) {
       // The range starts behind the end of the file.
       const length = /\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '');
-      return { bytes: new Uint8Array(0), fileLength: Number(length?.[1] ?? 0) };
+      return { bytes: new Uint8Array(0), fileLength: length ? Number(length[1]) : undefined };
     }
     if (!response.ok) {
       const code = response.status >= 500 || response.status === 429 ? '' : 'fetch-refused';
@@ -86,13 +80,14 @@ async function readOnce(path, start, end, signal) {
       const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '');
       if (range && Number(range[1]) !== start) throw new Error('the server sent another range');
       const bytes = await collect(response, 0, end - start, heard);
-      // A server that does not expose Content-Range leaves only what it sent.
-      return { bytes, fileLength: range ? Number(range[3]) : start + bytes.length };
+      return { bytes, fileLength: range ? Number(range[3]) : undefined };
     }
     // The server ignores ranges and sends the whole file: keep what was asked for.
-    const length = Number(response.headers.get('Content-Length') ?? 0);
+    // Of a compressed body, Content-Length is not the file's length.
+    const encoded = response.headers.has('Content-Encoding');
+    const length = Number(response.headers.get('Content-Length') ?? NaN);
     const bytes = await collect(response, start, end, heard);
-    return { bytes, fileLength: length || start + bytes.length };
+    return { bytes, fileLength: encoded || Number.isNaN(length) ? undefined : length };
   } finally {
     clearTimeout(timer);
   }

@@ -145,11 +145,14 @@ impl Path<'_> {
         let sources = &self.sources.pos;
         let projected = (0..n_pos as u32)
             .filter_map(|pos| {
-                let here = sources.partition_point(|&p| p < pos)..sources.partition_point(|&p| p <= pos);
+                let here =
+                    sources.partition_point(|&p| p < pos)..sources.partition_point(|&p| p <= pos);
                 (!here.is_empty()).then(|| {
                     let pos = pos as usize;
-                    let gradient =
-                        gradient.clone().slice([0..n, pos..pos + 1, 0..d_model]).reshape([n, d_model]);
+                    let gradient = gradient
+                        .clone()
+                        .slice([0..n, pos..pos + 1, 0..d_model])
+                        .reshape([n, d_model]);
                     gradient.matmul(self.sources.rows.clone().slice(here).transpose())
                 })
             })

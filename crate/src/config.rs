@@ -102,11 +102,18 @@ impl Gpt2Config {
         }
         let activation = hub.activation_function.as_deref().unwrap_or("gelu_new");
         if activation != "gelu_new" {
-            return Err(invalid(file, format!("activation_function {activation:?} is not gelu_new")));
+            return Err(invalid(
+                file,
+                format!("activation_function {activation:?} is not gelu_new"),
+            ));
         }
-        if hub.scale_attn_weights == Some(false) || hub.scale_attn_by_inverse_layer_idx == Some(true)
+        if hub.scale_attn_weights == Some(false)
+            || hub.scale_attn_by_inverse_layer_idx == Some(true)
         {
-            return Err(invalid(file, "attention scores must be divided by √d_head and nothing else"));
+            return Err(invalid(
+                file,
+                "attention scores must be divided by √d_head and nothing else",
+            ));
         }
         Ok(config)
     }
@@ -293,7 +300,9 @@ impl SaeConfig {
             }
             ("jumprelu", None | Some("relu")) => Architecture::JumpRelu,
             ("gated", None | Some("relu")) => Architecture::Gated,
-            ("standard" | "jumprelu" | "gated", Some(activation)) => return Err(unknown(activation)),
+            ("standard" | "jumprelu" | "gated", Some(activation)) => {
+                return Err(unknown(activation));
+            }
             (other, _) => return Err(unknown(other)),
         };
 
@@ -316,7 +325,10 @@ impl SaeConfig {
                     }
                 },
                 other => {
-                    return Err(invalid(file, format!("normalize_activations {other:?} is unknown")));
+                    return Err(invalid(
+                        file,
+                        format!("normalize_activations {other:?} is unknown"),
+                    ));
                 }
             },
             Some(other) => {
@@ -349,7 +361,9 @@ mod tests {
             assert_eq!((hook.layer, hook.to_string().as_str()), (layer, name));
             assert_eq!(HookPoint::residual(layer, 12), hook);
         }
-        for name in ["", "blocks.8.attn.hook_z", "blocks.-1.hook_resid_pre", "blocks.8.hook_mlp_out"] {
+        for name in
+            ["", "blocks.8.attn.hook_z", "blocks.-1.hook_resid_pre", "blocks.8.hook_mlp_out"]
+        {
             assert!(name.parse::<HookPoint>().is_err(), "{name}");
         }
     }
@@ -361,7 +375,8 @@ mod tests {
 
     #[test]
     fn old_sae_config_has_the_defaults_of_sae_lens() {
-        let config = sae(r#""hook_point": "blocks.8.hook_resid_pre", "hook_point_layer": 8"#).unwrap();
+        let config =
+            sae(r#""hook_point": "blocks.8.hook_resid_pre", "hook_point_layer": 8"#).unwrap();
         assert_eq!(config.hook.layer, 8);
         assert_eq!(config.architecture, Architecture::Standard);
         assert!(config.apply_b_dec_to_input);
@@ -370,21 +385,17 @@ mod tests {
 
     #[test]
     fn newer_sae_configs_are_read() {
-        let config = sae(
-            r#""hook_name": "blocks.1.hook_resid_pre", "architecture": "standard",
+        let config = sae(r#""hook_name": "blocks.1.hook_resid_pre", "architecture": "standard",
                "activation_fn_str": "topk", "activation_fn_kwargs": {"k": 4},
-               "apply_b_dec_to_input": false, "normalize_activations": "layer_norm""#,
-        )
+               "apply_b_dec_to_input": false, "normalize_activations": "layer_norm""#)
         .unwrap();
         let topk = Architecture::TopK { k: 4, rescale_acts_by_decoder_norm: false };
         assert_eq!(config.architecture, topk);
         assert_eq!(config.norm, ActivationNorm::LayerNorm);
         assert!(!config.apply_b_dec_to_input);
 
-        let config = sae(
-            r#""architecture": "topk", "k": 4, "rescale_acts_by_decoder_norm": true,
-               "metadata": {"hook_name": "blocks.2.hook_resid_pre"}"#,
-        )
+        let config = sae(r#""architecture": "topk", "k": 4, "rescale_acts_by_decoder_norm": true,
+               "metadata": {"hook_name": "blocks.2.hook_resid_pre"}"#)
         .unwrap();
         let topk = Architecture::TopK { k: 4, rescale_acts_by_decoder_norm: true };
         assert_eq!((config.architecture, config.hook.layer), (topk, 2));
@@ -412,7 +423,8 @@ mod tests {
     fn impossible_model_configs_are_errors() {
         let good = serde_json::json!({"n_layer": 2, "n_embd": 8, "n_head": 2, "n_ctx": 16,
             "vocab_size": 10, "bos_token_id": 9});
-        let read = |config: &Value| Gpt2Config::from_json("config.json", config.to_string().as_bytes());
+        let read =
+            |config: &Value| Gpt2Config::from_json("config.json", config.to_string().as_bytes());
         assert_eq!(read(&good).unwrap().d_mlp, 32);
         for (key, value) in [
             ("n_layer", 0.into()),

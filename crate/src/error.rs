@@ -83,7 +83,9 @@ pub enum Error {
         limit: usize,
     },
     /// The server or folder has no such file.
-    #[error("{file} was not found. Check the model and SAE addresses and that this layer has an SAE.")]
+    #[error(
+        "{file} was not found. Check the model and SAE addresses and that this layer has an SAE."
+    )]
     FileNotFound {
         /// Address or path of the file.
         file: String,
@@ -139,7 +141,9 @@ pub enum Error {
         tensor: String,
     },
     /// A tensor of another shape than the configuration implies.
-    #[error("Tensor {tensor:?} of {file} has shape {actual:?}, but the configuration implies {expected:?}.")]
+    #[error(
+        "Tensor {tensor:?} of {file} has shape {actual:?}, but the configuration implies {expected:?}."
+    )]
     TensorShape {
         /// Address or path of the file.
         file: String,
@@ -161,7 +165,9 @@ pub enum Error {
         dtype: String,
     },
     /// A weight that is NaN or infinite.
-    #[error("Tensor {tensor:?} of {file} holds a value that is not finite at element {index}. The file is damaged.")]
+    #[error(
+        "Tensor {tensor:?} of {file} holds a value that is not finite at element {index}. The file is damaged."
+    )]
     TensorNotFinite {
         /// Address or path of the file.
         file: String,
@@ -171,13 +177,17 @@ pub enum Error {
         index: usize,
     },
     /// The device computed NaN or infinity from finite weights.
-    #[error("The {stage} came out as NaN or infinity. The weights are outside the range this model can compute with in 32-bit floats.")]
+    #[error(
+        "The {stage} came out as NaN or infinity. The weights are outside the range this model can compute with in 32-bit floats."
+    )]
     ResultNotFinite {
         /// What was being computed.
         stage: &'static str,
     },
     /// The browser has no WebGPU adapter for us.
-    #[error("No WebGPU adapter is available ({cause}). Use a browser with WebGPU, or run on the CPU.")]
+    #[error(
+        "No WebGPU adapter is available ({cause}). Use a browser with WebGPU, or run on the CPU."
+    )]
     WebgpuUnavailable {
         /// What the browser said.
         cause: String,

@@ -18,7 +18,7 @@ fn read(path: &str, range: Option<Range<u64>>) -> std::io::Result<Chunk> {
     file.seek(SeekFrom::Start(range.start))?;
     let mut bytes = Vec::new();
     file.take(range.end.saturating_sub(range.start)).read_to_end(&mut bytes)?;
-    Ok(Chunk { bytes, file_len })
+    Ok(Chunk { bytes, file_len: Some(file_len) })
 }
 
 impl Source for Folder {

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::source::{Chunk, Source};
 use crate::watch::Meter;
 
 /// The first read of a file: holds the whole header of every file this crate knows.
@@ -19,6 +19,8 @@ const PIECE: u64 = 16 << 20;
 /// A safetensors file of which the header has been read and checked.
 pub struct Safetensors {
     file: String,
+    /// As the header describes it.
+    file_len: u64,
     data_start: u64,
     metadata: Metadata,
 }
@@ -37,11 +39,9 @@ impl Safetensors {
             return Err(invalid(format!("it has only {} bytes", first.bytes.len())));
         };
         let length = u64::from_le_bytes(*length);
-        if length > HEADER_LIMIT || 8 + length > first.file_len {
-            return Err(invalid(format!(
-                "its header claims {length} bytes of a file of {}",
-                first.file_len
-            )));
+        let file_len = first.file_len.unwrap_or(u64::MAX);
+        if length > HEADER_LIMIT || 8 + length > file_len {
+            return Err(invalid(format!("its header claims to be {length} bytes long")));
         }
         let data_start = 8 + length;
         let mut header = first.bytes;
@@ -54,14 +54,15 @@ impl Safetensors {
             .ok_or_else(|| invalid("its header is cut short".into()))?;
         let metadata: Metadata =
             serde_json::from_slice(header).map_err(|error| invalid(format!("header: {error}")))?;
-        let expected = data_start + metadata.data_len() as u64;
-        if expected != first.file_len {
+        let described = data_start + metadata.data_len() as u64;
+        if let Some(file_len) = first.file_len
+            && file_len != described
+        {
             return Err(invalid(format!(
-                "it has {} bytes but its header describes {expected}",
-                first.file_len
+                "it has {file_len} bytes but its header describes {described}"
             )));
         }
-        Ok(Self { file: file.into(), data_start, metadata })
+        Ok(Self { file: file.into(), file_len: described, data_start, metadata })
     }
 
     /// Name of the file, for errors.
@@ -144,12 +145,18 @@ impl Safetensors {
         while at < end {
             let piece = at..end.min(at + PIECE);
             let wanted = (piece.end - piece.start) as usize;
-            let bytes = source.read(&self.file, Some(piece.clone())).await?.bytes;
+            let Chunk { bytes, file_len } = source.read(&self.file, Some(piece.clone())).await?;
+            let failed = |cause| Error::FetchFailed { file: self.file.clone(), cause };
+            if file_len.is_some_and(|file_len| file_len != self.file_len) {
+                return Err(failed(
+                    "it changed since its header was read; open the model again".into(),
+                ));
+            }
             if bytes.len() != wanted {
-                return Err(Error::FetchFailed {
-                    file: self.file.clone(),
-                    cause: format!("{} bytes came where {wanted} were asked for", bytes.len()),
-                });
+                return Err(failed(format!(
+                    "{} bytes came where {wanted} were asked for",
+                    bytes.len()
+                )));
             }
             decode(info.dtype, &bytes, &mut values);
             at = piece.end;
@@ -176,7 +183,9 @@ fn decode(dtype: Dtype, bytes: &[u8], into: &mut Vec<f32>) {
             into.extend(bytes.chunks_exact(2).map(|b| bf16::from_le_bytes(two(b)).to_f32()));
         }
         Dtype::F32 => {
-            into.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+            into.extend(
+                bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+            );
         }
         other => unreachable!("{other:?} is refused before anything is read"),
     }

@@ -79,8 +79,7 @@ impl Session {
         let config = Gpt2Config::from_json(&path, &source.read(&path, None).await?.bytes)?;
         let path = file("tokenizer.json");
         let json = source.read(&path, None).await?.bytes;
-        let tokenizer =
-            Tokenizer::from_json(&path, &json, config.bos_token_id, config.vocab_size)?;
+        let tokenizer = Tokenizer::from_json(&path, &json, config.bos_token_id, config.vocab_size)?;
         let path = file("model.safetensors");
         let weights = Gpt2Weights::open(&*source, &path, config.clone()).await?;
         Ok(Self {
@@ -203,11 +202,8 @@ impl Session {
         layers: Range<usize>,
         watch: &dyn Watch,
     ) -> Result<Attribution> {
-        let need = Need {
-            blocks: 0..layers.end,
-            saes: vec![layers.start, layers.end],
-            unembed: false,
-        };
+        let need =
+            Need { blocks: 0..layers.end, saes: vec![layers.start, layers.end], unembed: false };
         let embed = self.prepare(&need, &tokens, watch).await?;
         let before = self.forward(&self.blocks(0..layers.start), embed, watch).await?;
         let from = self.encode(layers.start, before, watch).await?;
@@ -264,10 +260,9 @@ impl Session {
         let pair = pair.map(|pair| self.chosen_logits(&logits, &pair));
         let sources = self.latent_nodes(&from, &tokens, layer);
         let (targets, rows) = match &pair {
-            None => (
-                Nodes::logits(&top, last),
-                self.logit_rows(&unembed, &top.token_id, watch).await?,
-            ),
+            None => {
+                (Nodes::logits(&top, last), self.logit_rows(&unembed, &top.token_id, watch).await?)
+            }
             Some(pair) => {
                 let rows = self.logit_rows(&unembed, &pair.token_id, watch).await?;
                 let difference = rows.clone().slice(0..1) - rows.slice(1..2);
@@ -309,12 +304,7 @@ impl Session {
     }
 
     /// Loads what is missing; returns the prompt's `blocks.0.hook_resid_pre`, `[pos, d_model]`.
-    async fn prepare(
-        &self,
-        need: &Need,
-        tokens: &Tokens,
-        watch: &dyn Watch,
-    ) -> Result<Tensor<2>> {
+    async fn prepare(&self, need: &Need, tokens: &Tokens, watch: &dyn Watch) -> Result<Tensor<2>> {
         let source = &*self.source;
         for &layer in &need.saes {
             if !self.sae_weights.borrow().contains_key(&layer) {
@@ -337,8 +327,7 @@ impl Session {
             + if unembed { self.weights.unembed_len() } else { 0 };
 
         let mut meter = Meter::start(watch, Phase::Load, total).await?;
-        let embed =
-            self.weights.embed(source, &tokens.token_id, &self.device, &mut meter).await?;
+        let embed = self.weights.embed(source, &tokens.token_id, &self.device, &mut meter).await?;
         for layer in blocks {
             let block = self.weights.block(source, layer, &self.device, &mut meter).await?;
             self.blocks.borrow_mut()[layer] = Some(Rc::new(block));
@@ -375,10 +364,7 @@ impl Session {
 
     /// Loaded blocks.
     fn blocks(&self, layers: Range<usize>) -> Vec<Rc<Block>> {
-        self.blocks.borrow()[layers]
-            .iter()
-            .map(|block| block.clone().expect("prepared"))
-            .collect()
+        self.blocks.borrow()[layers].iter().map(|block| block.clone().expect("prepared")).collect()
     }
 
     /// Runs blocks over one prompt: `[pos, d_model]` to likewise.
@@ -450,8 +436,7 @@ impl Session {
         watch: &dyn Watch,
     ) -> Result<Tensor<2>> {
         let d_model = self.config.d_model;
-        let mut meter =
-            Meter::start(watch, Phase::Load, self.weights.token_rows_len(ids)).await?;
+        let mut meter = Meter::start(watch, Phase::Load, self.weights.token_rows_len(ids)).await?;
         let rows = self.weights.token_rows(&*self.source, ids, &mut meter).await?;
         let centered = rows
             .iter()
@@ -466,9 +451,8 @@ impl Session {
 /// Ids of the `k` largest values, largest first.
 fn largest(values: &[f64], k: usize) -> Vec<u32> {
     let mut ids: Vec<u32> = (0..values.len() as u32).collect();
-    let order = |a: &u32, b: &u32| {
-        values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b))
-    };
+    let order =
+        |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
     if k < ids.len() {
         ids.select_nth_unstable_by(k, order);
         ids.truncate(k);

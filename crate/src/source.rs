@@ -14,8 +14,8 @@ pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 pub struct Chunk {
     /// The bytes read: fewer than asked for where the file ends earlier.
     pub bytes: Vec<u8>,
-    /// Length of the whole file in bytes.
-    pub file_len: u64,
+    /// Length of the whole file in bytes, where the source tells.
+    pub file_len: Option<u64>,
 }
 
 /// A place that files can be read from, whole or in part.

@@ -10,10 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `device-failed`, or `result-not-finite` if any value is NaN or infinite.
-pub async fn read_back<const D: usize>(
-    tensor: Tensor<D>,
-    stage: &'static str,
-) -> Result<Vec<f32>> {
+pub async fn read_back<const D: usize>(tensor: Tensor<D>, stage: &'static str) -> Result<Vec<f32>> {
     let failed = |cause: String| Error::DeviceFailed { cause };
     let data = tensor.into_data_async().await.map_err(|error| failed(error.to_string()))?;
     let values: Vec<f32> = data.try_into_vec().map_err(|error| failed(format!("{error:?}")))?;

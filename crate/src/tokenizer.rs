@@ -19,7 +19,12 @@ impl Tokenizer {
     /// # Errors
     /// `tokenizer-invalid` for anything the `tokenizers` library refuses, and for a vocabulary
     /// that does not fit the model's `vocab_size`.
-    pub fn from_json(file: &str, json: &[u8], bos_token_id: u32, vocab_size: usize) -> Result<Self> {
+    pub fn from_json(
+        file: &str,
+        json: &[u8],
+        bos_token_id: u32,
+        vocab_size: usize,
+    ) -> Result<Self> {
         let invalid = |cause: String| Error::TokenizerInvalid { file: file.into(), cause };
         let inner = HubTokenizer::from_bytes(json).map_err(|error| invalid(error.to_string()))?;
         let found = inner.get_vocab_size(true);

@@ -90,21 +90,26 @@ pub async fn device() -> Result<Device> {
 }
 
 /// A [`Source`] over a JavaScript function
-/// `(path: string, start?: number, end?: number) => Promise<{bytes: Uint8Array, fileLength: number}>`
+/// `(path: string, start?: number, end?: number) => Promise<{bytes: Uint8Array, fileLength?: number}>`
 /// that rejects with an error whose `code` is `file-not-found`, `cancelled` or anything else.
 pub struct JsSource(pub Function);
 
 impl JsSource {
-    async fn call(&self, path: &str, range: Option<Range<u64>>) -> std::result::Result<Chunk, JsValue> {
+    async fn call(
+        &self,
+        path: &str,
+        range: Option<Range<u64>>,
+    ) -> std::result::Result<Chunk, JsValue> {
         let (start, end) = match range {
             Some(range) => ((range.start as f64).into(), (range.end as f64).into()),
             None => (JsValue::UNDEFINED, JsValue::UNDEFINED),
         };
-        let promise: Promise = self.0.call3(&JsValue::NULL, &path.into(), &start, &end)?.dyn_into()?;
+        let promise: Promise =
+            self.0.call3(&JsValue::NULL, &path.into(), &start, &end)?.dyn_into()?;
         let read = JsFuture::from(promise).await?;
         let bytes: Uint8Array = Reflect::get(&read, &"bytes".into())?.dyn_into()?;
-        let file_len = Reflect::get(&read, &"fileLength".into())?.as_f64().unwrap_or(0.0);
-        Ok(Chunk { bytes: bytes.to_vec(), file_len: file_len as u64 })
+        let file_len = Reflect::get(&read, &"fileLength".into())?.as_f64();
+        Ok(Chunk { bytes: bytes.to_vec(), file_len: file_len.map(|length| length as u64) })
     }
 }
 
@@ -229,10 +234,14 @@ fn columns(mut result: Attribution) -> JsValue {
     // Taken out first: they must not become JavaScript numbers one by one.
     let gradients = std::mem::take(&mut result.gradients);
     let attributions = std::mem::take(&mut result.attributions);
-    let ends = [("sources", Columns::take(&mut result.sources)), ("targets", Columns::take(&mut result.targets))];
-    let pairs = result.off_staircase.as_mut().map(|pairs| {
-        (std::mem::take(&mut pairs.target), std::mem::take(&mut pairs.source))
-    });
+    let ends = [
+        ("sources", Columns::take(&mut result.sources)),
+        ("targets", Columns::take(&mut result.targets)),
+    ];
+    let pairs = result
+        .off_staircase
+        .as_mut()
+        .map(|pairs| (std::mem::take(&mut pairs.target), std::mem::take(&mut pairs.source)));
     let object = plain(&result);
     set(&object, "gradients", &js_sys::Float32Array::from(&gradients[..]));
     set(&object, "attributions", &js_sys::Float32Array::from(&attributions[..]));

@@ -124,9 +124,8 @@ impl Gpt2Weights {
                 &self.read(source, &at("ln_1.weight"), &[d_model], meter).await?,
                 &self.read(source, &at("ln_1.bias"), &[d_model], meter).await?,
             );
-        let [query, key, value] = [0, 1, 2].map(|third| {
-            qkv.columns(third * d_model, d_model).to_device(device)
-        });
+        let [query, key, value] =
+            [0, 1, 2].map(|third| qkv.columns(third * d_model, d_model).to_device(device));
         drop(qkv);
         let output = self
             .linear(source, &at("attn.c_proj"), d_model, d_model, meter)
@@ -192,8 +191,7 @@ impl Gpt2Weights {
                     let at = id as usize;
                     let shape = [self.config.vocab_size, self.config.d_model];
                     let name = self.name("wte.weight");
-                    let row =
-                        self.file.read_rows(source, &name, &shape, at..at + 1, meter).await?;
+                    let row = self.file.read_rows(source, &name, &shape, at..at + 1, meter).await?;
                     self.token_rows.borrow_mut().insert(id, row.clone());
                     row
                 }

@@ -24,10 +24,17 @@ const FIXTURES_URL: &str = match option_env!("FIXTURES_URL") {
     None => "http://127.0.0.1:18737",
 };
 
-#[wasm_bindgen(module = "/../www/fetch.js")]
+// The page's own reader, from the server that serves the fixtures.
+#[wasm_bindgen(inline_js = "export async function createRead(url) {
+    return (await import(url)).createRead();
+}")]
 extern "C" {
     #[wasm_bindgen(js_name = createRead)]
-    fn create_read() -> js_sys::Function;
+    async fn create_read(url: &str) -> JsValue;
+}
+
+async fn source() -> JsSource {
+    JsSource(create_read(&format!("{FIXTURES_URL}/fetch.js")).await.unchecked_into())
 }
 
 async fn fixtures(source: &JsSource) -> Vec<String> {
@@ -39,16 +46,19 @@ async fn fixtures(source: &JsSource) -> Vec<String> {
 
 #[wasm_bindgen_test]
 async fn cases_equal_the_reference() {
-    let source = JsSource(create_read());
-    let names = fixtures(&source).await;
+    let reader = source().await;
+    let names = fixtures(&reader).await;
     assert!(!names.is_empty(), "FIXTURES names no folder");
     for name in names {
         let fixture = format!("{FIXTURES_URL}/fixtures/{name}");
         let device = device().await.unwrap_or_else(|error| panic!("{error}"));
-        let own = Box::new(JsSource(create_read()));
+        let own = Box::new(source().await);
         let session = Session::open(device, own, addresses(&fixture)).await;
         let session = session.unwrap_or_else(|error| panic!("{error}"));
-        let report = check_fixture(&session, &source, &fixture, TOLERANCE).await;
-        console_log!("{name} on {}, largest errors relative to the largest value:\n{report}", device_kind());
+        let report = check_fixture(&session, &reader, &fixture, TOLERANCE).await;
+        console_log!(
+            "{name} on {}, largest errors relative to the largest value:\n{report}",
+            device_kind()
+        );
     }
 }

@@ -1,3 +1,3 @@
 //! What native and browser tests share: fixtures, the golden comparison.
 
-pub mod golden;
+pub(crate) mod golden;

@@ -3,4 +3,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+
+mod altered;
+mod bad_input;
 mod golden;
+mod gradients;
+mod prompts;
+mod sae;

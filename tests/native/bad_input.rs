@@ -1,0 +1,339 @@
+//! Everything that can be wrong with a request or a file: a typed error, and afterwards the same
+//! session answers the next good request.
+
+use sae_attribution::Error;
+use safetensors::tensor::{Dtype, View, serialize};
+use serde_json::{Value, json};
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use sae_attribution::request::Request;
+use sae_attribution::source::LocalFuture;
+use sae_attribution::watch::{Phase, Progress, Watch};
+
+use crate::altered::{Altered, TINY, ask, open};
+
+const SAE: &str = "saes/blocks.3.hook_resid_pre/sae_weights.safetensors";
+const SAE_CFG: &str = "saes/blocks.3.hook_resid_pre/cfg.json";
+const MODEL: &str = "model/model.safetensors";
+
+fn good() -> Value {
+    json!({"kind": "token_to_latent", "prompt": "The tower", "layer": 3})
+}
+
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{TINY}/{name}")).unwrap()
+}
+
+/// A tensor to write.
+#[derive(Clone)]
+struct Raw {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Raw {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        (&self.bytes).into()
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// A safetensors file with its tensors changed.
+fn changed(name: &str, change: impl FnOnce(&mut BTreeMap<String, Raw>)) -> Vec<u8> {
+    let bytes = file(name);
+    let read = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: BTreeMap<String, Raw> = read
+        .iter()
+        .map(|(name, view)| {
+            let bytes = view.data().to_vec();
+            (name.into(), Raw { dtype: view.dtype(), shape: view.shape().into(), bytes })
+        })
+        .collect();
+    change(&mut tensors);
+    serialize(&tensors, None).unwrap()
+}
+
+/// A safetensors file of a header and 16 bytes of data.
+fn with_header(header: &str) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend([0; 16]);
+    bytes
+}
+
+fn tensor(name: &str, from: usize, to: usize) -> String {
+    format!(r#""{name}":{{"dtype":"F32","shape":[2],"data_offsets":[{from},{to}]}}"#)
+}
+
+/// Damaged container files and what they are called.
+fn damaged() -> Vec<(&'static str, Vec<u8>)> {
+    let whole = file(SAE);
+    let mut long_header = whole.clone();
+    long_header[..8].copy_from_slice(&(whole.len() as u64 + 1).to_le_bytes());
+    let mut huge_header = whole.clone();
+    huge_header[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let two = |a: String, b: String| with_header(&format!("{{{a},{b}}}"));
+    vec![
+        ("empty", Vec::new()),
+        ("seven bytes", vec![0; 7]),
+        ("not safetensors", b"<!doctype html><title>Not found</title>".to_vec()),
+        ("truncated in the header", whole[..100].to_vec()),
+        ("truncated in the data", whole[..whole.len() - 1].to_vec()),
+        ("longer than its header says", [&whole[..], &[0]].concat()),
+        ("header longer than the file", long_header),
+        ("header length beyond 64 bits of sense", huge_header),
+        ("header not JSON", with_header("{{{{")),
+        ("overlapping offsets", two(tensor("a", 0, 8), tensor("b", 4, 12))),
+        ("offsets beyond the file", two(tensor("a", 0, 8), tensor("b", 800, 808))),
+        ("a hole between tensors", two(tensor("a", 0, 8), tensor("b", 12, 20))),
+        ("offsets backwards", with_header(&format!("{{{}}}", tensor("a", 8, 0)))),
+        (
+            "offsets that disagree with the shape",
+            with_header(&format!("{{{}}}", tensor("a", 0, 16))),
+        ),
+    ]
+}
+
+#[test]
+fn a_damaged_sae_file_is_an_error_and_harms_nothing() {
+    let source = Altered::default();
+    let session = open(&source).unwrap();
+    for (what, bytes) in damaged() {
+        source.replace(SAE, bytes);
+        let error = ask(&session, good()).expect_err(what);
+        assert_eq!(error.code(), "safetensors-invalid", "{what}: {error}");
+        assert!(error.to_string().contains("sae_weights.safetensors"), "{error}");
+    }
+    source.restore();
+    ask(&session, good()).unwrap();
+}
+
+#[test]
+fn a_damaged_model_file_is_an_error_and_the_whole_one_opens() {
+    let source = Altered::default();
+    for (what, bytes) in damaged() {
+        source.replace(MODEL, bytes);
+        assert_eq!(open(&source).err().expect(what).code(), "safetensors-invalid", "{what}");
+    }
+    source.restore();
+    ask(&open(&source).unwrap(), good()).unwrap();
+}
+
+#[test]
+fn tensors_that_do_not_fit_are_errors_that_name_them() {
+    let source = Altered::default();
+    let session = open(&source).unwrap();
+    type Change = fn(&mut BTreeMap<String, Raw>);
+    let changes: [(&str, &str, Change); 5] = [
+        ("tensor-missing", "W_dec", |t| drop(t.remove("W_dec"))),
+        ("tensor-shape", "W_enc", |t| t.get_mut("W_enc").unwrap().shape.swap(0, 1)),
+        ("tensor-dtype", "b_enc", |t| t.get_mut("b_enc").unwrap().dtype = Dtype::I32),
+        ("tensor-not-finite", "b_dec", |t| {
+            t.get_mut("b_dec").unwrap().bytes[20..24].copy_from_slice(&f32::NAN.to_le_bytes());
+        }),
+        ("tensor-not-finite", "W_enc", |t| {
+            t.get_mut("W_enc").unwrap().bytes[..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        }),
+    ];
+    for (code, name, change) in changes {
+        source.replace(SAE, changed(SAE, change));
+        // The header was read by an earlier request of this session, or is read now.
+        let fresh = open(&source).unwrap();
+        let error = ask(&fresh, good()).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        source.restore();
+        ask(&session, good()).unwrap();
+    }
+}
+
+#[test]
+fn bad_model_tensors_are_errors_until_they_are_mended() {
+    let source = Altered::default();
+    let session = open(&source).unwrap();
+    // In place, so that the header read before still describes the file.
+    let mut nan = file(MODEL);
+    let data = {
+        let tensors = safetensors::SafeTensors::deserialize(&nan).unwrap();
+        let data = tensors.tensor("h.2.mlp.c_fc.weight").unwrap().data().as_ptr();
+        data as usize - nan.as_ptr() as usize
+    };
+    nan[data + 40..data + 44].copy_from_slice(&f32::NAN.to_le_bytes());
+    source.replace(MODEL, nan);
+    let error = ask(&session, good()).unwrap_err();
+    let Error::TensorNotFinite { tensor, index, .. } = &error else { panic!("{error}") };
+    assert_eq!((tensor.as_str(), *index), ("h.2.mlp.c_fc.weight", 10));
+    source.restore();
+    ask(&session, good()).unwrap();
+
+    let without = changed(MODEL, |t| drop(t.remove("h.1.ln_1.bias")));
+    source.replace(MODEL, without);
+    let error = ask(&open(&source).unwrap(), good()).unwrap_err();
+    assert_eq!(error.code(), "tensor-missing", "{error}");
+}
+
+#[test]
+fn weights_too_large_for_float32_are_an_error_not_a_nan() {
+    let source = Altered::default();
+    let huge = changed(SAE, |t| {
+        for value in t.get_mut("W_enc").unwrap().bytes.chunks_exact_mut(4) {
+            value.copy_from_slice(&3e38f32.to_le_bytes());
+        }
+    });
+    source.replace(SAE, huge);
+    let session = open(&source).unwrap();
+    assert_eq!(ask(&session, good()).unwrap_err().code(), "result-not-finite");
+    let other = json!({"kind": "token_to_latent", "prompt": "The tower", "layer": 2});
+    ask(&session, other).unwrap();
+}
+
+#[test]
+fn half_precision_and_prefixed_names_are_read() {
+    let source = Altered::default();
+    let plain = ask(&open(&source).unwrap(), good()).unwrap();
+    source.replace(
+        MODEL,
+        changed(MODEL, |t| {
+            *t = std::mem::take(t)
+                .into_iter()
+                .map(|(k, v)| (format!("transformer.{k}"), v))
+                .collect();
+        }),
+    );
+    assert_eq!(ask(&open(&source).unwrap(), good()).unwrap(), plain);
+
+    type Convert = fn(f32) -> [u8; 2];
+    let halves: [(Dtype, Convert, f32); 2] = [
+        (Dtype::F16, |x| half::f16::from_f32(x).to_le_bytes(), 0.02),
+        (Dtype::BF16, |x| half::bf16::from_f32(x).to_le_bytes(), 0.1),
+    ];
+    for (dtype, convert, tolerance) in halves {
+        let converted = changed(SAE, |tensors| {
+            for raw in tensors.values_mut() {
+                let values =
+                    raw.bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+                raw.bytes = values.flat_map(convert).collect();
+                raw.dtype = dtype;
+            }
+        });
+        source.replace(SAE, converted);
+        let rounded = ask(&open(&source).unwrap(), good()).unwrap();
+        let sum = |r: &sae_attribution::Attribution| r.statistics.target_l1 as f32;
+        assert!((sum(&rounded) / sum(&plain) - 1.0).abs() < tolerance, "{dtype:?}");
+    }
+}
+
+#[test]
+fn unusable_configurations_are_errors() {
+    let source = Altered::default();
+    let session = open(&source).unwrap();
+    let cfg: Value = serde_json::from_slice(&file(SAE_CFG)).unwrap();
+    let with = |key: &str, value: Value| {
+        let mut cfg = cfg.clone();
+        cfg[key] = value;
+        cfg.to_string()
+    };
+    for (bytes, code) in [
+        (with("architecture", "transcoder".into()), "sae-architecture-unknown"),
+        (with("activation_fn_str", "tanh-relu".into()), "sae-architecture-unknown"),
+        (with("hook_name", "blocks.2.hook_resid_pre".into()), "config-invalid"),
+        (with("hook_name", "blocks.3.hook_mlp_out".into()), "config-invalid"),
+        (with("d_in", 65.into()), "config-invalid"),
+        (with("d_sae", 513.into()), "tensor-shape"),
+        ("[]".into(), "config-invalid"),
+    ] {
+        source.replace(SAE_CFG, bytes.clone());
+        assert_eq!(ask(&open(&source).unwrap(), good()).unwrap_err().code(), code, "{bytes}");
+        source.restore();
+        ask(&session, good()).unwrap();
+    }
+    for (name, bytes, code) in [
+        ("model/config.json", "{}", "config-invalid"),
+        ("model/tokenizer.json", "{}", "tokenizer-invalid"),
+        ("model/tokenizer.json", "\u{0}", "tokenizer-invalid"),
+    ] {
+        source.replace(name, bytes);
+        assert_eq!(open(&source).err().unwrap().code(), code, "{name}");
+        source.restore();
+    }
+}
+
+#[test]
+fn bad_requests_are_errors_that_name_what_is_wrong() {
+    let session = open(&Altered::default()).unwrap();
+    let p = "The tower";
+    let difference = |positive: Value| json!({"kind": "logit_difference", "prompt": p, "layer": 3, "positive": positive, "negative": " golf"});
+    let latents = |from: usize, to: usize| json!({"kind": "latent_to_latent", "prompt": p, "layer_from": from, "layer_to": to});
+    let logits = |layer: usize, k: usize| json!({"kind": "latent_to_logit", "prompt": p, "layer": layer, "k": k});
+    for (request, code) in [
+        (json!({"kind": "token_to_latent", "prompt": p, "layer": 5}), "layer-out-of-range"),
+        (latents(0, 9), "layer-out-of-range"),
+        (latents(3, 3), "layer-order"),
+        (latents(3, 1), "layer-order"),
+        (logits(3, 0), "k-out-of-range"),
+        (logits(3, 3002), "k-out-of-range"),
+        (logits(77, 1), "layer-out-of-range"),
+        (difference(" Barcelona!".into()), "not-one-token"),
+        (difference("".into()), "not-one-token"),
+        (difference(3001.into()), "token-out-of-range"),
+        // The fixture has no SAE at the end of its last block.
+        (json!({"kind": "token_to_latent", "prompt": p, "layer": 4}), "file-not-found"),
+    ] {
+        let error = ask(&session, request.clone()).unwrap_err();
+        assert_eq!(error.code(), code, "{request}: {error}");
+        ask(&session, good()).unwrap();
+    }
+    // The whole vocabulary is the most that can be asked for.
+    assert_eq!(ask(&session, logits(3, 3001)).unwrap().targets.len(), 3001);
+}
+
+/// Ends the work when a phase is reached.
+struct Until(Phase, Cell<u32>);
+
+impl Watch for Until {
+    fn report(&self, progress: Progress) -> LocalFuture<'_, sae_attribution::Result<()>> {
+        self.1.set(self.1.get() + 1);
+        let end = progress.phase == self.0;
+        Box::pin(std::future::ready(if end { Err(Error::Cancelled) } else { Ok(()) }))
+    }
+}
+
+#[test]
+fn cancelling_in_any_phase_leaves_the_session_usable() {
+    let request: Request = serde_json::from_value(
+        json!({"kind": "latent_to_logit", "prompt": "The tower", "layer": 1, "k": 3}),
+    )
+    .unwrap();
+    for phase in [Phase::Load, Phase::Forward, Phase::Encode, Phase::Jacobian] {
+        let session = open(&Altered::default()).unwrap();
+        let watch = Until(phase, Cell::new(0));
+        let error = pollster::block_on(session.attribute(&request, &watch)).unwrap_err();
+        assert_eq!(error, Error::Cancelled, "{phase:?}");
+        assert!(watch.1.get() > 0);
+        ask(&session, serde_json::to_value(&request).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_changes_under_its_header_is_an_error() {
+    let source = Altered::default();
+    let session = open(&source).unwrap();
+    source.replace(MODEL, changed(MODEL, |t| drop(t.remove("ln_f.bias"))));
+    let error = ask(&session, good()).unwrap_err();
+    assert_eq!(error.code(), "fetch-failed", "{error}");
+    assert!(error.to_string().contains("changed"), "{error}");
+    source.restore();
+    ask(&session, good()).unwrap();
+}

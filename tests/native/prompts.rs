@@ -1,0 +1,107 @@
+//! Prompts of every kind, the tokenizer, and the result's JSON form.
+
+use serde_json::{Value, json};
+
+use sae_attribution::config::Gpt2Config;
+use sae_attribution::tokenizer::Tokenizer;
+use sae_attribution::{Attribution, Error};
+
+use crate::altered::{Altered, TINY, ask, open};
+
+const ALL_KINDS: usize = 4;
+
+fn requests(prompt: &str) -> [Value; ALL_KINDS] {
+    [
+        json!({"kind": "token_to_latent", "prompt": prompt, "layer": 2}),
+        json!({"kind": "latent_to_latent", "prompt": prompt, "layer_from": 1, "layer_to": 3}),
+        json!({"kind": "latent_to_logit", "prompt": prompt, "layer": 3, "k": 5}),
+        json!({"kind": "logit_difference", "prompt": prompt, "layer": 0, "positive": " tennis", "negative": 2993}),
+    ]
+}
+
+#[test]
+fn every_kind_of_prompt_is_answered() {
+    let session = open(&Altered::default()).unwrap();
+    let long = " the tower".repeat(31) + " is";
+    for (prompt, n_tokens) in [
+        ("", 1),
+        ("The", 2),
+        ("the the the the", 5),
+        ("emoji 🗼😀 é\n\n", 0),
+        ("before<|endoftext|>after", 6),
+        (&long, 64),
+    ] {
+        for request in requests(prompt) {
+            let result =
+                ask(&session, request.clone()).unwrap_or_else(|e| panic!("{request}: {e}"));
+            let n = result.tokens.token_id.len();
+            assert!(n == n_tokens || n_tokens == 0, "{prompt:?} is {n} tokens");
+            assert_eq!(result.tokens.token_id[0], 3000, "BOS comes first");
+            let pairs = result.sources.len() * result.targets.len();
+            assert_eq!((result.gradients.len(), result.attributions.len()), (pairs, pairs));
+            assert_eq!(result.sources.label.len(), result.sources.len());
+            assert_eq!(result.targets.label.len(), result.targets.len());
+            for (row, target) in result.targets.pos.iter().enumerate() {
+                for (column, source) in result.sources.pos.iter().enumerate() {
+                    let gradient = result.gradients[row * result.sources.len() + column];
+                    assert!(source <= target || gradient == 0.0, "{request}: {source} to {target}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_beyond_the_context_is_an_error_with_both_numbers() {
+    let session = open(&Altered::default()).unwrap();
+    let longest = " the".repeat(127);
+    assert_eq!(session.tokenize(&longest).unwrap().token_id.len(), 128);
+    let error = session.tokenize(&(longest.clone() + " the")).unwrap_err();
+    assert_eq!(error, Error::PromptTooLong { tokens: 129, n_ctx: 128 });
+    assert!(error.to_string().contains("129") && error.to_string().contains("128"), "{error}");
+    for request in requests(&(longest + " the")) {
+        assert_eq!(ask(&session, request).unwrap_err().code(), "prompt-too-long");
+    }
+}
+
+#[test]
+fn token_ids_and_strings_equal_the_reference() {
+    let config = std::fs::read(format!("{TINY}/model/config.json")).unwrap();
+    let config = Gpt2Config::from_json("config.json", &config).unwrap();
+    let json = std::fs::read(format!("{TINY}/model/tokenizer.json")).unwrap();
+    let tokenizer =
+        Tokenizer::from_json("tokenizer.json", &json, config.bos_token_id, config.vocab_size)
+            .unwrap();
+    let vectors = std::fs::read(format!("{TINY}/expected/tokenizer_vectors.json")).unwrap();
+    let vectors: Vec<Value> = serde_json::from_slice(&vectors).unwrap();
+    assert!(vectors.len() > 30);
+    for vector in vectors {
+        let text = vector["text"].as_str().unwrap();
+        let ids = tokenizer.encode(text).unwrap();
+        assert_eq!(json!(ids), vector["ids"], "{text:?}");
+        let strings: Vec<String> = ids.iter().map(|&id| tokenizer.display(id)).collect();
+        assert_eq!(json!(strings), vector["str_tokens"], "{text:?}");
+    }
+}
+
+#[test]
+fn labels_stay_on_one_line() {
+    let session = open(&Altered::default()).unwrap();
+    let request = json!({"kind": "token_to_latent", "prompt": "a\nb", "layer": 0});
+    let result = ask(&session, request).unwrap();
+    assert_eq!(result.sources.label[2], "'\\n' (2)");
+    let latent = &result.targets.label[0];
+    assert!(latent.starts_with("F0.") && latent.ends_with("'<|endoftext|>' (0)"), "{latent}");
+}
+
+#[test]
+fn the_json_form_is_read_back_unchanged() {
+    let session = open(&Altered::default()).unwrap();
+    for request in requests("The Eiffel tower") {
+        let result = ask(&session, request).unwrap();
+        let json = serde_json::to_string(&result).unwrap();
+        assert!(json.contains("\"format_version\":1"));
+        let again: Attribution = serde_json::from_str(&json).unwrap();
+        assert_eq!(again, result);
+    }
+}

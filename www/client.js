@@ -1,0 +1,124 @@
+// The runtime as a page or a program uses it: promises over the worker.
+
+import { codedError } from './error.js';
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').FromWorker} FromWorker */
+/** @typedef {import('./protocol.js').Attribution} Attribution */
+
+/**
+ * @typedef {object} Pending
+ * @property {(value: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {((progress: import('./protocol.js').Progress) => void) | undefined} onProgress
+ */
+
+/**
+ * A model that answers requests. Rejections carry a stable `code`.
+ *
+ * A fault of the device ends the worker: pending requests reject with `device-failed`, and the
+ * next one starts a fresh worker with the same model.
+ */
+export class Client {
+  /** @type {Worker | undefined} */
+  #worker;
+  /** @type {Map<number, Pending>} */
+  #pending = new Map();
+  #lastId = 0;
+  /** What to reopen after a fault. @type {{source: Source, device?: import('./protocol.js').DeviceKind} | undefined} */
+  #opened;
+
+  /**
+   * Opens a model; replaces the one before.
+   * @param {Source} source
+   * @param {{device?: import('./protocol.js').DeviceKind, signal?: AbortSignal}} [options]
+   * @returns {Promise<import('./protocol.js').Opened>}
+   */
+  async open(source, { device, signal } = {}) {
+    const opened = await this.#ask({ type: 'open', source, device }, { signal });
+    this.#opened = { source, device };
+    return opened;
+  }
+
+  /**
+   * Tokens of a prompt, BOS first.
+   * @param {string} prompt
+   * @returns {Promise<{token_id: number[], string: string[]}>}
+   */
+  async tokenize(prompt) {
+    await this.#reopen();
+    return this.#ask({ type: 'tokenize', prompt });
+  }
+
+  /**
+   * Answers one request. Requests are answered in turn.
+   * @param {import('./protocol.js').Request} request
+   * @param {{onProgress?: (progress: import('./protocol.js').Progress) => void, signal?: AbortSignal}} [options]
+   *   an aborted signal rejects with `cancelled`; what was loaded stays
+   * @returns {Promise<Attribution>}
+   */
+  async attribute(request, options = {}) {
+    await this.#reopen();
+    return this.#ask({ type: 'attribute', request }, options);
+  }
+
+  /** Ends the worker and everything under way. */
+  close() {
+    this.#end(codedError('cancelled', 'Closed.'));
+    this.#opened = undefined;
+  }
+
+  async #reopen() {
+    if (!this.#worker && this.#opened) await this.open(this.#opened.source, this.#opened);
+  }
+
+  /**
+   * @param {object} message without its id
+   * @param {{onProgress?: Pending['onProgress'], signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   */
+  #ask(message, { onProgress, signal } = {}) {
+    if (signal?.aborted) return Promise.reject(codedError('cancelled', 'Cancelled.'));
+    const worker = (this.#worker ??= this.#start());
+    const id = ++this.#lastId;
+    const cancel = () => worker.postMessage({ type: 'cancel', id });
+    signal?.addEventListener('abort', cancel);
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, onProgress });
+      worker.postMessage({ ...message, id });
+    }).finally(() => signal?.removeEventListener('abort', cancel));
+  }
+
+  #start() {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    const failed = (/** @type {string} */ cause) =>
+      worker === this.#worker &&
+      this.#end(codedError('device-failed', `The runtime stopped: ${cause}. Run again to restart it.`));
+    worker.addEventListener('message', ({ data }) => {
+      const message = /** @type {FromWorker} */ (data);
+      if (message.type === 'fault') {
+        failed(message.message);
+        return;
+      }
+      const pending = this.#pending.get(message.id);
+      if (message.type === 'progress') {
+        pending?.onProgress?.(message.progress);
+        return;
+      }
+      this.#pending.delete(message.id);
+      if (message.type === 'reply') pending?.resolve(message.value);
+      else pending?.reject(codedError(message.code, message.message));
+    });
+    worker.addEventListener('error', (event) => failed(event.message || 'its worker did not start'));
+    return worker;
+  }
+
+  /** @param {Error} error */
+  #end(error) {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    pending.forEach(({ reject }) => reject(error));
+  }
+}

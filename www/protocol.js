@@ -1,0 +1,107 @@
+// The shapes that cross between page, worker and runtime. Types only.
+
+/**
+ * A place to load from, in the hub's layout.
+ * @typedef {object} Source
+ * @property {string} model base address of config.json, tokenizer.json, model.safetensors
+ * @property {string} saes base address of blocks.{L}.hook_resid_pre/{cfg.json,sae_weights.safetensors}
+ */
+
+/** @typedef {'webgpu' | 'cpu'} DeviceKind */
+
+/**
+ * What answers, and why it was chosen.
+ * @typedef {object} Opened
+ * @property {DeviceKind} device
+ * @property {string} reason
+ * @property {{n_layer: number, n_ctx: number, vocab_size: number}} config
+ */
+
+/**
+ * One analysis of one prompt. Layers count the blocks before a place in the residual stream.
+ * @typedef {{kind: 'token_to_latent', prompt: string, layer: number}
+ *   | {kind: 'latent_to_latent', prompt: string, layer_from: number, layer_to: number, threshold?: number}
+ *   | {kind: 'latent_to_logit', prompt: string, layer: number, k: number}
+ *   | {kind: 'logit_difference', prompt: string, layer: number, positive: string | number, negative: string | number}
+ * } Request
+ */
+
+/**
+ * @typedef {object} Progress
+ * @property {'load' | 'forward' | 'encode' | 'jacobian'} phase
+ * @property {number} done bytes, blocks, positions, targets
+ * @property {number} total
+ */
+
+/**
+ * Rows or columns of a result's matrices.
+ * @typedef {object} Nodes
+ * @property {'token' | 'latent' | 'logit' | 'logit_difference'} kind
+ * @property {string} [hook_name] for latents
+ * @property {number} [d_sae] for latents
+ * @property {Uint32Array} pos position in the prompt, BOS being 0
+ * @property {Uint32Array} latent index in the SAE; empty for other kinds
+ * @property {Uint32Array} token_id for tokens and logits; empty for other kinds
+ * @property {Float32Array} activation
+ * @property {string[]} label
+ */
+
+/**
+ * Logits of the last position, centred over the vocabulary.
+ * @typedef {object} Logits
+ * @property {number[]} token_id
+ * @property {string[]} string
+ * @property {number[]} logit
+ * @property {number[]} probability in [0, 1]
+ */
+
+/** @typedef {{nonzero: number, total: number, ratio: number}} Ratio */
+
+/**
+ * The reply to a request.
+ * @typedef {object} Attribution
+ * @property {number} format_version
+ * @property {Request} request
+ * @property {{token_id: number[], string: string[]}} tokens
+ * @property {Nodes} sources columns of the matrices
+ * @property {Nodes} targets rows of the matrices
+ * @property {Float32Array} gradients [targets, sources] row-major
+ * @property {Float32Array} attributions [targets, sources] row-major
+ * @property {{threshold: number, target: Uint32Array, source: Uint32Array}} [off_staircase]
+ * @property {Logits} [top_logits]
+ * @property {Logits} [pair_logits] positive first
+ * @property {Statistics} statistics
+ */
+
+/**
+ * @typedef {object} Statistics
+ * @property {Ratio} sparsity as the notebook counts it, positions left out
+ * @property {Ratio} sparsity_over_positions
+ * @property {number} source_l1
+ * @property {number} target_l1
+ * @property {number} gradient_l1
+ * @property {number} attribution_l1
+ * @property {number[]} sources_per_position
+ * @property {number[]} targets_per_position
+ * @property {number[]} sae_error_norm
+ */
+
+/**
+ * Client to worker.
+ * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind}
+ *   | {type: 'tokenize', id: number, prompt: string}
+ *   | {type: 'attribute', id: number, request: Request}
+ *   | {type: 'cancel', id: number}
+ * } ToWorker
+ */
+
+/**
+ * Worker to client. After `fault` the worker answers no more.
+ * @typedef {{type: 'reply', id: number, value: any}
+ *   | {type: 'error', id: number, code: string, message: string}
+ *   | {type: 'progress', id: number, progress: Progress}
+ *   | {type: 'fault', message: string}
+ * } FromWorker
+ */
+
+export {};
