@@ -6,6 +6,7 @@ mod common;
 
 mod altered;
 mod bad_input;
+mod config;
 mod golden;
 mod gradients;
 mod prompts;

@@ -1,0 +1,220 @@
+// The page in a real browser: types, waits, reads what a person would read.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { openPage, run, start } from './browser.mjs';
+
+const SHOTS = new URL('../../test-results/', import.meta.url).pathname;
+const EXPECTED = new URL('../fixtures/tiny/expected/', import.meta.url);
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  mkdirSync(SHOTS, { recursive: true });
+  browser = await start();
+});
+after(() => browser.close());
+
+/** @param {string} name */
+const expected = (name) => JSON.parse(readFileSync(new URL(`${name}.json`, EXPECTED), 'utf8'));
+
+test('an emulated adapter is passed over for the CPU build, and the page says so', async () => {
+  const { page, problems } = await openPage(browser);
+  assert.match(await run(page) ?? '', /Done in .* 100 sources × 181 targets/);
+  const device = await page.textContent('#device');
+  assert.match(device ?? '', /Computing on the CPU: the only WebGPU adapter \(google swiftshader\) is emulated/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('each of the four attributions is drawn, with the numbers of the reference', async () => {
+  const { page, problems } = await openPage(browser, '?device=cpu');
+  const cases = [
+    ['latent_to_latent', 'The Eiffel tower is in Paris', '100 × 181', { layer_from: '0', layer_to: '3' }],
+    ['token_to_latent', 'The Eiffel tower is in Paris', '9 × 181', { layer: '3' }],
+    ['latent_to_logit', 'The Eiffel tower is in the city of', '205 × 25', { layer: '3' }],
+    ['logit_difference', 'Fact: Serena Williams plays the sport of', '', { layer: '3' }],
+  ];
+  for (const [kind, prompt, size, layers] of cases) {
+    await page.check(`input[value=${kind}]`);
+    await page.fill('#prompt', /** @type {string} */ (prompt));
+    for (const [id, layer] of Object.entries(layers)) await page.selectOption(`#${id}`, layer);
+    assert.match(await run(page) ?? '', /Done in/);
+    const statistics = await page.textContent('#statistics');
+    assert.ok(statistics?.includes(`${size}`), `${kind}: ${statistics}`);
+    assert.ok(await page.isVisible('.heatmap-canvas'));
+    await page.screenshot({ path: `${SHOTS}${kind}.png`, fullPage: true });
+  }
+  const { logit_difference, token_logits } = expected('logit_difference_3');
+  const logits = (await page.textContent('#logits')) ?? '';
+  assert.ok(logits.includes(token_logits[0].toPrecision(5)), `${token_logits} in ${logits}`);
+  await page.focus('.heatmap');
+  await page.keyboard.press('ArrowRight');
+  const read = Number(/target activation (\S+)/.exec((await page.textContent('#cell-text')) ?? '')?.[1]);
+  assert.ok(Math.abs(read - logit_difference) < 1e-4, `${read}, expected ${logit_difference}`);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('pairs across positions are those of the reference, and follow the threshold', async () => {
+  const { page } = await openPage(browser, '?device=cpu');
+  const { off_staircase } = expected('latent_to_latent_0_3');
+  for (const { threshold, pairs } of off_staircase) {
+    await page.fill('#threshold', String(threshold));
+    await run(page);
+    const title = await page.textContent('#pairs h2');
+    assert.equal(title, `Cross-position pairs over ${threshold}: ${pairs.length}`.replace('over 0.5', 'over 0.500000'));
+    const shown = (await page.textContent('#pairs')) ?? '';
+    for (const [[, from], [, to]] of pairs.slice(0, 20)) {
+      assert.ok(shown.includes(`F0.${from}, `) && shown.includes(`F3.${to}, `), `${from} to ${to}`);
+    }
+  }
+  await page.close();
+});
+
+test('hover and arrow keys read exact numbers', async () => {
+  const { page } = await openPage(browser, '?device=cpu');
+  await run(page);
+  await page.focus('.heatmap');
+  for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
+  const text = (await page.textContent('#cell-text')) ?? '';
+  assert.match(text, /^F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/);
+  await page.hover('.heatmap', { position: { x: 175, y: 140 } });
+  const tip = (await page.textContent('#tooltip')) ?? '';
+  assert.ok(await page.isVisible('#tooltip'));
+  assert.match(tip, /'<\|endoftext\|>' \(0\) → F3\.\d+, '<\|endoftext\|>' \(0\)\ngradient/);
+  await page.keyboard.press('Escape');
+  assert.ok(await page.isHidden('#tooltip'));
+  await page.close();
+});
+
+test('the saved JSON opens again and shows the same; other files are refused', async () => {
+  const { page, problems } = await openPage(browser, '?device=cpu');
+  await run(page);
+  const download = page.waitForEvent('download');
+  await page.click('#save');
+  const path = await (await download).path();
+  const json = JSON.parse(readFileSync(path, 'utf8'));
+  assert.equal(json.format_version, 1);
+  assert.equal(json.gradients.length, 100 * 181);
+  const statistics = await page.textContent('#statistics');
+
+  const second = await openPage(browser);
+  await second.page.setInputFiles('#file', { name: 'r.json', mimeType: 'application/json', buffer: readFileSync(path) });
+  await second.page.waitForSelector('.heatmap-canvas');
+  assert.equal(await second.page.textContent('#statistics'), statistics);
+
+  const evil = structuredClone(json);
+  evil.sources.label[0] = '<img src=x onerror="document.title=1">';
+  evil.tokens.string[0] = '<b>bold</b>';
+  const bad = [
+    ['{"format_version": 2}', 'result-invalid'],
+    ['not json', 'result-invalid'],
+    ['null', 'result-invalid'],
+    [JSON.stringify({ ...json, gradients: [1] }), 'result-invalid'],
+  ];
+  for (const [text, code] of bad) {
+    await second.page.setInputFiles('#file', { name: 'bad.json', mimeType: 'application/json', buffer: Buffer.from(text) });
+    await second.page.waitForSelector(`#status[data-code=${code}]`);
+    assert.equal(await second.page.textContent('#statistics'), statistics);
+  }
+  await second.page.setInputFiles('#file', { name: 'evil.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(evil)) });
+  await second.page.waitForFunction(() => document.querySelector('#status')?.textContent === 'Opened evil.json.');
+  assert.equal(await second.page.locator('#tokens b, img').count(), 0);
+  assert.match((await second.page.textContent('#tokens')) ?? '', /<b>bold<\/b>/);
+  assert.deepEqual([...problems, ...second.problems], []);
+  await page.close();
+  await second.page.close();
+});
+
+test('errors say what to do, and the next good request is answered', async () => {
+  const { page, problems } = await openPage(browser, '?device=cpu&source=tiny');
+  const fails = async (/** @type {string} */ code, /** @type {RegExp} */ words) => {
+    const status = (await run(page)) ?? '';
+    assert.ok(status.endsWith(`[${code}]`), status);
+    assert.match(status, words);
+  };
+  const works = async () => {
+    await page.fill('#prompt', 'The tower');
+    await page.check('input[value=token_to_latent]');
+    assert.match((await run(page)) ?? '', /Done in/);
+  };
+  await page.fill('#prompt', ' the'.repeat(200));
+  await fails('prompt-too-long', /201 tokens .* at most 128/);
+  await works();
+  await page.check('input[value=latent_to_latent]');
+  await page.selectOption('#layer_from', '3');
+  await fails('layer-order', /must come before/);
+  await works();
+  await page.check('input[value=logit_difference]');
+  await page.fill('#positive', ' Barcelona!');
+  await fails('not-one-token', /must be exactly one/);
+  await works();
+  await page.check('input[value=latent_to_logit]');
+  for (const [k, code] of [['0', 'k-out-of-range'], ['3002', 'k-out-of-range'], ['1.5', 'request-invalid'], ['', 'request-invalid']]) {
+    await page.fill('#k', k);
+    await page.evaluate(() => document.querySelector('#form')?.setAttribute('novalidate', ''));
+    await fails(code, /./);
+  }
+  await works();
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a missing SAE and a missing model are errors that name the file', async () => {
+  const at = '?device=cpu&model=models/tiny/model&saes=models/tiny/saes&layers=0,3,7';
+  const { page } = await openPage(browser, at);
+  await page.check('input[value=token_to_latent]');
+  await page.selectOption('#layer', '7');
+  assert.match((await run(page)) ?? '', /\[layer-out-of-range\]$/);
+  await page.selectOption('#layer', '3');
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.goto(`${browser.url}/?device=cpu&model=models/none&saes=models/none`);
+  assert.match((await run(page)) ?? '', /models\/none\/config\.json was not found.*\[file-not-found\]$/);
+  await page.selectOption('#source', 'tiny');
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.close();
+});
+
+test('prompts of every kind are answered', async () => {
+  const { page, problems } = await openPage(browser, '?device=cpu');
+  const prompts = ['', 'The', 'the the the the', 'emoji 🗼😀', 'before<|endoftext|>after', '<script>alert(1)</script>', '\u202eabc\u0000'];
+  for (const prompt of prompts) {
+    await page.fill('#prompt', prompt);
+    assert.match((await run(page)) ?? '', /Done in/, prompt);
+  }
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('cancel ends a request in any phase and keeps what was loaded', async () => {
+  const { page } = await openPage(browser, '?device=webgpu');
+  await page.click('#run');
+  await page.waitForFunction(() => /Differentiating|Encoding|Running/.test(document.querySelector('#status')?.textContent ?? ''), undefined, { timeout: 60_000 });
+  await page.click('#cancel');
+  await page.waitForSelector('#cancel:disabled', { timeout: 60_000 });
+  assert.equal(await page.textContent('#status'), 'Cancelled. What was loaded is kept.');
+  let reads = 0;
+  page.on('request', (request) => (reads += Number(/sae_weights|model\.safetensors/.test(request.url()))));
+  await page.check('input[value=token_to_latent]');
+  await page.selectOption('#layer', '0');
+  assert.match((await run(page)) ?? '', /Done in/);
+  assert.match((await page.textContent('#device')) ?? '', /Computing on WebGPU: asked for/);
+  await page.close();
+});
+
+test('WebGPU that was asked for and is not there is an error with advice', async () => {
+  const without = await start({ args: ['--no-sandbox', '--disable-gpu', '--disable-features=WebGPU,WebGPUService'] });
+  try {
+    const { page } = await openPage(without, '?device=webgpu');
+    await page.addInitScript(() => delete (/** @type {any} */ (Navigator.prototype).gpu));
+    const status = (await run(page)) ?? '';
+    assert.match(status, /No WebGPU adapter is available .*run on the CPU.*\[webgpu-unavailable\]$/);
+    await page.goto(`${without.url}/`);
+    assert.match((await run(page)) ?? '', /Done in/);
+    assert.match((await page.textContent('#device')) ?? '', /the CPU: (this browser has no WebGPU|the browser offers no WebGPU adapter)/);
+  } finally {
+    await without.close();
+  }
+});
