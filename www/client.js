@@ -62,6 +62,14 @@ export class Client {
     return this.#ask({ type: 'attribute', request }, options);
   }
 
+  /**
+   * Bytes of wasm memory, which only ever grows: its peak so far.
+   * @returns {Promise<{wasm: number}>}
+   */
+  async memory() {
+    return this.#ask({ type: 'memory' });
+  }
+
   /** Ends the worker and everything under way. */
   close() {
     this.#end(codedError('cancelled', 'Closed.'));

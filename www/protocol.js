@@ -91,6 +91,7 @@
  * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind}
  *   | {type: 'tokenize', id: number, prompt: string}
  *   | {type: 'attribute', id: number, request: Request}
+ *   | {type: 'memory', id: number}
  *   | {type: 'cancel', id: number}
  * } ToWorker
  */

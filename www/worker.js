@@ -15,6 +15,8 @@ const BREATH_MS = 16;
 const builds = new Map();
 /** @type {any} */
 let session;
+/** Memory of the build last started. @type {WebAssembly.Memory | undefined} */
+let memory;
 /** The request under way. @type {{id: number, controller: AbortController} | undefined} */
 let current;
 /** Requests waiting their turn. @type {Exclude<ToWorker, {type: 'cancel'}>[]} */
@@ -60,6 +62,7 @@ async function work() {
  */
 async function answer(message, signal) {
   if (message.type === 'open') return open(message);
+  if (message.type === 'memory') return { wasm: memory?.buffer.byteLength ?? 0 };
   if (!session) throw codedError('not-open', 'No model is open.');
   return message.type === 'tokenize'
     ? session.tokenize(message.prompt)
@@ -106,7 +109,7 @@ async function start(device) {
   const base = new URL(`./pkg/${device}/`, import.meta.url);
   try {
     const runtime = await import(new URL('sae_attribution.js', base).href);
-    await runtime.default({ module_or_path: new URL('sae_attribution_bg.wasm', base) });
+    ({ memory } = await runtime.default({ module_or_path: new URL('sae_attribution_bg.wasm', base) }));
     runtime.onFault((/** @type {string} */ message) => post({ type: 'fault', message }));
     return runtime;
   } catch (error) {

@@ -125,13 +125,13 @@ impl Gpt2Weights {
                 &self.read(source, &at("ln_1.bias"), &[d_model], meter).await?,
             );
         let [query, key, value] =
-            [0, 1, 2].map(|third| qkv.columns(third * d_model, d_model).to_device(device));
+            [0, 1, 2].map(|third| qkv.columns(third * d_model, d_model).into_device(device));
         drop(qkv);
         let output = self
             .linear(source, &at("attn.c_proj"), d_model, d_model, meter)
             .await?
             .center()
-            .to_device(device);
+            .into_device(device);
         let mlp_in = self
             .linear(source, &at("mlp.c_fc"), d_model, d_mlp, meter)
             .await?
@@ -139,12 +139,12 @@ impl Gpt2Weights {
                 &self.read(source, &at("ln_2.weight"), &[d_model], meter).await?,
                 &self.read(source, &at("ln_2.bias"), &[d_model], meter).await?,
             )
-            .to_device(device);
+            .into_device(device);
         let mlp_out = self
             .linear(source, &at("mlp.c_proj"), d_mlp, d_model, meter)
             .await?
             .center()
-            .to_device(device);
+            .into_device(device);
         Ok(Block {
             n_head: self.config.n_head,
             layer_norm_epsilon: self.config.layer_norm_epsilon,
@@ -321,7 +321,7 @@ impl HostLinear {
         Self { d_out: n, weight, bias: self.bias[start..start + n].to_vec() }
     }
 
-    fn to_device(self, device: &Device) -> Linear {
+    fn into_device(self, device: &Device) -> Linear {
         let d_in = self.weight.len() / self.d_out;
         Linear {
             weight: Tensor::from_data(TensorData::new(self.weight, [d_in, self.d_out]), device),

@@ -52,8 +52,32 @@ pub(crate) async fn check_fixture(
             writeln!(failures, "{name}: {line}").unwrap();
         }
     }
+    check_tokenizer(session, source, fixture, &mut report, &mut failures).await;
     assert!(failures.is_empty(), "{fixture}\n{failures}largest errors:\n{report}");
     report
+}
+
+/// Compares tokens of every string of the fixture's `tokenizer_vectors.json`, if it has one.
+async fn check_tokenizer(
+    session: &Session,
+    source: &dyn Source,
+    fixture: &str,
+    report: &mut String,
+    failures: &mut String,
+) {
+    let path = format!("{fixture}/expected/tokenizer_vectors.json");
+    let Ok(vectors) = source.read(&path, None).await else { return };
+    let vectors: Vec<Value> = serde_json::from_slice(&vectors.bytes).expect("a list of vectors");
+    for vector in &vectors {
+        let text = vector["text"].as_str().expect("a text");
+        let tokens = session.tokenize(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        // The vectors are without BOS.
+        let found = serde_json::json!([tokens.token_id[1..], tokens.string[1..]]);
+        if found != serde_json::json!([vector["ids"], vector["str_tokens"]]) {
+            writeln!(failures, "tokens of {text:?} are {found}").unwrap();
+        }
+    }
+    writeln!(report, "tokenizer: {} strings", vectors.len()).unwrap();
 }
 
 /// Expected results of one case.
@@ -116,18 +140,21 @@ impl Check {
             self.lines.push(format!("{what} has {} values, expected {}", got.len(), want.len()));
             return;
         }
+        if got.iter().any(|x| !x.is_finite()) {
+            self.lines.push(format!("{what} has values that are not finite"));
+            return;
+        }
         let largest = want.iter().fold(0f64, |max, x| max.max(x.abs()));
         let (mut index, mut worst) = (0, 0f64);
         for (i, (&got, &want)) in got.iter().zip(want).enumerate() {
             let error = (f64::from(got) - want).abs();
-            // Also true for NaN.
-            if !(error <= worst) {
+            if error > worst {
                 (index, worst) = (i, error);
             }
         }
         let relative = if largest > 0.0 { worst / largest } else { worst };
         self.worst.push(format!("{what} {relative:.1e}"));
-        if !(relative <= tolerance) {
+        if relative > tolerance {
             self.lines.push(format!(
                 "{what}: error {relative:.2e} of the largest value {largest}, at {index}: {} instead of {}",
                 got[index], want[index]
@@ -138,7 +165,7 @@ impl Check {
     fn number(&mut self, what: &str, got: f64, want: &Value, tolerance: f64) {
         let want = want.as_f64().unwrap_or_else(|| panic!("{what}: no number expected"));
         let error = (got - want).abs() / want.abs().max(1e-30);
-        if !(error <= tolerance) {
+        if error > tolerance {
             self.lines.push(format!("{what} is {got}, expected {want}"));
         }
     }

@@ -138,7 +138,8 @@ fn gradients_equal_central_differences() {
     let by_norm =
         [ActivationNorm::None, ActivationNorm::LayerNorm, ActivationNorm::ConstantNormRescale]
             .map(|norm| (norm, sae(&mut random, norm)));
-    let mut readers: Vec<(String, Box<dyn Fn(Tensor<2>) -> Tensor<2>>)> =
+    type Reader = Box<dyn Fn(Tensor<2>) -> Tensor<2>>;
+    let mut readers: Vec<(String, Reader)> =
         vec![("final LayerNorm".into(), Box::new(final_layer_norm))];
     for (norm, sae) in by_norm {
         readers.push((format!("{norm:?}"), Box::new(move |rows| sae.normalize(rows))));

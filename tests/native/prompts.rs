@@ -1,12 +1,10 @@
-//! Prompts of every kind, the tokenizer, and the result's JSON form.
+//! Prompts of every kind, and the result's JSON form.
 
 use serde_json::{Value, json};
 
-use sae_attribution::config::Gpt2Config;
-use sae_attribution::tokenizer::Tokenizer;
 use sae_attribution::{Attribution, Error};
 
-use crate::altered::{Altered, TINY, ask, open};
+use crate::altered::{Altered, ask, open};
 
 const ALL_KINDS: usize = 4;
 
@@ -61,26 +59,6 @@ fn a_prompt_beyond_the_context_is_an_error_with_both_numbers() {
     assert!(error.to_string().contains("129") && error.to_string().contains("128"), "{error}");
     for request in requests(&(longest + " the")) {
         assert_eq!(ask(&session, request).unwrap_err().code(), "prompt-too-long");
-    }
-}
-
-#[test]
-fn token_ids_and_strings_equal_the_reference() {
-    let config = std::fs::read(format!("{TINY}/model/config.json")).unwrap();
-    let config = Gpt2Config::from_json("config.json", &config).unwrap();
-    let json = std::fs::read(format!("{TINY}/model/tokenizer.json")).unwrap();
-    let tokenizer =
-        Tokenizer::from_json("tokenizer.json", &json, config.bos_token_id, config.vocab_size)
-            .unwrap();
-    let vectors = std::fs::read(format!("{TINY}/expected/tokenizer_vectors.json")).unwrap();
-    let vectors: Vec<Value> = serde_json::from_slice(&vectors).unwrap();
-    assert!(vectors.len() > 30);
-    for vector in vectors {
-        let text = vector["text"].as_str().unwrap();
-        let ids = tokenizer.encode(text).unwrap();
-        assert_eq!(json!(ids), vector["ids"], "{text:?}");
-        let strings: Vec<String> = ids.iter().map(|&id| tokenizer.display(id)).collect();
-        assert_eq!(json!(strings), vector["str_tokens"], "{text:?}");
     }
 }
 

@@ -80,7 +80,7 @@ test('hover and arrow keys read exact numbers', async () => {
   for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   const text = (await page.textContent('#cell-text')) ?? '';
   assert.match(text, /^F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/);
-  await page.hover('.heatmap', { position: { x: 175, y: 140 } });
+  await page.hover('.heatmap', { position: { x: 219, y: 163 } });
   const tip = (await page.textContent('#tooltip')) ?? '';
   assert.ok(await page.isVisible('#tooltip'));
   assert.match(tip, /'<\|endoftext\|>' \(0\) → F3\.\d+, '<\|endoftext\|>' \(0\)\ngradient/);

@@ -11,8 +11,8 @@ import { colorBits } from './scale.js';
  */
 
 /** Pixels that labels may take. */
-const ROW_LABELS = 168;
-const COLUMN_LABELS = 132;
+const ROW_LABELS = 212;
+const COLUMN_LABELS = 156;
 /** Labels are drawn where a cell is at least this large. */
 const LABEL_CELL = 11;
 
@@ -60,6 +60,8 @@ export function heatmap(matrix, { document, label, cell, onCell }) {
   function layOut() {
     spacer.style.width = `${ROW_LABELS + nColumns * size}px`;
     spacer.style.height = `${COLUMN_LABELS + nRows * size}px`;
+    // Room for a scroll bar, so that a single row needs none of its own.
+    root.style.maxHeight = `${COLUMN_LABELS + nRows * size + 20}px`;
     schedule();
   }
 
@@ -118,7 +120,7 @@ export function heatmap(matrix, { document, label, cell, onCell }) {
     context.clip();
     context.textAlign = 'right';
     for (let row = firstRow - (firstRow % every); row < lastRow; row += every) {
-      context.fillText(short(matrix.rows[row], 24), ROW_LABELS - 5, y(row) + size / 2);
+      context.fillText(short(matrix.rows[row], 30), ROW_LABELS - 5, y(row) + size / 2);
     }
     context.restore();
     context.save();
@@ -130,7 +132,7 @@ export function heatmap(matrix, { document, label, cell, onCell }) {
       context.save();
       context.translate(x(column) + size / 2, COLUMN_LABELS - 5);
       context.rotate(-Math.PI / 2);
-      context.fillText(short(matrix.columns[column], 18), 0, 0);
+      context.fillText(short(matrix.columns[column], 22), 0, 0);
       context.restore();
     }
     context.restore();

@@ -1,0 +1,230 @@
+// Runs a fixture's cases through the page's own client in headless Chromium, compares every answer
+// with the expected one, and prints seconds of each phase and peak memory as a Markdown table.
+//
+//   node scripts/measure.mjs FIXTURE [--expected DIR] [--device cpu|webgpu] [--case NAME]...
+//                            [--tolerance X] [--json FILE]
+//
+// FIXTURE is a folder in the hub's layout: model/, saes/, cases.json; expected results are in its
+// expected/ unless --expected says where. Run scripts/build before.
+
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { start } from '../tests/page/browser.mjs';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    expected: { type: 'string' },
+    device: { type: 'string', default: 'cpu' },
+    case: { type: 'string', multiple: true },
+    tolerance: { type: 'string', default: '1e-4' },
+    json: { type: 'string' },
+  },
+});
+const fixture = positionals[0] && resolve(positionals[0]);
+if (!fixture) {
+  console.error('usage: node scripts/measure.mjs FIXTURE [--expected DIR] [--device cpu|webgpu] [--case NAME]... [--tolerance X] [--json FILE]');
+  process.exit(2);
+}
+const expectedFolder = options.expected ? resolve(options.expected) : join(fixture, 'expected');
+const tolerance = Number(options.tolerance);
+
+/**
+ * Tensors of a safetensors file.
+ * @param {string} path
+ * @returns {Record<string, ArrayLike<number>>}
+ */
+function readTensors(path) {
+  const file = readFileSync(path);
+  const length = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString('utf8', 8, 8 + length));
+  delete header.__metadata__;
+  return Object.fromEntries(
+    Object.entries(header).map(([name, { dtype, data_offsets: [from, to] }]) => {
+      const data = new Uint8Array(file.subarray(8 + length + from, 8 + length + to)).buffer;
+      const values = dtype === 'I64' ? Array.from(new BigInt64Array(data), Number) : dtype === 'F64' ? new Float64Array(data) : new Float32Array(data);
+      return [name, values];
+    }),
+  );
+}
+
+/**
+ * Largest error relative to the largest expected value.
+ * @param {ArrayLike<number>} got
+ * @param {ArrayLike<number>} want
+ */
+function errorOf(got, want) {
+  if (got.length !== want.length) return Infinity;
+  let [worst, largest] = [0, 0];
+  for (let i = 0; i < want.length; i++) {
+    const error = Math.abs(got[i] - want[i]);
+    if (!(error <= worst)) worst = error;
+    largest = Math.max(largest, Math.abs(want[i]));
+  }
+  return largest ? worst / largest : worst;
+}
+
+/**
+ * What differs from the reference, and the largest errors.
+ * @param {any} result
+ * @param {string} name
+ */
+function compare(result, name) {
+  const json = JSON.parse(readFileSync(join(expectedFolder, `${name}.json`), 'utf8'));
+  const tensors = readTensors(join(expectedFolder, `${name}.safetensors`));
+  /** @type {string[]} */
+  const wrong = [];
+  /** @type {Record<string, number>} */
+  const errors = {};
+  const equal = (/** @type {string} */ what, /** @type {any} */ got, /** @type {any} */ want) => {
+    if (JSON.stringify(got) !== JSON.stringify(want)) wrong.push(what);
+  };
+  const close = (/** @type {string} */ what, /** @type {any} */ got, /** @type {any} */ want) => {
+    errors[what] = errorOf(got, want);
+    if (!(errors[what] <= tolerance)) wrong.push(`${what} (${errors[what].toExponential(1)})`);
+  };
+  equal('tokens', result.tokens.token_id, json.tokens);
+  for (const [side, nodes] of [['from', result.sources], ['to', result.targets]]) {
+    if (!json[side]) continue;
+    const at = tensors[`${side}_indices`];
+    const column = (/** @type {number} */ c) => Array.from({ length: at.length / 3 }, (_, i) => at[3 * i + c]);
+    equal(`active latents (${side})`, [[...nodes.pos], [...nodes.latent]], [column(1), column(2)]);
+    close(`activations (${side})`, nodes.activation, tensors[`${side}_acts_f64`] ?? tensors[`${side}_acts`]);
+  }
+  let { gradients } = result;
+  const [rows, columns] = [result.targets.pos.length, result.sources.pos.length];
+  if (json.case.kind === 'token_to_latent') {
+    // The reference lays these out as [1, pos, latents].
+    gradients = Float32Array.from(gradients, (_, /** @type {number} */ i) => result.gradients[(i % rows) * columns + Math.floor(i / rows)]);
+  }
+  close('gradients', gradients, tensors.gradients_f64 ?? tensors.gradients);
+  if (tensors.attributions) close('attributions', result.attributions, tensors.attributions);
+  if (json.token_ids) {
+    const logits = result.pair_logits ?? result.top_logits;
+    equal('token ids', logits.token_id, json.token_ids);
+    const all = tensors.logits_f64 ?? tensors.logits;
+    close('logits', logits.logit, json.token_ids.map((/** @type {number} */ id) => all[id]));
+  }
+  if (json.sparsity) equal('sparsity', result.statistics.sparsity, json.sparsity);
+  for (const { threshold, pairs } of json.off_staircase ?? []) {
+    if (threshold !== result.off_staircase.threshold) continue;
+    const { source, target } = result.off_staircase;
+    const end = (/** @type {any} */ nodes, /** @type {number} */ i) => [nodes.pos[i], nodes.latent[i]];
+    const found = [...source].map((s, i) => [end(result.sources, s), end(result.targets, target[i])]);
+    equal(`pairs over ${threshold}`, found, pairs);
+  }
+  return { wrong, errors };
+}
+
+/**
+ * A meter of the JavaScript heaps of a page and its workers together, in bytes. A worker answers
+ * only between two pieces of its work.
+ * @param {import('playwright-core').CDPSession} page
+ */
+async function heapMeter(page) {
+  /** Heap of each worker, as last heard. @type {Map<string, number>} */
+  const workers = new Map();
+  page.on('Target.attachedToTarget', ({ sessionId }) => workers.set(sessionId, 0));
+  page.on('Target.detachedFromTarget', ({ sessionId }) => workers.delete(sessionId));
+  page.on('Target.receivedMessageFromTarget', ({ sessionId, message }) => {
+    workers.set(sessionId, JSON.parse(message).result?.usedSize ?? 0);
+  });
+  await page.send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
+  return async () => {
+    const message = JSON.stringify({ id: 1, method: 'Runtime.getHeapUsage' });
+    for (const sessionId of workers.keys()) {
+      page.send('Target.sendMessageToTarget', { sessionId, message }).catch(() => {});
+    }
+    const { usedSize } = await page.send('Runtime.getHeapUsage').catch(() => ({ usedSize: 0 }));
+    return [...workers.values()].reduce((sum, size) => sum + size, usedSize);
+  };
+}
+
+/** Peak resident memory of Chromium's largest process, in bytes. */
+function peakResident() {
+  let peak = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=renderer')) continue;
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+      peak = Math.max(peak, 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+    } catch {
+      // The process ended meanwhile.
+    }
+  }
+  return peak;
+}
+
+const cases = JSON.parse(readFileSync(join(fixture, 'cases.json'), 'utf8')).filter(
+  (/** @type {any} */ { name }) => !options.case || options.case.includes(name),
+);
+const browser = await start({
+  mounts: new Map([['/fixture/', fixture]]),
+});
+const page = await browser.context.newPage();
+page.on('console', (message) => message.type() === 'error' && console.error(message.text()));
+await page.goto(browser.url);
+const heapUsed = await heapMeter(await browser.context.newCDPSession(page));
+const report = [];
+let failed = 0;
+try {
+  for (const { name, ...request } of cases) {
+    let heap = 0;
+    const sampling = setInterval(async () => {
+      heap = Math.max(heap, await heapUsed());
+    }, 50);
+    const answer = await page.evaluate(
+      async ([base, device, request]) => {
+        const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+        const { toJson } = await import(/* @vite-ignore */ `${location.origin}/result.js`);
+        const client = new Client();
+        /** @type {Record<string, number>} */
+        const seconds = {};
+        let [phase, since] = ['open', performance.now()];
+        const enter = (/** @type {string} */ next) => {
+          if (next === phase) return;
+          const now = performance.now();
+          seconds[phase] = (seconds[phase] ?? 0) + (now - since) / 1000;
+          [phase, since] = [next, now];
+        };
+        const opened = await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
+        const result = await client.attribute(request, {
+          onProgress: (/** @type {any} */ progress) => enter(progress.phase),
+        });
+        enter('end');
+        const again = performance.now();
+        await client.attribute(request);
+        const second = (performance.now() - again) / 1000;
+        const memory = await client.memory();
+        client.close();
+        return { device: opened.device, seconds, second, wasm: memory.wasm, result: toJson(result) };
+      },
+      [`${browser.url}/fixture`, options.device, request],
+    );
+    clearInterval(sampling);
+    const { wrong, errors } = compare(JSON.parse(answer.result), name);
+    failed += Number(wrong.length > 0);
+    const { result, ...rest } = answer;
+    const entry = { name, ...rest, heap, resident: peakResident(), errors, wrong };
+    report.push(entry);
+    console.error(`${name} on ${answer.device}: ${wrong.length ? `WRONG: ${wrong.join(', ')}` : 'equal to the reference'}, ` +
+      Object.entries(errors).map(([what, error]) => `${what} ${error.toExponential(1)}`).join(', '));
+  }
+} finally {
+  await browser.close();
+}
+
+const s = (/** @type {number | undefined} */ seconds) => (seconds ?? 0).toFixed(2);
+const mb = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(0);
+console.log('| case | device | open | load | forward | encode | Jacobian | second run, all | wasm MB | JS heap MB | process MB | largest gradient error |');
+console.log('|---|---|---|---|---|---|---|---|---|---|---|---|');
+for (const r of report) {
+  const t = r.seconds;
+  console.log(
+    `| ${r.name} | ${r.device} | ${s(t.open)} | ${s(t.load)} | ${s(t.forward)} | ${s(t.encode)} | ${s(t.jacobian)} | ${s(r.second)} | ${mb(r.wasm)} | ${mb(r.heap)} | ${mb(r.resident)} | ${r.errors.gradients.toExponential(1)} |`,
+  );
+}
+if (options.json) writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
+console.log(`${report.length - failed} passed, ${failed} failed`);
+process.exitCode = failed ? 1 : 0;
