@@ -116,6 +116,8 @@ export class Client {
       this.#pending.delete(message.id);
       if (message.type === 'reply') pending?.resolve(message.value);
       else pending?.reject(codedError(message.code, message.message));
+      // A device that failed once does not recover: the next request gets a fresh one.
+      if (message.type === 'error' && message.code === 'device-failed') failed(message.message);
     });
     worker.addEventListener('error', (event) => failed(event.message || 'its worker did not start'));
     return worker;

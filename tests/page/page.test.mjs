@@ -218,3 +218,76 @@ test('WebGPU that was asked for and is not there is an error with advice', async
     await without.close();
   }
 });
+
+test('a lost device is an error, and the next run gets a fresh one', async () => {
+  const { page } = await openPage(browser, '?device=webgpu');
+  // Hands the test the device that the worker acquires.
+  await page.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    const prelude = `{
+      const original = GPUAdapter.prototype.requestDevice;
+      GPUAdapter.prototype.requestDevice = async function (...args) {
+        return (globalThis.deviceForTest = await original.apply(this, args));
+      };
+    }`;
+    await route.fulfill({ response, body: `${await response.text()}\n${prelude}` });
+  });
+  await page.check('input[value=token_to_latent]');
+  await page.selectOption('#layer', '0');
+  assert.match((await run(page)) ?? '', /Done in/);
+  const lose = () => page.workers()[0].evaluate(() => /** @type {any} */ (globalThis).deviceForTest.destroy());
+  // Between two runs nobody need know.
+  await lose();
+  assert.match((await run(page)) ?? '', /Done in/);
+
+  await page.check('input[value=latent_to_latent]');
+  await page.click('#run');
+  const differentiating = () => /Differentiating/.test(document.querySelector('#status')?.textContent ?? '');
+  await page.waitForFunction(differentiating, undefined, { timeout: 60_000 });
+  await lose();
+  await page.waitForSelector('#cancel:disabled', { timeout: 60_000 });
+  assert.match((await page.textContent('#status')) ?? '', /\[device-failed\]$/);
+  await page.check('input[value=token_to_latent]');
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.close();
+});
+
+test('a runtime that does not arrive is an error, and can be asked for again', async () => {
+  const { page } = await openPage(browser, '?device=cpu');
+  await page.route('**/*.wasm', (route) => route.abort());
+  assert.match((await run(page)) ?? '', /could not be started.*\[runtime-unavailable\]$/);
+  await page.unroute('**/*.wasm');
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.close();
+});
+
+test('a server that ignores ranges, fails at times or sends too little', async () => {
+  const { page, problems } = await openPage(browser, '?device=cpu');
+  const weights = '**/sae_weights.safetensors';
+  // Whole files where ranges were asked for.
+  await page.route('**/*.safetensors', async (route) => {
+    const { range, ...headers } = route.request().headers();
+    await route.fulfill({ response: await route.fetch({ headers }) });
+  });
+  assert.match((await run(page)) ?? '', /100 sources × 181 targets/);
+  await page.unroute('**/*.safetensors');
+
+  // Two failures, then the answer: nobody need know.
+  let failures = 2;
+  await page.route(weights, (route) => (failures-- > 0 ? route.fulfill({ status: 503 }) : route.continue()));
+  await page.selectOption('#layer_to', '1');
+  assert.match((await run(page)) ?? '', /Done in/);
+  assert.ok(failures < 0);
+  await page.unroute(weights);
+
+  await page.selectOption('#layer_to', '2');
+  await page.route(weights, (route) => route.fulfill({ status: 403 }));
+  assert.match((await run(page)) ?? '', /answered 403.*\[fetch-failed\]$/);
+  await page.unroute(weights);
+  await page.route(weights, (route) => route.fulfill({ status: 200, body: '<!doctype html>' }));
+  assert.match((await run(page)) ?? '', /\[safetensors-invalid\]$/);
+  await page.unroute(weights);
+  assert.match((await run(page)) ?? '', /Done in/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
