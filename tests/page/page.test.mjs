@@ -291,3 +291,49 @@ test('a server that ignores ranges, fails at times or sends too little', async (
   assert.deepEqual(problems, []);
   await page.close();
 });
+
+test('large heatmaps are drawn and read to their last cell', async () => {
+  const { page, problems } = await openPage(browser);
+  for (const [rows, columns] of [[25, 1667], [181, 100], [1500, 2000]]) {
+    const nodes = (/** @type {string} */ name, /** @type {number} */ n) => ({
+      kind: 'latent',
+      pos: Array(n).fill(0),
+      latent: Array.from({ length: n }, (_, i) => i),
+      activation: Array(n).fill(1),
+      label: Array.from({ length: n }, (_, i) => `${name}.${i}, ' x' (0)`),
+    });
+    const values = Array.from({ length: rows * columns }, (_, i) => (i % 17) - 8);
+    const result = {
+      format_version: 1,
+      request: { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1 },
+      tokens: { token_id: [1], string: [' x'] },
+      sources: nodes('F0', columns),
+      targets: nodes('F1', rows),
+      gradients: values,
+      attributions: values,
+      statistics: {
+        sparsity: { nonzero: 1, total: 1, ratio: 1 },
+        sparsity_over_positions: { nonzero: 1, total: 1, ratio: 1 },
+        source_l1: 1, target_l1: 1, gradient_l1: 1, attribution_l1: 1,
+        sources_per_position: [columns], targets_per_position: [rows], sae_error_norm: [],
+      },
+    };
+    const name = `${rows}x${columns}.json`;
+    await page.setInputFiles('#file', { name, mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(result)) });
+    await page.waitForFunction((name) => document.querySelector('#status')?.textContent === `Opened ${name}.`, name);
+    await page.focus('.heatmap');
+    for (const key of ['PageDown', 'End']) await page.keyboard.press(key);
+    const read = (await page.textContent('#cell-text')) ?? '';
+    const last = values[values.length - 1];
+    assert.ok(read.startsWith(`F0.${columns - 1}, ' x' (0) → F1.${rows - 1}, ' x' (0), gradient ${last},`), read);
+    // Something other than background is drawn at the selected cell.
+    const inked = await page.evaluate(() => {
+      const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.heatmap-canvas'));
+      const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+      return new Set(new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size;
+    });
+    assert.ok(inked > 17, `${inked} colours`);
+  }
+  assert.deepEqual(problems, []);
+  await page.close();
+});
