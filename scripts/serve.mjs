@@ -46,7 +46,11 @@ export function serve({ port = 0, mounts, lists = new Map() }) {
     response.setHeader('Access-Control-Allow-Origin', '*');
     response.setHeader('Access-Control-Expose-Headers', 'Content-Range, ETag');
     response.setHeader('Cache-Control', 'no-cache');
-    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+    const path = pathOf(request.url);
+    if (path === undefined) {
+      response.statusCode = 400;
+      return response.end('not an address');
+    }
     if (lists.has(path)) {
       response.setHeader('Content-Type', TYPES['.json']);
       return response.end(JSON.stringify(lists.get(path)));
@@ -76,12 +80,23 @@ export function serve({ port = 0, mounts, lists = new Map() }) {
     }
     response.setHeader('Content-Length', end - start + 1);
     if (request.method === 'HEAD' || stat.size === 0) return response.end();
-    createReadStream(file, { start, end }).pipe(response);
+    createReadStream(file, { start, end })
+      .on('error', () => response.destroy())
+      .pipe(response);
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve(server));
   });
+}
+
+/** @param {string | undefined} url */
+function pathOf(url) {
+  try {
+    return decodeURIComponent(new URL(url ?? '/', 'http://localhost').pathname);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The page, its wasm and the bundled model. */

@@ -25,6 +25,10 @@ export class Client {
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   #lastId = 0;
+  /** Whether the worker has a model open. */
+  #isOpen = false;
+  /** The reopening under way. @type {Promise<unknown> | undefined} */
+  #reopening;
   /** What to reopen after a fault. @type {{source: Source, device?: import('./protocol.js').DeviceKind} | undefined} */
   #opened;
 
@@ -37,6 +41,7 @@ export class Client {
   async open(source, { device, signal } = {}) {
     const opened = await this.#ask({ type: 'open', source, device }, { signal });
     this.#opened = { source, device };
+    this.#isOpen = true;
     return opened;
   }
 
@@ -58,7 +63,7 @@ export class Client {
    * @returns {Promise<Attribution>}
    */
   async attribute(request, options = {}) {
-    await this.#reopen();
+    await this.#reopen(options.signal);
     return this.#ask({ type: 'attribute', request }, options);
   }
 
@@ -76,8 +81,12 @@ export class Client {
     this.#opened = undefined;
   }
 
-  async #reopen() {
-    if (!this.#worker && this.#opened) await this.open(this.#opened.source, this.#opened);
+  /** @param {AbortSignal} [signal] */
+  async #reopen(signal) {
+    if (this.#isOpen || !this.#opened) return;
+    const { source, device } = this.#opened;
+    this.#reopening ??= this.open(source, { device, signal }).finally(() => (this.#reopening = undefined));
+    await this.#reopening;
   }
 
   /**
@@ -127,6 +136,7 @@ export class Client {
   #end(error) {
     this.#worker?.terminate();
     this.#worker = undefined;
+    this.#isOpen = false;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     pending.forEach(({ reject }) => reject(error));

@@ -5,6 +5,8 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation::softmax};
 
+use crate::sparse::indices;
+
 /// Added to masked attention scores in place of −∞, which WGSL cannot write; `exp` of it is 0.
 const MASKED: f32 = -1e30;
 
@@ -121,8 +123,8 @@ pub struct Unembed {
     pub bias: Tensor<2>,
     /// `wte`, split by rows so that no part exceeds a storage binding: `[rows, d_model]` each.
     pub rows: Vec<Tensor<2>>,
-    /// Mean of all rows, `d_model` long.
-    pub mean_row: Vec<f32>,
+    /// Mean of all rows: `[1, d_model]`.
+    pub mean_row: Tensor<2>,
 }
 
 impl Unembed {
@@ -134,5 +136,33 @@ impl Unembed {
         let x = normalize(last, self.layer_norm_epsilon) * self.gain.clone() + self.bias.clone();
         let x = x.transpose();
         self.rows.iter().map(|rows| rows.clone().matmul(x.clone())).collect()
+    }
+
+    /// What each centred logit reads from the normalised end of the residual stream.
+    ///
+    /// # Shapes
+    /// - returns `[ids, d_model]`
+    pub fn read_rows(&self, ids: &[u32]) -> Tensor<2> {
+        let device = self.gain.device();
+        let part_len = self.rows[0].dims()[0];
+        let mut gathered = Vec::new();
+        // Where each id's row comes to stand once the parts are joined.
+        let mut place = vec![0; ids.len()];
+        let mut n = 0;
+        for (part, rows) in self.rows.iter().enumerate() {
+            let mut here = Vec::new();
+            for (&id, place) in ids.iter().zip(&mut place) {
+                if id as usize / part_len == part {
+                    *place = n;
+                    n += 1;
+                    here.push((id as usize % part_len) as u32);
+                }
+            }
+            if !here.is_empty() {
+                gathered.push(rows.clone().select(0, indices(&here, &device)));
+            }
+        }
+        let rows = Tensor::cat(gathered, 0).select(0, indices(&place, &device));
+        (rows - self.mean_row.clone()) * self.gain.clone()
     }
 }

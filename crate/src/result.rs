@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::request::Request;
 use crate::sparse::Active;
 
@@ -10,6 +11,17 @@ pub const FORMAT_VERSION: u32 = 1;
 
 /// The most pairs of one result: two columns of this many floats are 128 MiB.
 pub const MAX_PAIRS: usize = 16 << 20;
+
+/// Refuses a result that would not fit in memory.
+///
+/// # Errors
+/// `result-too-large` beyond [`MAX_PAIRS`].
+pub fn check_pairs(n_targets: usize, n_sources: usize) -> Result<()> {
+    match n_targets.saturating_mul(n_sources) <= MAX_PAIRS {
+        true => Ok(()),
+        false => Err(Error::ResultTooLarge { n_targets, n_sources, limit: MAX_PAIRS }),
+    }
+}
 
 /// Gradients and attributions between all sources and all targets of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

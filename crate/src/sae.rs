@@ -7,11 +7,11 @@
 //!
 //! Knows nothing of GPT-2.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use crate::config::ActivationNorm;
 use crate::error::Result;
-use crate::sparse::{Active, read_back};
+use crate::sparse::{Active, indices, read_back};
 use crate::watch::Meter;
 
 /// Positions encoded at a time: bounds the dense pre-activations to this × `d_sae`.
@@ -219,10 +219,4 @@ impl Sae {
         let placed: Tensor<2> = Tensor::from_data(TensorData::new(placed, [n_pos, n]), &device);
         placed.matmul(decoder_rows) + bias
     }
-}
-
-fn indices(values: &[u32], device: &Device) -> Tensor<1, Int> {
-    let n = values.len();
-    let values: Vec<i32> = values.iter().map(|&i| i as i32).collect();
-    Tensor::from_data(TensorData::new(values, [n]), device)
 }

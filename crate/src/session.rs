@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::attribution::{Directions, Path, jacobian};
 use crate::config::{Gpt2Config, HookPoint, SaeConfig};
 use crate::error::{Error, Result};
 use crate::gpt2::{self, Block, Unembed};
 use crate::request::{Request, TokenRef};
-use crate::result::{Attribution, Logits, MAX_PAIRS, Nodes, Parts, Tokens};
+use crate::result::{Attribution, Logits, Nodes, Parts, Tokens, check_pairs};
 use crate::sae::Sae;
 use crate::source::Source;
 use crate::sparse::{Active, read_back};
@@ -260,11 +260,9 @@ impl Session {
         let pair = pair.map(|pair| self.chosen_logits(&logits, &pair));
         let sources = self.latent_nodes(&from, &tokens, layer);
         let (targets, rows) = match &pair {
-            None => {
-                (Nodes::logits(&top, last), self.logit_rows(&unembed, &top.token_id, watch).await?)
-            }
+            None => (Nodes::logits(&top, last), unembed.read_rows(&top.token_id)),
             Some(pair) => {
-                let rows = self.logit_rows(&unembed, &pair.token_id, watch).await?;
+                let rows = unembed.read_rows(&pair.token_id);
                 let difference = rows.clone().slice(0..1) - rows.slice(1..2);
                 (Nodes::logit_difference(pair, last), difference)
             }
@@ -396,10 +394,8 @@ impl Session {
     }
 
     async fn gradients(&self, path: &Path<'_>, watch: &dyn Watch) -> Result<Vec<f32>> {
-        let (n_targets, n_sources) = (path.targets.pos.len(), path.sources.pos.len());
-        if n_targets.saturating_mul(n_sources) > MAX_PAIRS {
-            return Err(Error::ResultTooLarge { n_targets, n_sources, limit: MAX_PAIRS });
-        }
+        let n_targets = path.targets.pos.len();
+        check_pairs(n_targets, path.sources.pos.len())?;
         let mut meter = Meter::start(watch, Phase::Jacobian, n_targets as u64).await?;
         jacobian(path, &mut meter).await
     }
@@ -425,26 +421,6 @@ impl Session {
             logit: chosen().map(|logit| logit as f32).collect(),
             probability: chosen().map(|logit| ((logit - max).exp() / sum) as f32).collect(),
         }
-    }
-
-    /// What each centred logit reads from the normalised end of the residual stream:
-    /// `[tokens, d_model]`.
-    async fn logit_rows(
-        &self,
-        unembed: &Unembed,
-        ids: &[u32],
-        watch: &dyn Watch,
-    ) -> Result<Tensor<2>> {
-        let d_model = self.config.d_model;
-        let mut meter = Meter::start(watch, Phase::Load, self.weights.token_rows_len(ids)).await?;
-        let rows = self.weights.token_rows(&*self.source, ids, &mut meter).await?;
-        let centered = rows
-            .iter()
-            .flat_map(|row| row.iter().zip(&unembed.mean_row).map(|(row, mean)| row - mean))
-            .collect::<Vec<f32>>();
-        let centered =
-            Tensor::from_data(TensorData::new(centered, [ids.len(), d_model]), &self.device);
-        Ok(centered * unembed.gain.clone())
     }
 }
 

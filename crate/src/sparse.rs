@@ -1,6 +1,6 @@
-//! From dense device tensors to the few numbers that matter: the only place that reads the device.
+//! Between dense device tensors and the few rows that matter: the only place that reads the device.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::error::{Error, Result};
 
@@ -18,6 +18,13 @@ pub async fn read_back<const D: usize>(tensor: Tensor<D>, stage: &'static str) -
         return Err(Error::ResultNotFinite { stage });
     }
     Ok(values)
+}
+
+/// Indices for gathering rows or columns on a device.
+pub fn indices(values: &[u32], device: &Device) -> Tensor<1, Int> {
+    let n = values.len();
+    let values: Vec<i32> = values.iter().map(|&i| i as i32).collect();
+    Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
 /// The active latents of a prompt, by position and then by latent: SAELens' `argwhere(acts > 0)`.

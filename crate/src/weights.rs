@@ -81,8 +81,8 @@ impl Gpt2Weights {
             .sum()
     }
 
-    /// Bytes that [`token_rows`](Self::token_rows) has yet to read for these tokens.
-    pub fn token_rows_len(&self, ids: &[u32]) -> u64 {
+    /// Bytes that `token_rows` has yet to read for these tokens.
+    fn token_rows_len(&self, ids: &[u32]) -> u64 {
         let known = self.token_rows.borrow();
         let missing: HashSet<u32> =
             ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
@@ -176,7 +176,7 @@ impl Gpt2Weights {
     ///
     /// # Errors
     /// Those of [`Safetensors::read`].
-    pub async fn token_rows(
+    async fn token_rows(
         &self,
         source: &dyn Source,
         ids: &[u32],
@@ -256,13 +256,14 @@ impl Gpt2Weights {
             rows.push(Tensor::from_data(TensorData::new(values, [n, d_model]), device));
         }
         let mean_row = sums.iter().map(|sum| (sum / vocab_size as f64) as f32).collect();
-        let row = |values| Tensor::from_data(TensorData::new(values, [1, d_model]), device);
+        let row =
+            |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [1, d_model]), device);
         Ok(Unembed {
             layer_norm_epsilon: self.config.layer_norm_epsilon,
             gain: row(self.read(source, "ln_f.weight", &[d_model], meter).await?),
             bias: row(self.read(source, "ln_f.bias", &[d_model], meter).await?),
             rows,
-            mean_row,
+            mean_row: row(mean_row),
         })
     }
 }

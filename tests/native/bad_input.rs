@@ -337,3 +337,27 @@ fn a_file_that_changes_under_its_header_is_an_error() {
     source.restore();
     ask(&session, good()).unwrap();
 }
+
+#[test]
+fn a_result_beyond_memory_is_refused_before_it_is_computed() {
+    use sae_attribution::result::{MAX_PAIRS, check_pairs};
+    check_pairs(MAX_PAIRS, 1).unwrap();
+    for (n_targets, n_sources) in [(MAX_PAIRS + 1, 1), (usize::MAX, usize::MAX)] {
+        assert_eq!(check_pairs(n_targets, n_sources).unwrap_err().code(), "result-too-large");
+    }
+}
+
+#[test]
+fn every_code_is_in_the_documentation() {
+    let read = |path: &str| {
+        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let (errors, readme) = (read("src/error.rs"), read("../README.md"));
+    let codes: Vec<&str> = (errors.lines())
+        .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1))
+        .collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    for code in codes {
+        assert!(readme.contains(&format!("`{code}`")), "README.md lacks {code}");
+    }
+}

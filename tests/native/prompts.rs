@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use sae_attribution::{Attribution, Error};
 
-use crate::altered::{Altered, ask, open};
+use crate::altered::{Altered, TINY, ask, open};
 
 const ALL_KINDS: usize = 4;
 
@@ -81,5 +81,33 @@ fn the_json_form_is_read_back_unchanged() {
         assert!(json.contains("\"format_version\":1"));
         let again: Attribution = serde_json::from_str(&json).unwrap();
         assert_eq!(again, result);
+    }
+}
+
+/// `blocks.3.hook_resid_post` of a model of four blocks is layer 4 here.
+#[test]
+fn the_end_of_the_last_block_is_a_layer() {
+    let file = |name: &str| std::fs::read(format!("{TINY}/saes/{name}")).unwrap();
+    let source = Altered::default();
+    let cfg: Value = serde_json::from_slice(&file("blocks.3.hook_resid_pre/cfg.json")).unwrap();
+    let mut cfg = cfg;
+    cfg["hook_name"] = "blocks.3.hook_resid_post".into();
+    source.replace("saes/blocks.3.hook_resid_post/cfg.json", cfg.to_string());
+    let weights = file("blocks.3.hook_resid_pre/sae_weights.safetensors");
+    source.replace("saes/blocks.3.hook_resid_post/sae_weights.safetensors", weights);
+    let session = open(&source).unwrap();
+    let prompt = "The Eiffel tower";
+    for (request, from) in [
+        (
+            json!({"kind": "latent_to_latent", "prompt": prompt, "layer_from": 2, "layer_to": 4}),
+            None,
+        ),
+        (json!({"kind": "latent_to_logit", "prompt": prompt, "layer": 4, "k": 3}), Some(4)),
+    ] {
+        let result = ask(&session, request).unwrap();
+        let nodes = if from.is_some() { &result.sources } else { &result.targets };
+        assert_eq!(nodes.hook_name.as_deref(), Some("blocks.3.hook_resid_post"));
+        assert!(nodes.label[0].starts_with("F4."), "{}", nodes.label[0]);
+        assert!(result.gradients.iter().any(|&g| g != 0.0));
     }
 }
