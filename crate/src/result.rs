@@ -273,10 +273,8 @@ pub struct Statistics {
     pub sae_error_norm: Vec<f32>,
 }
 
-/// Everything of a result that is not derived from the rest.
+/// What an analysis finds; the rest of a result is derived from it.
 pub(crate) struct Parts {
-    pub(crate) request: Request,
-    pub(crate) tokens: Tokens,
     pub(crate) sources: Nodes,
     pub(crate) targets: Nodes,
     pub(crate) gradients: Vec<f32>,
@@ -285,10 +283,24 @@ pub(crate) struct Parts {
     pub(crate) sae_error_norm: Vec<f32>,
 }
 
+impl Parts {
+    /// With no logits and no SAE error.
+    pub(crate) fn new(sources: Nodes, targets: Nodes, gradients: Vec<f32>) -> Self {
+        Self {
+            sources,
+            targets,
+            gradients,
+            top_logits: None,
+            pair_logits: None,
+            sae_error_norm: Vec::new(),
+        }
+    }
+}
+
 impl Attribution {
     /// Derives attributions and statistics from gradients.
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { request, tokens, sources, targets, gradients, .. } = parts;
+    pub(crate) fn new(request: Request, tokens: Tokens, parts: Parts) -> Self {
+        let Parts { sources, targets, gradients, top_logits, pair_logits, sae_error_norm } = parts;
         let attributions: Vec<f32> = match sources.len() {
             0 => Vec::new(),
             n => gradients
@@ -309,7 +321,7 @@ impl Attribution {
             attribution_l1: l1(&attributions),
             sources_per_position: sources.per_position(n_pos),
             targets_per_position: targets.per_position(n_pos),
-            sae_error_norm: parts.sae_error_norm,
+            sae_error_norm,
         };
         let mut result = Self {
             format_version: FORMAT_VERSION,
@@ -320,8 +332,8 @@ impl Attribution {
             gradients,
             attributions,
             off_staircase: None,
-            top_logits: parts.top_logits,
-            pair_logits: parts.pair_logits,
+            top_logits,
+            pair_logits,
             statistics,
         };
         if let Request::LatentToLatent { threshold, .. } = result.request {

@@ -122,10 +122,10 @@ impl Session {
     /// `result-not-finite`, `device-failed`, `cancelled`.
     pub async fn attribute(&self, request: &Request, watch: &dyn Watch) -> Result<Attribution> {
         let tokens = self.tokenize(request.prompt())?;
-        let result = match request {
-            Request::TokenToLatent { layer, .. } => {
-                self.check_layer(*layer)?;
-                self.token_to_latent(request, tokens, *layer, watch).await
+        let parts = match request {
+            &Request::TokenToLatent { layer, .. } => {
+                self.check_layer(layer)?;
+                self.token_to_latent(&tokens, layer, watch).await
             }
             &Request::LatentToLatent { layer_from, layer_to, threshold, .. } => {
                 self.check_layer(layer_from)?;
@@ -134,47 +134,45 @@ impl Session {
                     return Err(Error::LayerOrder { layer_from, layer_to });
                 }
                 if !threshold.is_finite() {
-                    return Err(Error::RequestInvalid {
-                        cause: "threshold is not a finite number".into(),
-                    });
+                    let cause = "threshold is not a finite number".into();
+                    return Err(Error::RequestInvalid { cause });
                 }
-                self.latent_to_latent(request, tokens, layer_from..layer_to, watch).await
+                self.latent_to_latent(&tokens, layer_from..layer_to, watch).await
             }
-            Request::LatentToLogit { layer, k, .. } => {
-                self.check_layer(*layer)?;
+            &Request::LatentToLogit { layer, k, .. } => {
+                self.check_layer(layer)?;
                 let vocab_size = self.config.vocab_size;
-                if *k == 0 || *k > vocab_size {
-                    return Err(Error::KOutOfRange { k: *k, vocab_size });
+                if k == 0 || k > vocab_size {
+                    return Err(Error::KOutOfRange { k, vocab_size });
                 }
-                self.latent_to_logit(request, tokens, *layer, *k, None, watch).await
+                self.latent_to_logit(&tokens, layer, k, None, watch).await
             }
             Request::LogitDifference { layer, positive, negative, .. } => {
                 self.check_layer(*layer)?;
                 let pair = [self.token(positive)?, self.token(negative)?];
                 let k = SHOWN_LOGITS.min(self.config.vocab_size);
-                self.latent_to_logit(request, tokens, *layer, k, Some(pair), watch).await
+                self.latent_to_logit(&tokens, *layer, k, Some(pair), watch).await
             }
         };
         // Buffers of one analysis rarely fit the next; the device's pool would keep both.
         self.device.memory_cleanup();
-        result
+        Ok(Attribution::new(request.clone(), tokens, parts?))
     }
 
     async fn token_to_latent(
         &self,
-        request: &Request,
-        tokens: Tokens,
+        tokens: &Tokens,
         layer: usize,
         watch: &dyn Watch,
-    ) -> Result<Attribution> {
+    ) -> Result<Parts> {
         let need = Need { blocks: 0..layer, saes: vec![layer], unembed: false };
-        let embed = self.prepare(&need, &tokens, watch).await?;
+        let embed = self.prepare(&need, tokens, watch).await?;
         let blocks = self.blocks(0..layer);
         let resid = self.forward(&blocks, embed.clone(), watch).await?;
         let to = self.encode(layer, resid, watch).await?;
 
-        let sources = Nodes::tokens(&tokens);
-        let targets = self.latent_nodes(&to, &tokens, layer);
+        let sources = Nodes::tokens(tokens);
+        let targets = self.latent_nodes(&to, tokens, layer);
         let path = Path {
             resid: embed.clone(),
             blocks: &blocks,
@@ -183,28 +181,18 @@ impl Session {
             normalize: &|rows| to.sae.normalize(rows),
         };
         let gradients = self.gradients(&path, watch).await?;
-        Ok(Attribution::new(Parts {
-            request: request.clone(),
-            tokens,
-            sources,
-            targets,
-            gradients,
-            top_logits: None,
-            pair_logits: None,
-            sae_error_norm: Vec::new(),
-        }))
+        Ok(Parts::new(sources, targets, gradients))
     }
 
     async fn latent_to_latent(
         &self,
-        request: &Request,
-        tokens: Tokens,
+        tokens: &Tokens,
         layers: Range<usize>,
         watch: &dyn Watch,
-    ) -> Result<Attribution> {
+    ) -> Result<Parts> {
         let need =
             Need { blocks: 0..layers.end, saes: vec![layers.start, layers.end], unembed: false };
-        let embed = self.prepare(&need, &tokens, watch).await?;
+        let embed = self.prepare(&need, tokens, watch).await?;
         let before = self.forward(&self.blocks(0..layers.start), embed, watch).await?;
         let from = self.encode(layers.start, before, watch).await?;
         let spliced = from.splice().await?;
@@ -212,8 +200,8 @@ impl Session {
         let after = self.forward(&blocks, spliced.resid.clone(), watch).await?;
         let to = self.encode(layers.end, after, watch).await?;
 
-        let sources = self.latent_nodes(&from, &tokens, layers.start);
-        let targets = self.latent_nodes(&to, &tokens, layers.end);
+        let sources = self.latent_nodes(&from, tokens, layers.start);
+        let targets = self.latent_nodes(&to, tokens, layers.end);
         let path = Path {
             resid: spliced.resid,
             blocks: &blocks,
@@ -222,31 +210,22 @@ impl Session {
             normalize: &|rows| to.sae.normalize(rows),
         };
         let gradients = self.gradients(&path, watch).await?;
-        Ok(Attribution::new(Parts {
-            request: request.clone(),
-            tokens,
-            sources,
-            targets,
-            gradients,
-            top_logits: None,
-            pair_logits: None,
-            sae_error_norm: spliced.error_norm,
-        }))
+        let parts = Parts::new(sources, targets, gradients);
+        Ok(Parts { sae_error_norm: spliced.error_norm, ..parts })
     }
 
     /// To the `k` largest logits, or to the difference of the two logits of `pair`.
     async fn latent_to_logit(
         &self,
-        request: &Request,
-        tokens: Tokens,
+        tokens: &Tokens,
         layer: usize,
         k: usize,
         pair: Option<[u32; 2]>,
         watch: &dyn Watch,
-    ) -> Result<Attribution> {
+    ) -> Result<Parts> {
         let n_layer = self.config.n_layer;
         let need = Need { blocks: 0..n_layer, saes: vec![layer], unembed: true };
-        let embed = self.prepare(&need, &tokens, watch).await?;
+        let embed = self.prepare(&need, tokens, watch).await?;
         let unembed = self.unembed.borrow().clone().expect("prepared");
         let before = self.forward(&self.blocks(0..layer), embed, watch).await?;
         let from = self.encode(layer, before, watch).await?;
@@ -258,7 +237,7 @@ impl Session {
 
         let top = self.chosen_logits(&logits, &largest(&logits, k));
         let pair = pair.map(|pair| self.chosen_logits(&logits, &pair));
-        let sources = self.latent_nodes(&from, &tokens, layer);
+        let sources = self.latent_nodes(&from, tokens, layer);
         let (targets, rows) = match &pair {
             None => (Nodes::logits(&top, last), unembed.read_rows(&top.token_id)),
             Some(pair) => {
@@ -275,16 +254,12 @@ impl Session {
             normalize: &|rows| gpt2::normalize(rows, unembed.layer_norm_epsilon),
         };
         let gradients = self.gradients(&path, watch).await?;
-        Ok(Attribution::new(Parts {
-            request: request.clone(),
-            tokens,
-            sources,
-            targets,
-            gradients,
+        Ok(Parts {
+            sae_error_norm: spliced.error_norm,
             top_logits: Some(top),
             pair_logits: pair,
-            sae_error_norm: spliced.error_norm,
-        }))
+            ..Parts::new(sources, targets, gradients)
+        })
     }
 
     fn check_layer(&self, layer: usize) -> Result<()> {
