@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use burn::tensor::Device;
-use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -254,7 +254,7 @@ fn columns(mut result: Attribution) -> JsValue {
         set(&found, "target", &js_sys::Uint32Array::from(&target[..]));
         set(&found, "source", &js_sys::Uint32Array::from(&source[..]));
     }
-    object.unchecked_into::<Object>().into()
+    object
 }
 
 struct Columns {

@@ -1,7 +1,7 @@
 //! Tests in a headless browser: the same golden cases on the device of the build, WebGPU or CPU.
 //!
 //! `scripts/test` serves the folders of `FIXTURES` before it runs them; `FIXTURES_URL` says where
-//! at compile time. By hand: `node scripts/serve.mjs --fixtures` and then `wasm-pack test`.
+//! at compile time. By hand: `node scripts/serve.mjs --port 18737 --fixtures` and then `wasm-pack test`.
 #![cfg(target_arch = "wasm32")]
 
 #[path = "../common/mod.rs"]
