@@ -13,6 +13,29 @@ import { codedError } from './error.js';
  * @property {((progress: import('./protocol.js').Progress) => void) | undefined} onProgress
  */
 
+/** Where the adapters' shapes of matrix products are kept, so that they are tried out only once. */
+const SHAPES = 'sae-attribution.shapes';
+
+/** @returns {Record<string, string>} */
+function knownShapes() {
+  try {
+    return JSON.parse(localStorage.getItem(SHAPES) ?? '{}') ?? {};
+  } catch {
+    // No storage, or not ours: the adapter is tried out again.
+    return {};
+  }
+}
+
+/** @param {import('./protocol.js').Opened} opened */
+function remember({ adapter, shape }) {
+  if (!adapter) return;
+  try {
+    localStorage.setItem(SHAPES, JSON.stringify({ ...knownShapes(), [adapter]: shape }));
+  } catch {
+    // Likewise.
+  }
+}
+
 /**
  * A model that answers requests. Rejections carry a stable `code`.
  *
@@ -39,7 +62,8 @@ export class Client {
    * @returns {Promise<import('./protocol.js').Opened>}
    */
   async open(source, { device, signal } = {}) {
-    const opened = await this.#ask({ type: 'open', source, device }, { signal });
+    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes() }, { signal });
+    remember(opened);
     this.#opened = { source, device };
     this.#isOpen = true;
     return opened;

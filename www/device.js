@@ -8,11 +8,11 @@ import { codedError } from './error.js';
  * An emulated adapter computes on the CPU too, only slower than the CPU build does.
  * @param {DeviceKind | undefined} asked by `?device=`; wins over what is found
  * @param {any} [gpu] navigator.gpu
- * @returns {Promise<{device: DeviceKind, reason: string}>} rejects with `webgpu-unavailable`
+ * @returns {Promise<{device: DeviceKind, reason: string, adapter: string}>} rejects with `webgpu-unavailable`
  *   where WebGPU was asked for and there is none
  */
 export async function chooseDevice(asked, gpu = /** @type {any} */ (navigator).gpu) {
-  if (asked === 'cpu') return { device: 'cpu', reason: 'asked for' };
+  if (asked === 'cpu') return { device: 'cpu', reason: 'asked for', adapter: '' };
   const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
   const lacking = !gpu
     ? 'this browser has no WebGPU'
@@ -26,11 +26,33 @@ export async function chooseDevice(asked, gpu = /** @type {any} */ (navigator).g
         `No WebGPU adapter is available (${lacking}). Use a browser with WebGPU, or run on the CPU.`,
       );
     }
-    return { device: 'webgpu', reason: 'asked for' };
+    return { device: 'webgpu', reason: 'asked for', adapter: fullName(adapter) };
   }
-  if (lacking) return { device: 'cpu', reason: lacking };
+  if (lacking) return { device: 'cpu', reason: lacking, adapter: '' };
   const name = [adapter.info?.vendor, adapter.info?.architecture].filter(Boolean).join(' ');
   return (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter)
-    ? { device: 'cpu', reason: `the only WebGPU adapter${name && ` (${name})`} is emulated` }
-    : { device: 'webgpu', reason: `adapter ${name || 'found'}` };
+    ? { device: 'cpu', reason: `the only WebGPU adapter${name && ` (${name})`} is emulated`, adapter: '' }
+    : { device: 'webgpu', reason: `adapter ${name || 'found'}`, adapter: fullName(adapter) };
+}
+
+/** @param {any} adapter */
+function fullName({ info }) {
+  return [info?.vendor, info?.architecture, info?.device, info?.description].filter(Boolean).join(' ');
+}
+
+/**
+ * Whether this browser has relaxed SIMD, which multiplies and adds in one instruction.
+ */
+export function hasRelaxedSimd() {
+  // (func (result v128) f32x4.relaxed_madd of three f32x4.splat (f32.const 0))
+  const zero = [0x43, 0, 0, 0, 0, 0xfd, 0x13];
+  const body = [0, ...zero, ...zero, ...zero, 0xfd, 0x85, 0x02, 0x0b];
+  return WebAssembly.validate(
+    new Uint8Array([
+      ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+      ...[1, 5, 1, 0x60, 0, 1, 0x7b],
+      ...[3, 2, 1, 0],
+      ...[10, body.length + 2, 1, body.length, ...body],
+    ]),
+  );
 }

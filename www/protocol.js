@@ -14,6 +14,8 @@
  * @typedef {object} Opened
  * @property {DeviceKind} device
  * @property {string} reason
+ * @property {string} adapter name of the WebGPU adapter; empty on the CPU
+ * @property {string} shape of matrix products that the adapter is fastest with
  * @property {{n_layer: number, n_ctx: number, vocab_size: number}} config
  */
 
@@ -29,8 +31,9 @@
 /**
  * @typedef {object} Progress
  * @property {'load' | 'forward' | 'encode' | 'jacobian'} phase
- * @property {number} done bytes, blocks, positions, targets
+ * @property {number} done bytes, blocks, positions, directions × blocks
  * @property {number} total
+ * @property {number} flop of all matrix products since the model was opened
  */
 
 /**
@@ -88,7 +91,7 @@
 
 /**
  * Client to worker.
- * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind}
+ * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind, shapes?: Record<string, string>}
  *   | {type: 'tokenize', id: number, prompt: string}
  *   | {type: 'attribute', id: number, request: Request}
  *   | {type: 'memory', id: number}

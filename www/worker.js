@@ -1,6 +1,6 @@
 // Owns the runtime: one build, one session, one request at a time.
 
-import { chooseDevice } from './device.js';
+import { chooseDevice, hasRelaxedSimd } from './device.js';
 import { codedError, describeError } from './error.js';
 import { createRead } from './fetch.js';
 
@@ -70,12 +70,12 @@ async function answer(message, signal) {
 }
 
 /** @param {Extract<ToWorker, {type: 'open'}>} message */
-async function open({ source, device: asked }) {
-  let { device, reason } = await chooseDevice(asked);
+async function open({ source, device: asked, shapes = {} }) {
+  let { device, reason, adapter } = await chooseDevice(asked);
   const read = createRead(() => current?.controller.signal);
   const openOn = async () => {
     const runtime = await build(device);
-    return runtime.Session.open(source.model, source.saes, read);
+    return runtime.Session.open(source.model, source.saes, read, shapes[adapter]);
   };
   let opened;
   try {
@@ -83,13 +83,13 @@ async function open({ source, device: asked }) {
   } catch (error) {
     // An adapter that gives no usable device is as good as none, unless it was asked for.
     if (asked || describeError(error).code !== 'webgpu-unavailable') throw error;
-    ({ device, reason } = { device: 'cpu', reason: describeError(error).message });
+    ({ device, reason, adapter } = { device: 'cpu', reason: describeError(error).message, adapter: '' });
     opened = await openOn();
   }
   // The old model goes only when the new one is there.
   session?.free();
   session = opened;
-  return { device, reason, config: opened.config };
+  return { device, reason, adapter, shape: opened.shape, config: opened.config };
 }
 
 /** @param {DeviceKind} device */
@@ -106,16 +106,18 @@ function build(device) {
 
 /** @param {DeviceKind} device */
 async function start(device) {
-  const base = new URL(`./pkg/${device}/`, import.meta.url);
+  const name = device === 'cpu' && hasRelaxedSimd() ? 'cpu-relaxed' : device;
+  const base = new URL(`./pkg/${name}/`, import.meta.url);
   try {
     const runtime = await import(new URL('sae_attribution.js', base).href);
-    ({ memory } = await runtime.default({ module_or_path: new URL('sae_attribution_bg.wasm', base) }));
+    const wasm = await runtime.default({ module_or_path: new URL('sae_attribution_bg.wasm', base) });
+    memory = wasm.memory;
     runtime.onFault((/** @type {string} */ message) => post({ type: 'fault', message }));
     return runtime;
   } catch (error) {
     throw codedError(
       'runtime-unavailable',
-      `The ${device} build of the runtime could not be started: ${describeError(error).message}`,
+      `The ${name} build of the runtime could not be started: ${describeError(error).message}`,
     );
   }
 }

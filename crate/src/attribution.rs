@@ -3,31 +3,31 @@
 //! Every analysis of this crate is one shape. A *source* adds a multiple of a fixed vector to the
 //! residual stream at one position (a latent its decoder row, a token scale its embedding); a
 //! *target* reads a fixed vector off the (normalised) residual stream of a later layer at one
-//! position (a latent its encoder column, a logit its unembedding row). Then, after
-//! Marks et al., "Sparse Feature Circuits" (arXiv:2403.19647), without freezing anything:
+//! position (a latent its encoder column, a logit its unembedding row). What is wanted is Marks et
+//! al., "Sparse Feature Circuits" (arXiv:2403.19647), without freezing anything. The blocks between
+//! come linearised at the prompt ([`Linearized`]), so that what is left is linear algebra:
 //!
-//! 1. Take a batch of targets, sorted by position, and the residual stream up to the last of
-//!    their positions: causality makes every later position irrelevant.
-//! 2. Copy that residual stream once for each target of the batch, as a leaf of autodiff, and run
-//!    the blocks on all copies at once.
-//! 3. Read each target off its own copy and add all of them up. As copies do not touch, the
-//!    gradient of the sum holds in each copy the gradient of its own target.
-//! 4. One backward pass for the batch; at each position, project the gradient on the vectors of
-//!    the sources there.
-//! 5. Read the batch back. Sources after a target's position stay exactly 0.
+//! 1. Sort sources and targets by position. Causality says where each is felt: a source from its
+//!    position on, a target up to its own ([`Rows`]).
+//! 2. Count the products of both ways: sources forward as tangents, or targets back as cotangents.
+//!    Take the cheaper. Either starts with one row a direction, in its own position.
+//! 3. Take a batch of directions that fits in memory through all blocks, keeping only rows that
+//!    are not zero and, at the end, only positions where something is read.
+//! 4. Multiply with the vectors of the other side, position by position, and read the batch back.
+//!    Pairs against causality stay exactly 0.
 
 use std::ops::Range;
-use std::rc::Rc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::gpt2::Block;
+use crate::gpt2::Linearized;
+use crate::kernels::{self, Normalized, Rows};
 use crate::sparse::read_back;
 use crate::watch::Meter;
 
-/// Memory that one batch may take on the device, in bytes. Larger batches run no faster on a CPU
-/// and hear of a cancellation later.
+/// Memory that one batch may take on the device, in bytes. Larger batches run no faster and hear
+/// of a cancellation later.
 const BATCH_BYTES: usize = 128 << 20;
 
 /// Vectors in the residual stream, each at one position.
@@ -36,127 +36,235 @@ pub struct Directions {
     pub pos: Vec<u32>,
     /// `[n, d_model]`
     pub rows: Tensor<2>,
+    /// What each row is to be multiplied with; empty for 1.
+    pub scale: Vec<f32>,
 }
 
 /// What to differentiate.
 pub struct Path<'a> {
-    /// The residual stream that the sources add to: `[pos, d_model]`.
-    pub resid: Tensor<2>,
-    /// The blocks between sources and targets.
-    pub blocks: &'a [Rc<Block>],
+    /// The blocks between sources and targets, at the prompt.
+    pub blocks: &'a [Linearized],
     /// The sources.
     pub sources: &'a Directions,
     /// The targets.
     pub targets: &'a Directions,
-    /// What happens to the residual stream, row by row, before targets are read off it.
-    pub normalize: &'a dyn Fn(Tensor<2>) -> Tensor<2>,
+    /// What happens to the residual stream before targets are read off it.
+    pub read: Option<&'a Normalized>,
+    /// Positions of the prompt.
+    pub n_pos: usize,
 }
 
-/// d target / d source for all pairs, `[targets, sources]` in row-major order.
+/// Which way the derivative goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Sources forward, as tangents.
+    Forward,
+    /// Targets back, as cotangents.
+    Reverse,
+}
+
+/// d target / d source for all pairs, `[targets, sources]` in row-major order, by the cheaper
+/// [`Mode`].
 ///
-/// `meter` counts targets.
+/// `meter` counts [`units`] of that mode.
 ///
 /// # Errors
 /// `result-not-finite`, `device-failed`, `cancelled`.
-pub async fn jacobian(path: &Path<'_>, meter: &mut Meter<'_>) -> Result<Vec<f32>> {
+pub async fn jacobian(path: &Path<'_>, mode: Mode, meter: &mut Meter<'_>) -> Result<Vec<f32>> {
     let (n_targets, n_sources) = (path.targets.pos.len(), path.sources.pos.len());
     let mut gradients = vec![0f32; n_targets * n_sources];
+    let (moving, fixed) = path.sides(mode);
     let mut start = 0;
-    while start < n_targets && n_sources > 0 {
-        let batch = path.batch(start);
-        let n_pos = 1 + path.targets.pos[batch.end - 1] as usize;
-        let reached = path.sources.pos.partition_point(|&pos| (pos as usize) < n_pos);
-        if reached > 0 {
-            let values = read_back(path.batch_gradients(batch.clone(), n_pos), "gradients").await?;
-            for (target, row) in batch.clone().zip(values.chunks_exact(reached)) {
-                gradients[target * n_sources..][..reached].copy_from_slice(row);
+    while start < moving.pos.len() && !fixed.pos.is_empty() {
+        let batch = path.batch(mode, start);
+        for (range, other, values) in path.batch_products(mode, batch.clone(), meter).await? {
+            for (row, i) in values.chunks_exact(other.len().max(1)).zip(range) {
+                for (&value, j) in row.iter().zip(other.clone()) {
+                    let (target, source) = match mode {
+                        Mode::Forward => (j, i),
+                        Mode::Reverse => (i, j),
+                    };
+                    gradients[target * n_sources + source] = value;
+                }
             }
         }
-        meter.add(batch.len() as u64).await?;
         start = batch.end;
     }
+    path.scale(&mut gradients);
     Ok(gradients)
 }
 
+/// Units of work that [`jacobian`] reports: directions × blocks.
+pub fn units(path: &Path<'_>, mode: Mode) -> u64 {
+    (path.sides(mode).0.pos.len() * path.blocks.len().max(1)) as u64
+}
+
+/// The mode that takes fewer products.
+pub fn cheaper(path: &Path<'_>) -> Mode {
+    match path.products(Mode::Forward) <= path.products(Mode::Reverse) {
+        true => Mode::Forward,
+        false => Mode::Reverse,
+    }
+}
+
 impl Path<'_> {
-    /// The next targets, as many as fit in memory together.
-    fn batch(&self, start: usize) -> Range<usize> {
-        let targets = &self.targets.pos;
-        let fits = |end: usize| {
-            let n_pos = 1 + targets[end - 1] as usize;
-            (end - start) * n_pos * self.row_bytes(n_pos) <= BATCH_BYTES
+    /// The directions that move and those that wait at the other end.
+    fn sides(&self, mode: Mode) -> (&Directions, &Directions) {
+        match mode {
+            Mode::Forward => (self.sources, self.targets),
+            Mode::Reverse => (self.targets, self.sources),
+        }
+    }
+
+    /// For each number of blocks gone through, the directions of a batch that have a row at each
+    /// position, numbered from the start of the batch.
+    fn layouts(&self, mode: Mode, batch: &Range<usize>) -> Vec<Vec<Range<usize>>> {
+        let (moving, fixed) = self.sides(mode);
+        let pos = &moving.pos[batch.clone()];
+        let before = |at: usize| pos.partition_point(|&p| (p as usize) < at);
+        // Beyond the last (or before the first) position that is read, nothing matters.
+        let read = |at: usize| fixed.pos.binary_search(&(at as u32)).is_ok();
+        let matters = |at: usize| match mode {
+            Mode::Forward => fixed.pos.last().is_some_and(|&last| at <= last as usize),
+            Mode::Reverse => fixed.pos.first().is_some_and(|&first| at >= first as usize),
         };
-        let mut end = start + 1;
-        while end < targets.len() && fits(end + 1) {
+        let positions = 0..self.n_pos;
+        let start = positions.clone().map(|at| before(at)..before(at + 1)).collect();
+        let cone = |at: usize| match mode {
+            Mode::Forward => 0..before(at + 1),
+            Mode::Reverse => before(at)..pos.len(),
+        };
+        let kept = |at: usize, keep: bool| if keep { cone(at) } else { 0..0 };
+        let mut layouts = vec![start];
+        for gone in 1..=self.blocks.len() {
+            let last = gone == self.blocks.len();
+            layouts.push(
+                (positions.clone())
+                    .map(|at| kept(at, if last { read(at) } else { matters(at) }))
+                    .collect(),
+            );
+        }
+        layouts
+    }
+
+    fn products(&self, mode: Mode) -> u64 {
+        let all = 0..self.sides(mode).0.pos.len();
+        let rows: Vec<usize> = (self.layouts(mode, &all).iter())
+            .map(|layout| layout.iter().map(Range::len).sum())
+            .collect();
+        let steps = rows.windows(2);
+        match mode {
+            Mode::Forward => steps.zip(self.blocks).map(|(w, b)| b.jvp_products(w[0], w[1])).sum(),
+            Mode::Reverse => {
+                steps.zip(self.blocks.iter().rev()).map(|(w, b)| b.vjp_products(w[0], w[1])).sum()
+            }
+        }
+    }
+
+    /// The next directions, as many as fit in memory together.
+    fn batch(&self, mode: Mode, start: usize) -> Range<usize> {
+        let pos = &self.sides(mode).0.pos;
+        let row_bytes = self.blocks.first().map_or(1, Linearized::row_bytes);
+        let mut rows = 0;
+        let mut end = start;
+        while end < pos.len() {
+            rows += match mode {
+                Mode::Forward => self.n_pos - pos[end] as usize,
+                Mode::Reverse => 1 + pos[end] as usize,
+            };
+            if end > start && rows * row_bytes > BATCH_BYTES {
+                break;
+            }
             end += 1;
         }
         start..end
     }
 
-    /// Bytes that autodiff keeps for one position of one copy, counted from the operations of
-    /// [`Block::forward`].
-    fn row_bytes(&self, n_pos: usize) -> usize {
-        let d_model = self.resid.dims()[1];
-        let block = self.blocks.first().map_or(0, |block| {
-            let d_mlp = block.mlp_in.weight.dims()[1];
-            24 * d_model + 8 * d_mlp + 5 * block.n_head * n_pos
-        });
-        4 * (self.blocks.len() * block + 8 * d_model)
-    }
-
-    /// `[targets of the batch, sources before n_pos]`
-    fn batch_gradients(&self, batch: Range<usize>, n_pos: usize) -> Tensor<2> {
-        let [_, d_model] = self.resid.dims();
-        let n = batch.len();
-        let leaf = self
-            .resid
-            .clone()
-            .slice(0..n_pos)
-            .unsqueeze::<3>()
-            .repeat_dim(0, n)
-            .autodiff()
-            .require_grad();
-        let resid = self.blocks.iter().fold(leaf.clone(), |resid, block| block.forward(resid));
-        let rows = (self.normalize)(resid.reshape([n * n_pos, d_model]));
-
-        // Row (copy, pos) of the readout holds the copy's target vector at the target's position.
-        let mut at = vec![0f32; n * n_pos];
-        for (copy, target) in batch.clone().enumerate() {
-            at[copy * n_pos + self.targets.pos[target] as usize] = 1.0;
-        }
-        let device = self.resid.device();
-        let at = Tensor::<3>::from_data(TensorData::new(at, [n, n_pos, 1]), &device);
-        let readout = at * self.targets.rows.clone().slice(batch).unsqueeze_dim::<3>(1);
-        let total = (rows * readout.reshape([n * n_pos, d_model])).sum();
-
-        let mut gradients = total.backward();
-        let gradient = leaf
-            .grad_remove(&mut gradients)
-            .expect("the leaf requires a gradient and the total depends on it");
-        self.project(gradient)
-    }
-
-    /// Projects the residual stream's gradient on the sources at each position.
-    ///
-    /// # Shapes
-    /// - `gradient`: `[n, pos, d_model]`; returns `[n, sources at these positions]`
-    fn project(&self, gradient: Tensor<3>) -> Tensor<2> {
-        let [n, n_pos, d_model] = gradient.dims();
-        let sources = &self.sources.pos;
-        let projected = (0..n_pos as u32)
-            .filter_map(|pos| {
-                let here =
-                    sources.partition_point(|&p| p < pos)..sources.partition_point(|&p| p <= pos);
-                (!here.is_empty()).then(|| {
-                    let pos = pos as usize;
-                    let gradient = gradient
-                        .clone()
-                        .slice([0..n, pos..pos + 1, 0..d_model])
-                        .reshape([n, d_model]);
-                    gradient.matmul(self.sources.rows.clone().slice(here).transpose())
-                })
-            })
+    /// A batch's part of the Jacobian, in blocks: moving directions, fixed ones, and their products
+    /// in row-major order.
+    async fn batch_products(
+        &self,
+        mode: Mode,
+        batch: Range<usize>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Vec<(Range<usize>, Range<usize>, Vec<f32>)>> {
+        let (moving, fixed) = self.sides(mode);
+        let device = moving.rows.device();
+        let layouts: Vec<Rows> = (self.layouts(mode, &batch).into_iter())
+            .map(|layout| Rows::new(layout, &device))
             .collect();
-        Tensor::cat(projected, 1)
+        let units = (batch.len() * self.blocks.len().max(1)) as u64;
+        if layouts.iter().any(Rows::is_empty) {
+            meter.add(units).await?;
+            return Ok(Vec::new());
+        }
+        let mut rows = match batch.len() == moving.pos.len() {
+            true => moving.rows.clone(),
+            false => {
+                let indices: Vec<u32> = batch.clone().map(|i| i as u32).collect();
+                kernels::gather_rows(&moving.rows, &indices)
+            }
+        };
+        let through_read = |rows: Tensor<2>, layout: &Rows| match self.read {
+            Some(read) => kernels::normalize_jvp(&rows, layout, read, None),
+            None => rows,
+        };
+        if mode == Mode::Reverse {
+            rows = through_read(rows, &layouts[0]);
+        }
+        for (i, step) in layouts.windows(2).enumerate() {
+            rows = match mode {
+                Mode::Forward => self.blocks[i].jvp(&rows, &step[0], &step[1]),
+                Mode::Reverse => {
+                    self.blocks[self.blocks.len() - 1 - i].vjp(&rows, &step[0], &step[1])
+                }
+            };
+            kernels::pace(&rows).await?;
+            meter.add(batch.len() as u64).await?;
+        }
+        if self.blocks.is_empty() {
+            meter.add(units).await?;
+        }
+        let end = layouts.last().expect("there is one more than there are blocks");
+        if mode == Mode::Forward {
+            rows = through_read(rows, end);
+        }
+
+        let mut pairs = Vec::new();
+        for pos in 0..self.n_pos {
+            let at = |p: usize| fixed.pos.partition_point(|&q| (q as usize) < p);
+            let (here, other) = (end.directions(pos), at(pos)..at(pos + 1));
+            if !here.is_empty() && !other.is_empty() {
+                pairs.push((here, end.range(pos), other));
+            }
+        }
+        let blocks: Vec<_> =
+            pairs.iter().map(|(_, rows, other)| (rows.clone(), other.clone())).collect();
+        if blocks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = kernels::products(&rows, &fixed.rows, &blocks);
+        let values = read_back(values, "gradients").await?;
+        let mut rest = &values[..];
+        Ok(pairs
+            .into_iter()
+            .map(|(here, _, other)| {
+                let (block, after) = rest.split_at(here.len() * other.len());
+                rest = after;
+                let here = here.start + batch.start..here.end + batch.start;
+                (here, other, block.to_vec())
+            })
+            .collect())
+    }
+
+    /// Applies the directions' scales.
+    fn scale(&self, gradients: &mut [f32]) {
+        let n_sources = self.sources.pos.len().max(1);
+        for (target, row) in gradients.chunks_exact_mut(n_sources).enumerate() {
+            let of_target = self.targets.scale.get(target).copied().unwrap_or(1.0);
+            for (source, value) in row.iter_mut().enumerate() {
+                *value *= of_target * self.sources.scale.get(source).copied().unwrap_or(1.0);
+            }
+        }
     }
 }

@@ -1,14 +1,17 @@
-//! GPT-2's forward pass, from any layer to any layer.
+//! GPT-2's blocks: the forward pass, and its linearisation at the prompt that was run.
 //!
-//! Knows nothing of SAEs, files or gradients: it is plain tensor arithmetic, so whoever calls it
-//! with an autodiff tensor gets a differentiable pass, attention patterns and LayerNorms included.
+//! A block's forward pass leaves behind what its derivative needs: attention patterns, LayerNorm
+//! scales, GELU slopes. They are the same for every target and every source, so they are computed
+//! once; then tangents go forward and cotangents go back through fixed linear maps. Knows nothing
+//! of SAEs or files.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData, activation::softmax};
+use std::rc::Rc;
 
-use crate::sparse::indices;
+use burn::tensor::Tensor;
 
-/// Added to masked attention scores in place of −∞, which WGSL cannot write; `exp` of it is 0.
-const MASKED: f32 = -1e30;
+use crate::error::Result;
+use crate::kernels::{self, Attention, Normalized, Rows};
+use crate::sparse::read_back;
 
 /// A dense layer `x W + b`.
 #[derive(Debug, Clone)]
@@ -20,10 +23,16 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// # Shapes
-    /// - `x`: `[rows, d_in]`; returns `[rows, d_out]`
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.clone()) + self.bias.clone()
+    fn forward(&self, x: &Tensor<2>, add: Option<&Tensor<2>>) -> Tensor<2> {
+        kernels::matmul(x, &self.weight, Some(&self.bias), add)
+    }
+
+    fn jvp(&self, tangent: &Tensor<2>, add: Option<&Tensor<2>>) -> Tensor<2> {
+        kernels::matmul(tangent, &self.weight, None, add)
+    }
+
+    fn vjp(&self, cotangent: &Tensor<2>) -> Tensor<2> {
+        kernels::matmul_transposed(cotangent, &self.weight)
     }
 }
 
@@ -35,12 +44,9 @@ pub struct Block {
     pub n_head: usize,
     /// Added to the variance in both LayerNorms.
     pub layer_norm_epsilon: f64,
-    /// `W_Q`, heads side by side: `[d_model, d_model]`.
-    pub query: Linear,
-    /// `W_K`, likewise.
-    pub key: Linear,
-    /// `W_V`, likewise.
-    pub value: Linear,
+    /// `W_Q`, `W_K` and `W_V` side by side, each with its heads side by side:
+    /// `[d_model, 3 d_model]`.
+    pub qkv: Linear,
     /// `W_O`: `[d_model, d_model]`.
     pub output: Linear,
     /// `W_in`: `[d_model, d_mlp]`.
@@ -49,66 +55,89 @@ pub struct Block {
     pub mlp_out: Linear,
 }
 
+/// A block at the residual stream it was run on.
+#[derive(Debug, Clone)]
+pub struct Linearized {
+    block: Rc<Block>,
+    before_attention: Normalized,
+    attention: Attention,
+    before_mlp: Normalized,
+    gelu_slope: Tensor<2>,
+}
+
 impl Block {
-    /// The residual stream after this block.
+    /// The residual stream after this block, and the block's derivative there.
     ///
     /// # Shapes
-    /// - `resid`: `[batch, pos, d_model]`, returned likewise
-    pub fn forward(&self, resid: Tensor<3>) -> Tensor<3> {
-        let [batch, pos, d_model] = resid.dims();
-        let rows = resid.reshape([batch * pos, d_model]);
-        let rows = rows.clone() + self.attention(rows, batch, pos);
-        let rows = rows.clone() + self.mlp(rows);
-        rows.reshape([batch, pos, d_model])
+    /// - `resid`: `[pos, d_model]`, returned likewise
+    pub fn forward(self: &Rc<Self>, resid: &Tensor<2>) -> (Tensor<2>, Linearized) {
+        let epsilon = self.layer_norm_epsilon as f32;
+        let before_attention = kernels::layer_norm(resid, epsilon);
+        let qkv = self.qkv.forward(&before_attention.y, None);
+        let attention = kernels::attention(qkv, self.n_head);
+        let resid = self.output.forward(&attention.mixed, Some(resid));
+        let before_mlp = kernels::layer_norm(&resid, epsilon);
+        let (hidden, gelu_slope) = kernels::gelu(&self.mlp_in.forward(&before_mlp.y, None));
+        let resid = self.mlp_out.forward(&hidden, Some(&resid));
+        let block = self.clone();
+        (resid, Linearized { block, before_attention, attention, before_mlp, gelu_slope })
     }
 
-    fn attention(&self, rows: Tensor<2>, batch: usize, pos: usize) -> Tensor<2> {
-        let [_, d_model] = rows.dims();
-        let d_head = d_model / self.n_head;
-        let x = normalize(rows, self.layer_norm_epsilon);
-        // [batch, head, pos, d_head]
-        let heads = |layer: &Linear, x: Tensor<2>| {
-            layer.forward(x).reshape([batch, pos, self.n_head, d_head]).swap_dims(1, 2)
-        };
-        let query = heads(&self.query, x.clone());
-        let key = heads(&self.key, x.clone());
-        let value = heads(&self.value, x);
-
-        let scores = query.matmul(key.swap_dims(2, 3)) / (d_head as f64).sqrt();
-        let scores = scores.mask_fill(later_positions(pos, &self.query.weight.device()), MASKED);
-        let mixed = softmax(scores, 3).matmul(value);
-        self.output.forward(mixed.swap_dims(1, 2).reshape([batch * pos, d_model]))
-    }
-
-    fn mlp(&self, rows: Tensor<2>) -> Tensor<2> {
-        let x = normalize(rows, self.layer_norm_epsilon);
-        self.mlp_out.forward(gelu_new(self.mlp_in.forward(x)))
+    /// Products of one row through a whole block, the unit in which the two modes of
+    /// differentiation are compared.
+    fn products(&self) -> [u64; 2] {
+        let size = |layer: &Linear| layer.weight.dims().iter().product::<usize>() as u64;
+        [size(&self.qkv), size(&self.output) + size(&self.mlp_in) + size(&self.mlp_out)]
     }
 }
 
-/// True where a query would look at a later key: `[1, 1, pos, pos]`.
-fn later_positions(pos: usize, device: &Device) -> Tensor<4, Bool> {
-    let mask: Vec<bool> = (0..pos * pos).map(|i| i % pos > i / pos).collect();
-    Tensor::from_data(TensorData::new(mask, [1, 1, pos, pos]), device)
-}
+impl Linearized {
+    /// Tangents of the residual stream before the block to tangents after it.
+    ///
+    /// # Shapes
+    /// - `tangent`: `[rows of from, d_model]`; returns `[rows of to, d_model]`
+    pub fn jvp(&self, tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
+        let Block { qkv, output, mlp_in, mlp_out, .. } = &*self.block;
+        let x = kernels::normalize_jvp(tangent, from, &self.before_attention, None);
+        let mixed = kernels::attention_jvp(&qkv.jvp(&x, None), from, to, &self.attention);
+        let tangent = output.jvp(&mixed, Some(&kernels::repack(tangent, from, to)));
+        let x = kernels::normalize_jvp(&tangent, to, &self.before_mlp, None);
+        let hidden = kernels::scale_rows(mlp_in.jvp(&x, None), to, &self.gelu_slope);
+        mlp_out.jvp(&hidden, Some(&tangent))
+    }
 
-/// `(x − mean) / √(var + ε)` over the last axis: a LayerNorm without gain and bias.
-///
-/// # Shapes
-/// - `rows`: `[rows, d]`, returned likewise
-pub fn normalize(rows: Tensor<2>, epsilon: f64) -> Tensor<2> {
-    let centered = rows.clone() - rows.mean_dim(1);
-    let variance = (centered.clone() * centered.clone()).mean_dim(1);
-    centered / (variance + epsilon).sqrt()
-}
+    /// Cotangents of the residual stream after the block to cotangents before it.
+    ///
+    /// # Shapes
+    /// - `cotangent`: `[rows of from, d_model]`; returns `[rows of to, d_model]`
+    pub fn vjp(&self, cotangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
+        let Block { qkv, output, mlp_in, mlp_out, .. } = &*self.block;
+        let hidden = kernels::scale_rows(mlp_out.vjp(cotangent), from, &self.gelu_slope);
+        let x = mlp_in.vjp(&hidden);
+        let cotangent = kernels::normalize_jvp(&x, from, &self.before_mlp, Some(cotangent));
+        let mixed = output.vjp(&cotangent);
+        let x = qkv.vjp(&kernels::attention_vjp(&mixed, from, to, &self.attention));
+        let cotangent = kernels::repack(&cotangent, from, to);
+        kernels::normalize_jvp(&x, to, &self.before_attention, Some(&cotangent))
+    }
 
-/// GPT-2's GELU: `x · σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`, the same number as the usual
-/// `x/2 (1 + tanh u)` without `tanh`, which overflows on some GPUs.
-fn gelu_new(x: Tensor<2>) -> Tensor<2> {
-    const TWICE_SQRT_2_OVER_PI: f64 = 1.595_769_121_605_730_7;
-    let square = x.clone() * x.clone();
-    let inner = x.clone() * (square * (0.044715 * TWICE_SQRT_2_OVER_PI) + TWICE_SQRT_2_OVER_PI);
-    x * burn::tensor::activation::sigmoid(inner)
+    /// Products that [`jvp`](Self::jvp) takes for these numbers of rows.
+    pub fn jvp_products(&self, from: usize, to: usize) -> u64 {
+        let [qkv, rest] = self.block.products();
+        qkv * from as u64 + rest * to as u64
+    }
+
+    /// Products that [`vjp`](Self::vjp) takes for these numbers of rows.
+    pub fn vjp_products(&self, from: usize, to: usize) -> u64 {
+        let [qkv, rest] = self.block.products();
+        rest * from as u64 + qkv * to as u64
+    }
+
+    /// Bytes on the device that a row of tangents takes on its way.
+    pub fn row_bytes(&self) -> usize {
+        let [d_model, d_mlp] = self.block.mlp_in.weight.dims();
+        4 * (2 * d_mlp + 3 * d_model + 4 * d_model + self.attention.pattern.dims()[0])
+    }
 }
 
 /// The way from the last residual stream to the logits, centred over the vocabulary
@@ -117,52 +146,58 @@ fn gelu_new(x: Tensor<2>) -> Tensor<2> {
 pub struct Unembed {
     /// Added to the variance in the final LayerNorm.
     pub layer_norm_epsilon: f64,
-    /// `ln_f.weight`: `[1, d_model]`.
-    pub gain: Tensor<2>,
-    /// `ln_f.bias`: `[1, d_model]`.
-    pub bias: Tensor<2>,
-    /// `wte`, split by rows so that no part exceeds a storage binding: `[rows, d_model]` each.
+    /// `wte` with the final LayerNorm's gain folded in, split by rows so that no part exceeds a
+    /// storage binding: `[rows, d_model]` each.
     pub rows: Vec<Tensor<2>>,
-    /// Mean of all rows: `[1, d_model]`.
-    pub mean_row: Tensor<2>,
+    /// Mean of all rows, `d_model` numbers.
+    pub mean_row: Vec<f32>,
+    /// What the final LayerNorm's bias adds to each logit, `vocab_size` numbers.
+    pub bias: Vec<f32>,
 }
 
 impl Unembed {
-    /// Logits before centring, one part a tensor of `rows`.
+    /// All logits of one position, centred over the vocabulary.
     ///
     /// # Shapes
-    /// - `last`: `[1, d_model]`, the residual stream at one position; returns `[rows, 1]` each
-    pub fn logits(&self, last: Tensor<2>) -> Vec<Tensor<2>> {
-        let x = normalize(last, self.layer_norm_epsilon) * self.gain.clone() + self.bias.clone();
-        let x = x.transpose();
-        self.rows.iter().map(|rows| rows.clone().matmul(x.clone())).collect()
+    /// - `last`: `[1, d_model]`, the normalised residual stream
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn logits(&self, last: &Tensor<2>) -> Result<Vec<f64>> {
+        let mut logits = Vec::with_capacity(self.bias.len());
+        for rows in &self.rows {
+            let part = read_back(kernels::matmul_transposed(last, rows), "logits").await?;
+            logits.extend(part.into_iter().map(f64::from));
+        }
+        logits.iter_mut().zip(&self.bias).for_each(|(logit, &bias)| *logit += f64::from(bias));
+        let mean = logits.iter().sum::<f64>() / logits.len() as f64;
+        logits.iter_mut().for_each(|logit| *logit -= mean);
+        Ok(logits)
     }
 
-    /// What each centred logit reads from the normalised end of the residual stream.
+    /// What each centred logit reads from the normalised end of the residual stream:
+    /// `ids.len()` rows of `d_model`.
     ///
-    /// # Shapes
-    /// - returns `[ids, d_model]`
-    pub fn read_rows(&self, ids: &[u32]) -> Tensor<2> {
-        let device = self.gain.device();
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn read_rows(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let d_model = self.mean_row.len();
         let part_len = self.rows[0].dims()[0];
-        let mut gathered = Vec::new();
-        // Where each id's row comes to stand once the parts are joined.
-        let mut place = vec![0; ids.len()];
-        let mut n = 0;
+        let mut gathered = vec![0f32; ids.len() * d_model];
         for (part, rows) in self.rows.iter().enumerate() {
-            let mut here = Vec::new();
-            for (&id, place) in ids.iter().zip(&mut place) {
-                if id as usize / part_len == part {
-                    *place = n;
-                    n += 1;
-                    here.push((id as usize % part_len) as u32);
-                }
+            let here: Vec<usize> =
+                (0..ids.len()).filter(|&i| ids[i] as usize / part_len == part).collect();
+            if here.is_empty() {
+                continue;
             }
-            if !here.is_empty() {
-                gathered.push(rows.clone().select(0, indices(&here, &device)));
+            let within: Vec<u32> =
+                here.iter().map(|&i| (ids[i] as usize % part_len) as u32).collect();
+            let values = read_back(kernels::gather_rows(rows, &within), "unembedding").await?;
+            for (&i, row) in here.iter().zip(values.chunks_exact(d_model)) {
+                let to = gathered[i * d_model..].iter_mut();
+                to.zip(row.iter().zip(&self.mean_row)).for_each(|(to, (x, mean))| *to = x - mean);
             }
         }
-        let rows = Tensor::cat(gathered, 0).select(0, indices(&place, &device));
-        (rows - self.mean_row.clone()) * self.gain.clone()
+        Ok(gathered)
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! source → safetensors → weights → gpt2, sae → attribution → sparse → result → web
+//!                                     ╰── kernels: the device ──╯
 //! ```
 //!
 //! | module | subject |
@@ -16,7 +17,8 @@
 //! | [`config`] | `config.json`, `cfg.json`, hook points |
 //! | [`tokenizer`] | text ↔ token ids, display strings |
 //! | [`weights`] | file layouts and weight processing |
-//! | [`gpt2`] | the forward pass |
+//! | [`kernels`] | the arithmetic on the device, in WGSL and in Rust |
+//! | [`gpt2`] | blocks: the forward pass and its linearisation |
 //! | [`sae`] | encode, decode, architectures |
 //! | [`attribution`] | the Jacobian, in numbered steps |
 //! | [`sparse`] | active latents; the one place that reads the device |
@@ -24,22 +26,27 @@
 //! | [`watch`] | progress and cancellation |
 //! | [`session`] | owns all of the above and answers requests |
 //! | `web` | the JavaScript API (wasm only) |
+//! | `bench` | what `scripts/bench` times (wasm only) |
 //!
 //! # Invariants
 //!
 //! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `session` brings them together.
-//! - Only `session` owns a `Device`. Only `attribution` differentiates.
+//! - Only `session` owns a `Device`. Only `kernels` knows which one this build is for, and only it
+//!   and its callers `gpt2`, `sae`, `attribution` compute on it.
 //! - Only `sparse` reads from the device, and it refuses NaN and infinity.
 //! - Only `weights` knows tensor names. Only `web` knows JavaScript.
 //! - Files and requests are checked on entry and fail with an [`Error`]; panics are our bugs.
 //! - Nothing dense in `d_sae × d_sae` exists, on the device or off it.
 
 pub mod attribution;
+#[cfg(target_arch = "wasm32")]
+pub mod bench;
 pub mod config;
 pub mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod folder;
 pub mod gpt2;
+pub mod kernels;
 pub mod request;
 pub mod result;
 pub mod sae;

@@ -1,17 +1,19 @@
 //! Sparse autoencoders: encode, decode, error term, for every supported architecture.
 //!
 //! Each is an affine encoder, a rule that says which latents are active, and an affine decoder
-//! (SAELens `saes/*.py`). The device does the products; the rule, which decides per number and is
-//! different for every architecture, runs on the host over the pre-activations. An active
-//! latent's activation is linear in the normalised input, so the rule needs no derivative.
+//! (SAELens `saes/*.py`). The device does the products with `W_enc` and `W_dec`; the host does what
+//! is small, a few rows of `d_in`, and the rule, which decides per number and is different for
+//! every architecture. An active latent's activation is linear in the normalised input, so the
+//! rule needs no derivative.
 //!
 //! Knows nothing of GPT-2.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::config::ActivationNorm;
 use crate::error::Result;
-use crate::sparse::{Active, indices, read_back};
+use crate::kernels::{self, Normalized, upload};
+use crate::sparse::{Active, read_back};
 use crate::watch::Meter;
 
 /// Positions encoded at a time: bounds the dense pre-activations to this × `d_sae`.
@@ -30,8 +32,8 @@ pub struct Sae {
     pub w_enc: Tensor<2>,
     /// `[d_sae, d_in]`
     pub w_dec: Tensor<2>,
-    /// `[1, d_in]`
-    pub b_dec: Tensor<2>,
+    /// Decoder bias, `d_in` numbers.
+    pub b_dec: Vec<f32>,
     /// Which latents are active.
     pub activation: Activation,
 }
@@ -103,7 +105,7 @@ impl Activation {
     }
 
     /// d activation / d `p` of an active latent.
-    fn slope(&self, latent: u32) -> f32 {
+    pub fn slope(&self, latent: u32) -> f32 {
         match self {
             Self::Gated { scale, .. } => scale[latent as usize],
             _ => 1.0,
@@ -112,32 +114,46 @@ impl Activation {
 }
 
 impl Sae {
-    /// The input normalisation; differentiable.
+    /// The input normalisation of these rows, linearised there; `None` where there is none.
     ///
     /// # Shapes
-    /// - `resid`: `[rows, d_in]`, returned likewise
-    pub fn normalize(&self, resid: Tensor<2>) -> Tensor<2> {
-        match self.undo(resid.clone()) {
-            Some((scale, Some(shift))) => (resid - shift) / (scale + 1e-5),
-            Some((scale, None)) => resid / scale,
-            None => resid,
+    /// - `resid`: `[pos, d_in]`
+    pub fn normalize(&self, resid: &[f32]) -> Option<Normalized> {
+        let d_in = self.b_dec.len();
+        let (mut y, mut slopes) = (Vec::with_capacity(resid.len()), Vec::new());
+        for row in resid.chunks_exact(d_in) {
+            let undo = self.undo(row)?;
+            let (scale, coupling) = match self.norm {
+                ActivationNorm::LayerNorm => {
+                    (1.0 / (undo.scale + 1e-5), 1.0 / ((d_in - 1) as f64 * undo.scale))
+                }
+                _ => (1.0 / undo.scale, 1.0 / (d_in as f64 * undo.scale)),
+            };
+            y.extend(row.iter().map(|&x| ((f64::from(x) - undo.shift) * scale) as f32));
+            slopes.extend([scale as f32, coupling as f32]);
         }
+        let device = self.w_enc.device();
+        Some(Normalized {
+            y: upload(y, d_in, &device),
+            slopes: upload(slopes, 2, &device),
+            centered: self.norm == ActivationNorm::LayerNorm,
+        })
     }
 
-    /// Scale and shift that undo the normalisation of these rows, each `[rows, 1]`; `None` for
-    /// none.
-    fn undo(&self, resid: Tensor<2>) -> Option<(Tensor<2>, Option<Tensor<2>>)> {
-        let d_in = resid.dims()[1] as f64;
-        let norm = |x: Tensor<2>| (x.clone() * x).sum_dim(1);
+    /// What undoes the normalisation of a row: `x = y · scale + shift`.
+    fn undo(&self, row: &[f32]) -> Option<Undo> {
+        let n = row.len() as f64;
+        let square = |shift: f64| row.iter().map(|&x| (f64::from(x) - shift).powi(2)).sum::<f64>();
         match self.norm {
             // A constant scale is folded into the weights when they are read.
             ActivationNorm::None | ActivationNorm::Scale(_) => None,
             ActivationNorm::LayerNorm => {
-                let mean = resid.clone().mean_dim(1);
-                let std = (norm(resid - mean.clone()) / (d_in - 1.0)).sqrt();
-                Some((std, Some(mean)))
+                let shift = row.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+                Some(Undo { scale: (square(shift) / (n - 1.0)).sqrt(), shift })
             }
-            ActivationNorm::ConstantNormRescale => Some(((norm(resid) / d_in).sqrt(), None)),
+            ActivationNorm::ConstantNormRescale => {
+                Some(Undo { scale: (square(0.0) / n).sqrt(), shift: 0.0 })
+            }
         }
     }
 
@@ -148,75 +164,91 @@ impl Sae {
     ///
     /// # Errors
     /// `result-not-finite`, `device-failed`, `cancelled`.
-    pub async fn encode(&self, resid: Tensor<2>, meter: &mut Meter<'_>) -> Result<Active> {
-        let [n_pos, _] = resid.dims();
+    pub async fn encode(&self, resid: &[f32], meter: &mut Meter<'_>) -> Result<Active> {
+        let d_in = self.b_dec.len();
         let mut active = Active::default();
-        for start in (0..n_pos).step_by(ENCODE_POSITIONS) {
-            let end = n_pos.min(start + ENCODE_POSITIONS);
-            let mut x = self.normalize(resid.clone().slice(start..end));
-            if self.apply_b_dec_to_input {
-                x = x - self.b_dec.clone();
+        let mut pos = 0;
+        for rows in resid.chunks(ENCODE_POSITIONS * d_in) {
+            let mut x = Vec::with_capacity(rows.len());
+            for row in rows.chunks_exact(d_in) {
+                let (scale, shift) = match (self.undo(row), self.norm) {
+                    (Some(undo), ActivationNorm::LayerNorm) => (undo.scale + 1e-5, undo.shift),
+                    (Some(undo), _) => (undo.scale, undo.shift),
+                    (None, _) => (1.0, 0.0),
+                };
+                let bias = |i: usize| if self.apply_b_dec_to_input { self.b_dec[i] } else { 0.0 };
+                x.extend(
+                    (row.iter().enumerate()).map(|(i, &x)| {
+                        ((f64::from(x) - shift) / scale - f64::from(bias(i))) as f32
+                    }),
+                );
             }
-            let p = read_back(x.matmul(self.w_enc.clone()), "latent pre-activations").await?;
-            for (pos, row) in (start as u32..).zip(p.chunks_exact(self.d_sae)) {
+            let x = upload(x, d_in, &self.w_enc.device());
+            let p = kernels::matmul(&x, &self.w_enc, None, None);
+            let p = read_back(p, "latent pre-activations").await?;
+            for row in p.chunks_exact(self.d_sae) {
                 for (latent, activation) in self.activation.active(row) {
                     active.push(pos, latent, activation);
                 }
+                pos += 1;
             }
-            meter.add((end - start) as u64).await?;
+            meter.add((rows.len() / d_in) as u64).await?;
         }
         Ok(active)
     }
 
-    /// What each latent reads from the normalised input: d activation / d input.
+    /// What each active latent writes to the residual stream per unit of its activation is its row
+    /// of `W_dec` times this: with a normalisation it depends on the residual that was encoded,
+    /// held constant as SAELens does.
     ///
     /// # Shapes
-    /// - returns `[latents, d_in]`
-    pub fn encoder_rows(&self, latents: &[u32]) -> Tensor<2> {
-        let device = self.w_enc.device();
-        let rows = self.w_enc.clone().select(1, indices(latents, &device)).transpose();
-        let slopes: Vec<f32> = latents.iter().map(|&i| self.activation.slope(i)).collect();
-        rows * Tensor::from_data(TensorData::new(slopes, [latents.len(), 1]), &device)
-    }
-
-    /// What each active latent writes to the residual stream: d residual / d activation.
-    ///
-    /// With a normalisation this depends on the residual that was encoded, held constant as
-    /// SAELens does.
-    ///
-    /// # Shapes
-    /// - `resid`: `[pos, d_in]`, as encoded; returns `[active, d_in]`
-    pub fn decoder_rows(&self, active: &Active, resid: Tensor<2>) -> Tensor<2> {
-        let device = self.w_dec.device();
-        let rows = self.w_dec.clone().select(0, indices(&active.latent, &device));
-        match self.undo(resid) {
-            Some((scale, _)) => rows * scale.select(0, indices(&active.pos, &device)),
-            None => rows,
-        }
+    /// - `resid`: `[pos, d_in]`, as encoded
+    pub fn decoder_scale(&self, active: &Active, resid: &[f32]) -> Vec<f32> {
+        let d_in = self.b_dec.len();
+        let scale = |&pos: &u32| {
+            let row = &resid[pos as usize * d_in..][..d_in];
+            self.undo(row).map_or(1.0, |undo| undo.scale as f32)
+        };
+        active.pos.iter().map(scale).collect()
     }
 
     /// Decodes active latents: `f W_dec + b_dec`, denormalised as `resid` was normalised.
     ///
     /// # Shapes
-    /// - `decoder_rows`: `[active, d_in]`, from [`decoder_rows`](Self::decoder_rows)
+    /// - `rows`: `[active, d_in]`, the latents' rows of `W_dec`
     /// - `resid`: `[pos, d_in]`, as encoded; returned likewise
-    pub fn decode(&self, active: &Active, decoder_rows: Tensor<2>, resid: Tensor<2>) -> Tensor<2> {
-        let [n_pos, d_in] = resid.dims();
-        let device = resid.device();
-        let bias = match self.undo(resid) {
-            Some((scale, Some(shift))) => self.b_dec.clone() * scale + shift,
-            Some((scale, None)) => self.b_dec.clone() * scale,
-            None => self.b_dec.clone().expand([n_pos, d_in]),
-        };
-        if active.is_empty() {
-            return bias;
-        }
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn decode(
+        &self,
+        active: &Active,
+        rows: &Tensor<2>,
+        resid: &[f32],
+    ) -> Result<Vec<f32>> {
+        let d_in = self.b_dec.len();
         let n = active.len();
-        let mut placed = vec![0f32; n_pos * n];
-        for (i, (&pos, &activation)) in active.pos.iter().zip(&active.activation).enumerate() {
-            placed[pos as usize * n + i] = activation;
+        let mut decoded = vec![0f32; resid.len()];
+        if n > 0 {
+            let mut placed = vec![0f32; resid.len() / d_in * n];
+            for (i, (&pos, &activation)) in active.pos.iter().zip(&active.activation).enumerate() {
+                placed[pos as usize * n + i] = activation;
+            }
+            let placed = upload(placed, n, &rows.device());
+            decoded = read_back(kernels::matmul(&placed, rows, None, None), "SAE output").await?;
         }
-        let placed: Tensor<2> = Tensor::from_data(TensorData::new(placed, [n_pos, n]), &device);
-        placed.matmul(decoder_rows) + bias
+        for (decoded, resid) in decoded.chunks_exact_mut(d_in).zip(resid.chunks_exact(d_in)) {
+            let undo = self.undo(resid).unwrap_or(Undo { scale: 1.0, shift: 0.0 });
+            for (x, &bias) in decoded.iter_mut().zip(&self.b_dec) {
+                *x = (f64::from(*x + bias) * undo.scale + undo.shift) as f32;
+            }
+        }
+        Ok(decoded)
     }
+}
+
+/// `x = y · scale + shift`
+struct Undo {
+    scale: f64,
+    shift: f64,
 }

@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::attribution::{Directions, Path, jacobian};
+use crate::attribution::{Directions, Path, cheaper, jacobian, units};
 use crate::config::{Gpt2Config, HookPoint, SaeConfig};
 use crate::error::{Error, Result};
-use crate::gpt2::{self, Block, Unembed};
+use crate::gpt2::{Block, Linearized, Unembed};
+use crate::kernels::{self, upload};
 use crate::request::{Request, TokenRef};
 use crate::result::{Attribution, Logits, Nodes, Parts, Tokens, check_pairs};
 use crate::sae::Sae;
@@ -60,7 +61,8 @@ struct Need {
 struct Encoded {
     sae: Rc<Sae>,
     active: Active,
-    resid: Tensor<2>,
+    /// `[pos, d_model]`
+    resid: Vec<f32>,
 }
 
 impl Session {
@@ -167,18 +169,18 @@ impl Session {
     ) -> Result<Parts> {
         let need = Need { blocks: 0..layer, saes: vec![layer], unembed: false };
         let embed = self.prepare(&need, tokens, watch).await?;
-        let blocks = self.blocks(0..layer);
-        let resid = self.forward(&blocks, embed.clone(), watch).await?;
+        let (blocks, resid) = self.forward(0..layer, embed.clone(), watch).await?;
         let to = self.encode(layer, resid, watch).await?;
 
         let sources = Nodes::tokens(tokens);
         let targets = self.latent_nodes(&to, tokens, layer);
+        let read = to.sae.normalize(&to.resid);
         let path = Path {
-            resid: embed.clone(),
             blocks: &blocks,
-            sources: &Directions { pos: sources.pos.clone(), rows: embed },
+            sources: &Directions { pos: sources.pos.clone(), rows: embed, scale: Vec::new() },
             targets: &to.read_directions(),
-            normalize: &|rows| to.sae.normalize(rows),
+            read: read.as_ref(),
+            n_pos: tokens.token_id.len(),
         };
         let gradients = self.gradients(&path, watch).await?;
         Ok(Parts::new(sources, targets, gradients))
@@ -193,21 +195,21 @@ impl Session {
         let need =
             Need { blocks: 0..layers.end, saes: vec![layers.start, layers.end], unembed: false };
         let embed = self.prepare(&need, tokens, watch).await?;
-        let before = self.forward(&self.blocks(0..layers.start), embed, watch).await?;
+        let (_, before) = self.forward(0..layers.start, embed, watch).await?;
         let from = self.encode(layers.start, before, watch).await?;
         let spliced = from.splice().await?;
-        let blocks = self.blocks(layers.clone());
-        let after = self.forward(&blocks, spliced.resid.clone(), watch).await?;
+        let (blocks, after) = self.forward(layers.clone(), spliced.resid, watch).await?;
         let to = self.encode(layers.end, after, watch).await?;
 
         let sources = self.latent_nodes(&from, tokens, layers.start);
         let targets = self.latent_nodes(&to, tokens, layers.end);
+        let read = to.sae.normalize(&to.resid);
         let path = Path {
-            resid: spliced.resid,
             blocks: &blocks,
             sources: &spliced.sources,
             targets: &to.read_directions(),
-            normalize: &|rows| to.sae.normalize(rows),
+            read: read.as_ref(),
+            n_pos: tokens.token_id.len(),
         };
         let gradients = self.gradients(&path, watch).await?;
         let parts = Parts::new(sources, targets, gradients);
@@ -227,31 +229,36 @@ impl Session {
         let need = Need { blocks: 0..n_layer, saes: vec![layer], unembed: true };
         let embed = self.prepare(&need, tokens, watch).await?;
         let unembed = self.unembed.borrow().clone().expect("prepared");
-        let before = self.forward(&self.blocks(0..layer), embed, watch).await?;
+        let (_, before) = self.forward(0..layer, embed, watch).await?;
         let from = self.encode(layer, before, watch).await?;
         let spliced = from.splice().await?;
-        let blocks = self.blocks(layer..n_layer);
-        let end = self.forward(&blocks, spliced.resid.clone(), watch).await?;
+        let (blocks, end) = self.forward(layer..n_layer, spliced.resid, watch).await?;
         let last = tokens.token_id.len() - 1;
-        let logits = self.logits(&unembed, end.slice(last..last + 1)).await?;
+        let read = kernels::layer_norm(&end, unembed.layer_norm_epsilon as f32);
+        let logits = unembed.logits(&kernels::gather_rows(&read.y, &[last as u32])).await?;
 
         let top = self.chosen_logits(&logits, &largest(&logits, k));
         let pair = pair.map(|pair| self.chosen_logits(&logits, &pair));
         let sources = self.latent_nodes(&from, tokens, layer);
         let (targets, rows) = match &pair {
-            None => (Nodes::logits(&top, last), unembed.read_rows(&top.token_id)),
+            None => (Nodes::logits(&top, last), unembed.read_rows(&top.token_id).await?),
             Some(pair) => {
-                let rows = unembed.read_rows(&pair.token_id);
-                let difference = rows.clone().slice(0..1) - rows.slice(1..2);
+                let rows = unembed.read_rows(&pair.token_id).await?;
+                let (positive, negative) = rows.split_at(rows.len() / 2);
+                let difference = positive.iter().zip(negative).map(|(a, b)| a - b).collect();
                 (Nodes::logit_difference(pair, last), difference)
             }
         };
         let path = Path {
-            resid: spliced.resid,
             blocks: &blocks,
             sources: &spliced.sources,
-            targets: &Directions { pos: targets.pos.clone(), rows },
-            normalize: &|rows| gpt2::normalize(rows, unembed.layer_norm_epsilon),
+            targets: &Directions {
+                pos: targets.pos.clone(),
+                rows: upload(rows, self.config.d_model, &self.device),
+                scale: Vec::new(),
+            },
+            read: Some(&read),
+            n_pos: tokens.token_id.len(),
         };
         let gradients = self.gradients(&path, watch).await?;
         Ok(Parts {
@@ -335,31 +342,34 @@ impl Session {
         SaeWeights::open(&*self.source, &format!("{folder}/sae_weights.safetensors"), config).await
     }
 
-    /// Loaded blocks.
-    fn blocks(&self, layers: Range<usize>) -> Vec<Rc<Block>> {
-        self.blocks.borrow()[layers].iter().map(|block| block.clone().expect("prepared")).collect()
-    }
-
-    /// Runs blocks over one prompt: `[pos, d_model]` to likewise.
+    /// Runs blocks over one prompt. Returns them linearised there, and the residual stream after.
+    ///
+    /// # Shapes
+    /// - `resid`: `[pos, d_model]`, returned likewise
     async fn forward(
         &self,
-        blocks: &[Rc<Block>],
-        resid: Tensor<2>,
+        layers: Range<usize>,
+        mut resid: Tensor<2>,
         watch: &dyn Watch,
-    ) -> Result<Tensor<2>> {
-        let mut meter = Meter::start(watch, Phase::Forward, blocks.len() as u64).await?;
-        let mut resid = resid.unsqueeze::<3>();
-        for block in blocks {
-            resid = block.forward(resid);
+    ) -> Result<(Vec<Linearized>, Tensor<2>)> {
+        let mut meter = Meter::start(watch, Phase::Forward, layers.len() as u64).await?;
+        let mut linearized = Vec::with_capacity(layers.len());
+        for layer in layers {
+            let block = self.blocks.borrow()[layer].clone().expect("prepared");
+            let (after, at) = block.forward(&resid);
+            resid = after;
+            linearized.push(at);
+            kernels::pace(&resid).await?;
             meter.add(1).await?;
         }
-        Ok(resid.squeeze_dim::<2>(0))
+        Ok((linearized, resid))
     }
 
     async fn encode(&self, layer: usize, resid: Tensor<2>, watch: &dyn Watch) -> Result<Encoded> {
         let sae = self.saes.borrow()[&layer].clone();
         let mut meter = Meter::start(watch, Phase::Encode, resid.dims()[0] as u64).await?;
-        let active = sae.encode(resid.clone(), &mut meter).await?;
+        let resid = read_back(resid, "residual stream").await?;
+        let active = sae.encode(&resid, &mut meter).await?;
         Ok(Encoded { sae, active, resid })
     }
 
@@ -369,21 +379,10 @@ impl Session {
     }
 
     async fn gradients(&self, path: &Path<'_>, watch: &dyn Watch) -> Result<Vec<f32>> {
-        let n_targets = path.targets.pos.len();
-        check_pairs(n_targets, path.sources.pos.len())?;
-        let mut meter = Meter::start(watch, Phase::Jacobian, n_targets as u64).await?;
-        jacobian(path, &mut meter).await
-    }
-
-    /// All logits of one position, centred over the vocabulary.
-    async fn logits(&self, unembed: &Unembed, last: Tensor<2>) -> Result<Vec<f64>> {
-        let mut logits = Vec::with_capacity(self.config.vocab_size);
-        for part in unembed.logits(last) {
-            logits.extend(read_back(part, "logits").await?.into_iter().map(f64::from));
-        }
-        let mean = logits.iter().sum::<f64>() / logits.len() as f64;
-        logits.iter_mut().for_each(|logit| *logit -= mean);
-        Ok(logits)
+        check_pairs(path.targets.pos.len(), path.sources.pos.len())?;
+        let mode = cheaper(path);
+        let mut meter = Meter::start(watch, Phase::Jacobian, units(path, mode)).await?;
+        jacobian(path, mode, &mut meter).await
     }
 
     fn chosen_logits(&self, logits: &[f64], token_id: &[u32]) -> Logits {
@@ -425,28 +424,35 @@ struct Spliced {
 impl Encoded {
     /// What the active latents read.
     fn read_directions(&self) -> Directions {
-        let rows = self.rows(|active| self.sae.encoder_rows(&active.latent));
-        Directions { pos: self.active.pos.clone(), rows }
-    }
-
-    /// `rows` of the active latents; an empty tensor where there are none, which a device refuses
-    /// to gather.
-    fn rows(&self, rows: impl Fn(&Active) -> Tensor<2>) -> Tensor<2> {
-        match self.active.is_empty() {
-            true => self.resid.clone().slice(0..1),
-            false => rows(&self.active),
+        let slope = |&latent: &u32| self.sae.activation.slope(latent);
+        Directions {
+            pos: self.active.pos.clone(),
+            rows: self.rows(|latents| kernels::gather_columns(&self.sae.w_enc, latents)),
+            scale: self.active.latent.iter().map(slope).collect(),
         }
     }
 
+    /// Rows of the active latents; a row of anything where there are none, as devices have no
+    /// empty tensors.
+    fn rows(&self, gather: impl Fn(&[u32]) -> Tensor<2>) -> Tensor<2> {
+        if self.active.is_empty() { gather(&[0]) } else { gather(&self.active.latent) }
+    }
+
     async fn splice(&self) -> Result<Spliced> {
-        let rows = self.rows(|active| self.sae.decoder_rows(active, self.resid.clone()));
-        let decoded = self.sae.decode(&self.active, rows.clone(), self.resid.clone());
-        let error = self.resid.clone() - decoded.clone();
-        let norm = (error.clone() * error.clone()).sum_dim(1).sqrt();
+        let d_model = self.sae.b_dec.len();
+        let rows = self.rows(|latents| kernels::gather_rows(&self.sae.w_dec, latents));
+        let decoded = self.sae.decode(&self.active, &rows, &self.resid).await?;
+        let error: Vec<f32> = self.resid.iter().zip(&decoded).map(|(x, d)| x - d).collect();
+        let norm = |row: &[f32]| row.iter().map(|&e| f64::from(e).powi(2)).sum::<f64>().sqrt();
+        let resid = decoded.iter().zip(&error).map(|(d, e)| d + e).collect();
         Ok(Spliced {
-            resid: decoded + error,
-            sources: Directions { pos: self.active.pos.clone(), rows },
-            error_norm: read_back(norm, "SAE error").await?,
+            resid: upload(resid, d_model, &rows.device()),
+            sources: Directions {
+                pos: self.active.pos.clone(),
+                scale: self.sae.decoder_scale(&self.active, &self.resid),
+                rows,
+            },
+            error_norm: error.chunks_exact(d_model).map(|row| norm(row) as f32).collect(),
         })
     }
 }

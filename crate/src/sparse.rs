@@ -1,8 +1,9 @@
 //! Between dense device tensors and the few rows that matter: the only place that reads the device.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::error::{Error, Result};
+use crate::kernels;
 
 /// Reads a tensor, in row-major order.
 ///
@@ -10,21 +11,12 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `device-failed`, or `result-not-finite` if any value is NaN or infinite.
-pub async fn read_back<const D: usize>(tensor: Tensor<D>, stage: &'static str) -> Result<Vec<f32>> {
-    let failed = |cause: String| Error::DeviceFailed { cause };
-    let data = tensor.into_data_async().await.map_err(|error| failed(error.to_string()))?;
-    let values: Vec<f32> = data.try_into_vec().map_err(|error| failed(format!("{error:?}")))?;
+pub async fn read_back(tensor: Tensor<2>, stage: &'static str) -> Result<Vec<f32>> {
+    let values = kernels::download(tensor).await?;
     if values.iter().any(|value| !value.is_finite()) {
         return Err(Error::ResultNotFinite { stage });
     }
     Ok(values)
-}
-
-/// Indices for gathering rows or columns on a device.
-pub fn indices(values: &[u32], device: &Device) -> Tensor<1, Int> {
-    let n = values.len();
-    let values: Vec<i32> = values.iter().map(|&i| i as i32).collect();
-    Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
 /// The active latents of a prompt, by position and then by latent: SAELens' `argwhere(acts > 0)`.

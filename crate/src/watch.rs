@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::kernels;
 use crate::source::LocalFuture;
 
 /// What the session is doing.
@@ -16,7 +17,7 @@ pub enum Phase {
     Forward,
     /// Encoding residuals into latents; counted in positions.
     Encode,
-    /// Differentiating; counted in targets.
+    /// Differentiating; counted in sources or targets, whichever move, times blocks.
     Jacobian,
 }
 
@@ -29,6 +30,8 @@ pub struct Progress {
     pub done: u64,
     /// Units there are.
     pub total: u64,
+    /// Floating-point operations of all matrix products given to the device since it was opened.
+    pub flop: u64,
 }
 
 /// Hears of progress, and may end the work.
@@ -62,7 +65,7 @@ impl<'a> Meter<'a> {
     /// # Errors
     /// `cancelled`.
     pub async fn start(watch: &'a dyn Watch, phase: Phase, total: u64) -> Result<Self> {
-        let progress = Progress { phase, done: 0, total };
+        let progress = Progress { phase, done: 0, total, flop: kernels::flop() };
         watch.report(progress).await?;
         Ok(Self { watch, progress })
     }
@@ -73,6 +76,7 @@ impl<'a> Meter<'a> {
     /// `cancelled`.
     pub async fn add(&mut self, units: u64) -> Result<()> {
         self.progress.done += units;
+        self.progress.flop = kernels::flop();
         self.watch.report(self.progress).await
     }
 }

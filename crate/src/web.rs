@@ -10,9 +10,10 @@ use burn::tensor::Device;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use crate::error::{Error, Result};
+use crate::kernels;
 use crate::request::Request;
 use crate::result::{Attribution, Nodes};
 use crate::session::{Addresses, Session};
@@ -159,21 +160,39 @@ impl Watch for JsWatch {
 
 /// A model on this build's device.
 #[wasm_bindgen(js_name = Session)]
-pub struct JsSession(Session);
+pub struct JsSession {
+    session: Session,
+    shape: JsValue,
+}
 
 #[wasm_bindgen(js_class = Session)]
 impl JsSession {
-    /// Opens the model at two base addresses, reading through `read` (see [`JsSource`]).
+    /// Opens the model at two base addresses, reading through `read` (see [`JsSource`]). `shape` is
+    /// what [`shape`](Self::shape) was on the same adapter before, to save the trials.
     pub async fn open(
         model: String,
         saes: String,
         read: Function,
+        shape: Option<String>,
     ) -> std::result::Result<JsSession, JsValue> {
-        let open = async {
-            let source = Box::new(JsSource(read));
-            Session::open(device().await?, source, Addresses { model, saes }).await
-        };
-        open.await.map(JsSession).map_err(js_error)
+        let device = device().await.map_err(js_error)?;
+        // The device is tried out while files arrive.
+        let tuned = JsFuture::from(future_to_promise({
+            let device = device.clone();
+            async move {
+                let tuned = kernels::tune(&device, shape.as_deref()).await;
+                tuned.map(JsValue::from).map_err(js_error)
+            }
+        }));
+        let source = Box::new(JsSource(read));
+        let session = Session::open(device, source, Addresses { model, saes }).await;
+        Ok(Self { session: session.map_err(js_error)?, shape: tuned.await? })
+    }
+
+    /// The shape of matrix products that this adapter is fastest with.
+    #[wasm_bindgen(getter)]
+    pub fn shape(&self) -> JsValue {
+        self.shape.clone()
     }
 
     /// `{n_layer, n_ctx, vocab_size}`.
@@ -185,7 +204,7 @@ impl JsSession {
             n_ctx: usize,
             vocab_size: usize,
         }
-        let config = self.0.config();
+        let config = self.session.config();
         plain(&Shape {
             n_layer: config.n_layer,
             n_ctx: config.n_ctx,
@@ -195,7 +214,7 @@ impl JsSession {
 
     /// `{token_id, string}` of a prompt, BOS first.
     pub fn tokenize(&self, prompt: &str) -> std::result::Result<JsValue, JsValue> {
-        self.0.tokenize(prompt).map(|tokens| plain(&tokens)).map_err(js_error)
+        self.session.tokenize(prompt).map(|tokens| plain(&tokens)).map_err(js_error)
     }
 
     /// Answers one request; `report` hears of progress (see `JsWatch`).
@@ -206,12 +225,12 @@ impl JsSession {
     ) -> std::result::Result<JsValue, JsValue> {
         let request: Request = serde_wasm_bindgen::from_value(request)
             .map_err(|error| js_error(Error::RequestInvalid { cause: error.to_string() }))?;
-        let result = self.0.attribute(&request, &JsWatch(report)).await.map_err(js_error)?;
+        let result = self.session.attribute(&request, &JsWatch(report)).await.map_err(js_error)?;
         Ok(columns(result))
     }
 }
 
-fn js_error(error: Error) -> JsValue {
+pub(crate) fn js_error(error: Error) -> JsValue {
     let object = js_sys::Error::new(&error.to_string());
     object.set_name("SaeAttributionError");
     set(&object, "code", &error.code().into());

@@ -4,11 +4,11 @@
 //! |---|---|---|
 //! | `W_E` | `wte.weight` | `[vocab_size, d_model]` |
 //! | `W_pos` | `wpe.weight` | `[n_ctx, d_model]` |
-//! | `query`, `key`, `value` | thirds of `h.{i}.attn.c_attn.{weight,bias}`, folded with `h.{i}.ln_1.*` | `[d_model, 3 d_model]` |
+//! | `qkv` | `h.{i}.attn.c_attn.{weight,bias}`, folded with `h.{i}.ln_1.*` | `[d_model, 3 d_model]` |
 //! | `output` | `h.{i}.attn.c_proj.*`, centred | `[d_model, d_model]` |
 //! | `mlp_in` | `h.{i}.mlp.c_fc.*`, folded with `h.{i}.ln_2.*` | `[d_model, d_mlp]` |
 //! | `mlp_out` | `h.{i}.mlp.c_proj.*`, centred | `[d_mlp, d_model]` |
-//! | `Unembed` | `wte.weight`, `ln_f.*` | `[vocab_size, d_model]` |
+//! | `Unembed` | `wte.weight`, folded with `ln_f.*` | `[vocab_size, d_model]` |
 //!
 //! The weights are processed to the effect of TransformerLens' defaults: what writes to the
 //! residual stream is centred (the SAEs were trained on centred residuals), LayerNorm gains and
@@ -21,11 +21,12 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::config::{ActivationNorm, Architecture, Gpt2Config, SaeConfig};
 use crate::error::Result;
 use crate::gpt2::{Block, Linear, Unembed};
+use crate::kernels::upload;
 use crate::sae::{Activation, Sae};
 use crate::safetensors::Safetensors;
 use crate::source::Source;
@@ -123,10 +124,8 @@ impl Gpt2Weights {
             .fold_layer_norm(
                 &self.read(source, &at("ln_1.weight"), &[d_model], meter).await?,
                 &self.read(source, &at("ln_1.bias"), &[d_model], meter).await?,
-            );
-        let [query, key, value] =
-            [0, 1, 2].map(|third| qkv.columns(third * d_model, d_model).into_device(device));
-        drop(qkv);
+            )
+            .into_device(device);
         let output = self
             .linear(source, &at("attn.c_proj"), d_model, d_model, meter)
             .await?
@@ -148,9 +147,7 @@ impl Gpt2Weights {
         Ok(Block {
             n_head: self.config.n_head,
             layer_norm_epsilon: self.config.layer_norm_epsilon,
-            query,
-            key,
-            value,
+            qkv,
             output,
             mlp_in,
             mlp_out,
@@ -227,7 +224,7 @@ impl Gpt2Weights {
             center_row(&mut position);
             sum.extend(token.iter().zip(&position).map(|(a, b)| a + b));
         }
-        Ok(Tensor::from_data(TensorData::new(sum, [ids.len(), d_model]), device))
+        Ok(upload(sum, d_model, device))
     }
 
     /// Reads the unembedding and the final LayerNorm.
@@ -241,29 +238,32 @@ impl Gpt2Weights {
         meter: &mut Meter<'_>,
     ) -> Result<Unembed> {
         let Gpt2Config { d_model, vocab_size, .. } = self.config;
+        let gain = self.read(source, "ln_f.weight", &[d_model], meter).await?;
+        let bias = self.read(source, "ln_f.bias", &[d_model], meter).await?;
         let shape = [vocab_size, d_model];
         let name = self.name("wte.weight");
         let part = (UNEMBED_PART / (4 * d_model)).max(1);
         let mut rows = Vec::new();
         let mut sums = vec![0f64; d_model];
+        let mut logit_bias = Vec::with_capacity(vocab_size);
         for start in (0..vocab_size).step_by(part) {
             let range = start..vocab_size.min(start + part);
-            let n = range.len();
-            let values = self.file.read_rows(source, &name, &shape, range, meter).await?;
-            for row in values.chunks_exact(d_model) {
-                sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+            let mut values = self.file.read_rows(source, &name, &shape, range, meter).await?;
+            for row in values.chunks_exact_mut(d_model) {
+                let add = |sum: f64, (&w, &b): (&f32, &f32)| sum + f64::from(w) * f64::from(b);
+                logit_bias.push(row.iter().zip(&bias).fold(0.0, add) as f32);
+                for ((value, gain), sum) in row.iter_mut().zip(&gain).zip(&mut sums) {
+                    *value *= gain;
+                    *sum += f64::from(*value);
+                }
             }
-            rows.push(Tensor::from_data(TensorData::new(values, [n, d_model]), device));
+            rows.push(upload(values, d_model, device));
         }
-        let mean_row = sums.iter().map(|sum| (sum / vocab_size as f64) as f32).collect();
-        let row =
-            |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [1, d_model]), device);
         Ok(Unembed {
             layer_norm_epsilon: self.config.layer_norm_epsilon,
-            gain: row(self.read(source, "ln_f.weight", &[d_model], meter).await?),
-            bias: row(self.read(source, "ln_f.bias", &[d_model], meter).await?),
             rows,
-            mean_row: row(mean_row),
+            mean_row: sums.iter().map(|sum| (sum / vocab_size as f64) as f32).collect(),
+            bias: logit_bias,
         })
     }
 }
@@ -312,21 +312,10 @@ impl HostLinear {
         self
     }
 
-    fn columns(&self, start: usize, n: usize) -> Self {
-        let weight = self
-            .weight
-            .chunks_exact(self.d_out)
-            .flat_map(|row| &row[start..start + n])
-            .copied()
-            .collect();
-        Self { d_out: n, weight, bias: self.bias[start..start + n].to_vec() }
-    }
-
     fn into_device(self, device: &Device) -> Linear {
-        let d_in = self.weight.len() / self.d_out;
         Linear {
-            weight: Tensor::from_data(TensorData::new(self.weight, [d_in, self.d_out]), device),
-            bias: Tensor::from_data(TensorData::new(self.bias, [1, self.d_out]), device),
+            weight: upload(self.weight, self.d_out, device),
+            bias: upload(self.bias, self.d_out, device),
         }
     }
 }
@@ -419,9 +408,9 @@ impl SaeWeights {
             d_sae,
             norm,
             apply_b_dec_to_input,
-            w_enc: Tensor::from_data(TensorData::new(w_enc, [d_in, d_sae]), device),
-            w_dec: Tensor::from_data(TensorData::new(w_dec, [d_sae, d_in]), device),
-            b_dec: Tensor::from_data(TensorData::new(b_dec, [1, d_in]), device),
+            w_enc: upload(w_enc, d_sae, device),
+            w_dec: upload(w_dec, d_in, device),
+            b_dec,
             activation,
         })
     }

@@ -1,3 +1,4 @@
 //! What native and browser tests share: fixtures, the golden comparison.
 
 pub(crate) mod golden;
+pub(crate) mod products;

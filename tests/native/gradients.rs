@@ -1,13 +1,17 @@
-//! The Jacobian against finite differences, against sums that must come out, and against causality.
+//! The Jacobian against burn's autodiff, finite differences, sums that must come out, and causality.
 
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use sae_attribution::attribution::{Directions, Path, jacobian};
+use sae_attribution::attribution::{Directions, Mode, Path, cheaper, jacobian, units};
 use sae_attribution::config::ActivationNorm;
-use sae_attribution::gpt2::{self, Block, Linear};
+use sae_attribution::gpt2::{Block, Linear, Linearized};
+use sae_attribution::kernels::{self, Normalized};
 use sae_attribution::sae::{Activation, Sae};
-use sae_attribution::watch::{Meter, Phase, Unwatched};
+use sae_attribution::source::LocalFuture;
+use sae_attribution::watch::{Meter, Phase, Progress, Unwatched, Watch};
+
+use crate::reference::{self, Read};
 
 const D: usize = 24;
 const POS: usize = 6;
@@ -43,19 +47,17 @@ impl Random {
         Block {
             n_head: 3,
             layer_norm_epsilon: 1e-5,
-            query: self.linear(D, D, 0.5),
-            key: self.linear(D, D, 0.5),
-            value: self.linear(D, D, 0.5),
+            qkv: self.linear(D, 3 * D, 0.5),
             output: self.linear(D, D, 0.4),
             mlp_in: self.linear(D, 4 * D, 0.4),
             mlp_out: self.linear(4 * D, D, 0.3),
         }
     }
 
-    /// `N` directions, several at every position.
+    /// `N` directions, several at every position, with scales.
     fn directions(&mut self) -> Directions {
         let pos = (0..N).map(|i| (i * POS / N) as u32).collect();
-        Directions { pos, rows: self.tensor([N, D], 1.0) }
+        Directions { pos, rows: self.tensor([N, D], 1.0), scale: self.values(N, 2.0) }
     }
 }
 
@@ -63,160 +65,298 @@ fn tensor(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-fn values(tensor: Tensor<2>) -> Vec<f32> {
+pub(crate) fn values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-fn gradients(path: &Path<'_>) -> Vec<f32> {
-    pollster::block_on(async {
-        let mut meter = Meter::start(&Unwatched, Phase::Jacobian, 0).await?;
-        jacobian(path, &mut meter).await
-    })
-    .unwrap()
+/// A model of random blocks, and what is to be differentiated in it.
+struct Model {
+    resid: Tensor<2>,
+    blocks: Vec<Rc<Block>>,
+    sources: Directions,
+    targets: Directions,
 }
 
-/// Every target at a residual stream.
-fn targets_at(path: &Path<'_>, resid: Tensor<2>) -> Vec<f64> {
-    let end = path.blocks.iter().fold(resid.unsqueeze::<3>(), |resid, block| block.forward(resid));
-    let end = values((path.normalize)(end.squeeze_dim::<2>(0)));
-    let rows = values(path.targets.rows.clone());
-    (path.targets.pos.iter().zip(rows.chunks_exact(D)))
-        .map(|(&pos, row)| {
-            let at = &end[pos as usize * D..][..D];
-            at.iter().zip(row).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-        })
-        .collect()
-}
-
-/// The residual stream with `amount` of one source added.
-fn moved(path: &Path<'_>, source: usize, amount: f32) -> Tensor<2> {
-    let mut resid = values(path.resid.clone());
-    let row = &values(path.sources.rows.clone())[source * D..][..D];
-    let at = &mut resid[path.sources.pos[source] as usize * D..][..D];
-    at.iter_mut().zip(row).for_each(|(x, v)| *x += amount * v);
-    tensor(resid, [POS, D])
-}
-
-/// Largest difference of the Jacobian from central differences, relative to its largest value.
-fn error_of(path: &Path<'_>) -> f64 {
-    let found = gradients(path);
-    let step = 4e-3f32;
-    let (mut worst, mut largest) = (0f64, 0f64);
-    for source in 0..N {
-        let above = targets_at(path, moved(path, source, step));
-        let below = targets_at(path, moved(path, source, -step));
-        for target in 0..N {
-            let numeric = (above[target] - below[target]) / (2.0 * f64::from(step));
-            let gradient = f64::from(found[target * N + source]);
-            worst = worst.max((gradient - numeric).abs());
-            largest = largest.max(gradient.abs());
+impl Model {
+    fn random(seed: u64, blocks: usize) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            blocks: (0..blocks).map(|_| Rc::new(random.block())).collect(),
+            sources: random.directions(),
+            targets: random.directions(),
+            resid: random.tensor([POS, D], 2.0),
         }
     }
-    assert!(largest > 0.1, "a test of nothing");
-    worst / largest
+
+    /// The model run on a residual stream: linearised there, and its end.
+    fn run(&self, mut resid: Tensor<2>) -> (Vec<Linearized>, Tensor<2>) {
+        let mut linearized = Vec::new();
+        for block in &self.blocks {
+            let (after, at) = block.forward(&resid);
+            resid = after;
+            linearized.push(at);
+        }
+        (linearized, resid)
+    }
+
+    fn gradients(&self, reader: &Reader, mode: Mode) -> Vec<f32> {
+        let (blocks, end) = self.run(self.resid.clone());
+        let read = (reader.at)(&end);
+        let path = Path {
+            blocks: &blocks,
+            sources: &self.sources,
+            targets: &self.targets,
+            read: read.as_ref(),
+            n_pos: POS,
+        };
+        let heard = Heard::default();
+        let found = pollster::block_on(async {
+            let mut meter = Meter::start(&heard, Phase::Jacobian, units(&path, mode)).await?;
+            jacobian(&path, mode, &mut meter).await
+        })
+        .unwrap();
+        let last = heard.0.borrow().unwrap();
+        assert_eq!(last.done, last.total, "all that was announced was done");
+        found
+    }
+
+    /// Every target at a residual stream.
+    fn targets_at(&self, reader: &Reader, resid: Tensor<2>) -> Vec<f64> {
+        let end = values((reader.read)(self.run(resid).1));
+        let rows = values(self.targets.rows.clone());
+        (self.targets.pos.iter().zip(rows.chunks_exact(D)).zip(&self.targets.scale))
+            .map(|((&pos, row), &scale)| {
+                let at = &end[pos as usize * D..][..D];
+                let sum: f64 = at.iter().zip(row).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                sum * f64::from(scale)
+            })
+            .collect()
+    }
+
+    /// A residual stream with `amount` of one source added.
+    fn moved(&self, resid: &Tensor<2>, source: usize, amount: f32) -> Tensor<2> {
+        let mut resid = values(resid.clone());
+        let row = &values(self.sources.rows.clone())[source * D..][..D];
+        let amount = amount * self.sources.scale[source];
+        let at = &mut resid[self.sources.pos[source] as usize * D..][..D];
+        at.iter_mut().zip(row).for_each(|(x, v)| *x += amount * v);
+        tensor(resid, [POS, D])
+    }
 }
 
-fn sae(random: &mut Random, norm: ActivationNorm) -> Sae {
-    Sae {
-        d_sae: 8,
-        norm,
-        apply_b_dec_to_input: true,
-        w_enc: random.tensor([D, 8], 0.5),
-        w_dec: random.tensor([8, D], 0.5),
-        b_dec: random.tensor([1, D], 0.1),
-        activation: Activation::Relu { b_enc: vec![0.0; 8] },
+/// Hears the last report.
+#[derive(Default)]
+struct Heard(std::cell::RefCell<Option<Progress>>);
+
+impl Watch for Heard {
+    fn report(&self, progress: Progress) -> LocalFuture<'_, sae_attribution::Result<()>> {
+        *self.0.borrow_mut() = Some(progress);
+        Unwatched.report(progress)
+    }
+}
+
+/// A normalisation linearised at the end of the residual stream.
+type Linearize = dyn Fn(&Tensor<2>) -> Option<Normalized>;
+
+/// A normalisation before targets are read: as the product linearises it, and in burn's operations.
+struct Reader {
+    name: String,
+    at: Box<Linearize>,
+    read: Box<Read>,
+}
+
+impl Reader {
+    fn none() -> Self {
+        Self { name: "none".into(), at: Box::new(|_| None), read: Box::new(|rows| rows) }
+    }
+
+    fn final_layer_norm() -> Self {
+        Self {
+            name: "final LayerNorm".into(),
+            at: Box::new(|end| Some(kernels::layer_norm(end, 1e-5))),
+            read: Box::new(|rows| reference::layer_norm(rows, 1e-5)),
+        }
+    }
+
+    fn sae(norm: ActivationNorm) -> Self {
+        let square = |x: Tensor<2>| (x.clone() * x).sum_dim(1);
+        let mut random = Random::new(9);
+        let sae = Sae {
+            d_sae: 8,
+            norm,
+            apply_b_dec_to_input: true,
+            w_enc: random.tensor([D, 8], 0.5),
+            w_dec: random.tensor([8, D], 0.5),
+            b_dec: random.values(D, 0.1),
+            activation: Activation::Relu { b_enc: vec![0.0; 8] },
+        };
+        Self {
+            name: format!("{norm:?}"),
+            at: Box::new(move |end| sae.normalize(&values(end.clone()))),
+            read: match norm {
+                ActivationNorm::LayerNorm => Box::new(move |rows| {
+                    let centered = rows.clone() - rows.mean_dim(1);
+                    let std = (square(centered.clone()) / (D as f64 - 1.0)).sqrt();
+                    centered / (std + 1e-5)
+                }),
+                ActivationNorm::ConstantNormRescale => Box::new(move |rows| {
+                    let norm = square(rows.clone()).sqrt();
+                    rows * (D as f64).sqrt() / norm
+                }),
+                _ => Box::new(|rows| rows),
+            },
+        }
+    }
+
+    fn all() -> [Self; 4] {
+        [
+            Self::final_layer_norm(),
+            Self::sae(ActivationNorm::None),
+            Self::sae(ActivationNorm::LayerNorm),
+            Self::sae(ActivationNorm::ConstantNormRescale),
+        ]
+    }
+}
+
+/// Largest difference, relative to the largest value of the second.
+fn error_of(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+    assert!(largest > 0.1, "a test of nothing");
+    found.iter().zip(expected).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest
+}
+
+#[test]
+fn gradients_equal_burns_autodiff() {
+    for blocks in 0..4 {
+        let model = Model::random(4 + blocks as u64, blocks);
+        let plain = model.blocks.iter().fold(model.resid.clone(), |x, b| reference::forward(b, x));
+        let error = error_of(&values(model.run(model.resid.clone()).1), &values(plain));
+        assert!(error < 2e-6, "{blocks} blocks forward: {error:.1e}");
+        for reader in Reader::all() {
+            let mut expected = reference::jacobian(
+                &model.resid,
+                &model.blocks,
+                &*reader.read,
+                &model.sources,
+                &model.targets,
+            );
+            for (row, of_target) in expected.chunks_exact_mut(N).zip(&model.targets.scale) {
+                let scales = row.iter_mut().zip(&model.sources.scale);
+                scales.for_each(|(value, of_source)| *value *= of_target * of_source);
+            }
+            for mode in [Mode::Forward, Mode::Reverse] {
+                let error = error_of(&model.gradients(&reader, mode), &expected);
+                let case = format!("{blocks} blocks, {}, {mode:?}", reader.name);
+                println!("{case}: {error:.1e} of the largest gradient");
+                assert!(error < 1e-5, "{case}: {error:.1e}");
+            }
+        }
     }
 }
 
 #[test]
 fn gradients_equal_central_differences() {
-    let mut random = Random::new(1);
-    let blocks: Vec<Rc<Block>> = (0..2).map(|_| Rc::new(random.block())).collect();
-    let (sources, targets) = (random.directions(), random.directions());
-    let resid = random.tensor([POS, D], 2.0);
-    let final_layer_norm = |rows| gpt2::normalize(rows, 1e-5);
-    let by_norm =
-        [ActivationNorm::None, ActivationNorm::LayerNorm, ActivationNorm::ConstantNormRescale]
-            .map(|norm| (norm, sae(&mut random, norm)));
-    type Reader = Box<dyn Fn(Tensor<2>) -> Tensor<2>>;
-    let mut readers: Vec<(String, Reader)> =
-        vec![("final LayerNorm".into(), Box::new(final_layer_norm))];
-    for (norm, sae) in by_norm {
-        readers.push((format!("{norm:?}"), Box::new(move |rows| sae.normalize(rows))));
-    }
-    for blocks in [&blocks[..], &blocks[..1], &[]] {
-        for (name, normalize) in &readers {
-            let path = Path {
-                resid: resid.clone(),
-                blocks,
-                sources: &sources,
-                targets: &targets,
-                normalize,
-            };
-            let error = error_of(&path);
-            println!("{} blocks, {name}: {error:.1e} of the largest gradient", blocks.len());
-            assert!(error < 2e-3, "{} blocks, {name}: {error}", blocks.len());
+    for blocks in 0..3 {
+        let model = Model::random(1, blocks);
+        for reader in Reader::all() {
+            let step = 4e-3f32;
+            let mut numeric = vec![0f32; N * N];
+            for source in 0..N {
+                let at = |step| model.targets_at(&reader, model.moved(&model.resid, source, step));
+                for (target, (above, below)) in at(step).iter().zip(at(-step)).enumerate() {
+                    numeric[target * N + source] =
+                        ((above - below) / (2.0 * f64::from(step))) as f32;
+                }
+            }
+            for mode in [Mode::Forward, Mode::Reverse] {
+                let error = error_of(&model.gradients(&reader, mode), &numeric);
+                assert!(error < 2e-3, "{blocks} blocks, {}, {mode:?}: {error:.1e}", reader.name);
+            }
         }
     }
 }
 
 #[test]
 fn a_later_position_never_moves_an_earlier_one() {
-    let mut random = Random::new(2);
-    let blocks = [Rc::new(random.block()), Rc::new(random.block())];
-    let (sources, targets) = (random.directions(), random.directions());
-    let resid = random.tensor([POS, D], 2.0);
-    let normalize = |rows| gpt2::normalize(rows, 1e-5);
-    let path = Path {
-        resid,
-        blocks: &blocks,
-        sources: &sources,
-        targets: &targets,
-        normalize: &normalize,
-    };
-    let found = gradients(&path);
-    let mut earlier = 0;
-    for (target, &at) in targets.pos.iter().enumerate() {
-        for (source, &from) in sources.pos.iter().enumerate() {
-            let gradient = found[target * N + source];
-            assert_eq!(gradient == 0.0, from > at, "{from} to {at}: {gradient}");
-            earlier += usize::from(from < at);
+    let model = Model::random(2, 2);
+    for mode in [Mode::Forward, Mode::Reverse] {
+        let found = model.gradients(&Reader::final_layer_norm(), mode);
+        let mut earlier = 0;
+        for (target, &at) in model.targets.pos.iter().enumerate() {
+            for (source, &from) in model.sources.pos.iter().enumerate() {
+                let gradient = found[target * N + source];
+                assert_eq!(gradient == 0.0, from > at, "{from} to {at}: {gradient}");
+                earlier += usize::from(from < at);
+            }
+        }
+        assert!(earlier > N, "pairs across positions are part of the test");
+    }
+}
+
+/// Sources and targets at a few positions only, and none that reach each other.
+#[test]
+fn positions_without_sources_or_targets_are_left_out() {
+    let mut model = Model::random(6, 2);
+    let reader = Reader::none();
+    for (sources, targets) in [(1, 4), (4, 4), (0, 5), (4, 1)] {
+        model.sources.pos = vec![sources; N];
+        model.targets.pos = vec![targets; N];
+        let [forward, reverse] =
+            [Mode::Forward, Mode::Reverse].map(|mode| model.gradients(&reader, mode));
+        if sources > targets {
+            assert!(forward.iter().chain(&reverse).all(|&gradient| gradient == 0.0));
+        } else {
+            assert!(error_of(&forward, &reverse) < 1e-5);
         }
     }
-    assert!(earlier > N, "pairs across positions are part of the test");
+}
+
+#[test]
+fn the_mode_with_fewer_products_is_chosen() {
+    let mut model = Model::random(7, 2);
+    let one = |directions: &Directions, at: usize| Directions {
+        pos: directions.pos[at..=at].to_vec(),
+        rows: directions.rows.clone().slice([at..at + 1, 0..D]),
+        scale: Vec::new(),
+    };
+    let (blocks, _) = model.run(model.resid.clone());
+    let mode = |model: &Model| {
+        let (sources, targets) = (&model.sources, &model.targets);
+        cheaper(&Path { blocks: &blocks, sources, targets, read: None, n_pos: POS })
+    };
+    model.targets = one(&model.targets, N - 1);
+    assert_eq!(mode(&model), Mode::Reverse);
+    model = Model { sources: one(&model.sources, 0), ..Model::random(7, 2) };
+    assert_eq!(mode(&model), Mode::Forward);
 }
 
 /// With uniform attention, no MLP, and a LayerNorm whose ε dwarfs the variance, a block is linear
 /// (to 1e-6), so attributions must add up to what the sources add together.
 #[test]
 fn attributions_of_a_linear_model_are_complete() {
-    let mut random = Random::new(3);
-    let mut block = random.block();
+    let mut model = Model::random(3, 1);
+    let mut block = (*model.blocks[0]).clone();
     block.layer_norm_epsilon = 1e6;
-    block.query =
-        Linear { weight: tensor(vec![0.0; D * D], [D, D]), bias: tensor(vec![0.0; D], [1, D]) };
+    let mut weight = values(block.qkv.weight.clone());
+    weight.chunks_exact_mut(3 * D).for_each(|row| row[..D].fill(0.0));
+    let mut bias = values(block.qkv.bias.clone());
+    bias[..D].fill(0.0);
+    block.qkv = Linear { weight: tensor(weight, [D, 3 * D]), bias: tensor(bias, [1, 3 * D]) };
     block.output.weight = block.output.weight * 1e3;
     block.mlp_out.weight = block.mlp_out.weight * 0.0;
-    let blocks = [Rc::new(block)];
-    let (sources, targets) = (random.directions(), random.directions());
-    let activations = random.values(N, 1.0);
-    let normalize = |rows| rows;
+    model.blocks = vec![Rc::new(block)];
+    let activations = Random::new(5).values(N, 1.0);
+    let reader = Reader::none();
 
-    let base = random.tensor([POS, D], 1.0);
-    let path = |resid| Path {
-        resid,
-        blocks: &blocks,
-        sources: &sources,
-        targets: &targets,
-        normalize: &normalize,
-    };
-    let mut sum = base.clone();
+    let mut sum = model.resid.clone();
     for (source, &activation) in activations.iter().enumerate() {
-        sum = moved(&path(sum), source, activation);
+        sum = model.moved(&sum, source, activation);
     }
-    let with = targets_at(&path(sum.clone()), sum.clone());
-    let without = targets_at(&path(base.clone()), base);
-    let found = gradients(&path(sum));
+    let with = model.targets_at(&reader, sum.clone());
+    let without = model.targets_at(&reader, model.resid.clone());
+    model.resid = sum;
+    let found = model.gradients(&reader, Mode::Reverse);
     let largest = with.iter().zip(&without).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     for (target, row) in found.chunks_exact(N).enumerate() {
         let total: f64 = row.iter().zip(&activations).map(|(g, a)| f64::from(g * a)).sum();

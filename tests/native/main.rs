@@ -9,5 +9,7 @@ mod bad_input;
 mod config;
 mod golden;
 mod gradients;
+mod products;
 mod prompts;
+mod reference;
 mod sae;

@@ -1,15 +1,16 @@
 //! Every SAE architecture and normalisation against its formula, written out number by number.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use sae_attribution::config::{ActivationNorm, Architecture, HookPoint, SaeConfig};
 use sae_attribution::folder::Folder;
+use sae_attribution::kernels;
 use sae_attribution::sae::Sae;
 use sae_attribution::sparse::Active;
 use sae_attribution::watch::{Meter, Phase, Unwatched};
 use sae_attribution::weights::SaeWeights;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use crate::gradients::Random;
+use crate::gradients::{Random, values};
 
 const D: usize = 12;
 const D_SAE: usize = 30;
@@ -182,11 +183,10 @@ async fn check(case: &Case, weights: &Weights, random: &mut Random) {
     let what = format!("{:?}, {:?}", case.architecture, case.norm);
     let sae = weights.load(case).await;
     let x = random.values(POS * D, 2.0);
-    let resid = Tensor::<2>::from_data(TensorData::new(x.clone(), [POS, D]), &Device::flex());
     let mut meter = Meter::start(&Unwatched, Phase::Encode, 0).await.unwrap();
-    let active = sae.encode(resid.clone(), &mut meter).await.unwrap();
-    let rows = sae.decoder_rows(&active, resid.clone());
-    let decoded: Vec<f32> = sae.decode(&active, rows, resid).into_data().try_into_vec().unwrap();
+    let active = sae.encode(&x, &mut meter).await.unwrap();
+    let rows = kernels::gather_rows(&sae.w_dec, &active.latent);
+    let decoded = sae.decode(&active, &rows, &x).await.unwrap();
 
     let mut expected = Active::default();
     for (pos, x) in x.chunks_exact(D).enumerate() {
@@ -212,21 +212,27 @@ async fn check(case: &Case, weights: &Weights, random: &mut Random) {
 
 /// An active latent's activation changes by its encoder row times the change of its input.
 async fn check_slopes(sae: &Sae, active: &Active, x: &[f32], what: &str) {
-    let device = Device::flex();
-    let at = |x: Vec<f32>| Tensor::<2>::from_data(TensorData::new(x, [POS, D]), &device);
-    let moved = at(x.iter().zip(0..).map(|(x, i)| x + 1e-3 * (i % 7 - 3) as f32).collect());
+    let moved: Vec<f32> = x.iter().zip(0..).map(|(x, i)| x + 1e-3 * (i % 7 - 3) as f32).collect();
     let mut meter = Meter::start(&Unwatched, Phase::Encode, 0).await.unwrap();
-    let after = sae.encode(moved.clone(), &mut meter).await.unwrap();
-    let change = sae.normalize(moved) - sae.normalize(at(x.to_vec()));
-    let change: Vec<f32> = change.into_data().try_into_vec().unwrap();
-    let rows: Vec<f32> = sae.encoder_rows(&active.latent).into_data().try_into_vec().unwrap();
+    let after = sae.encode(&moved, &mut meter).await.unwrap();
+    let normalized = |x: &[f32]| match sae.normalize(x) {
+        Some(normalized) => values(normalized.y),
+        None => x.to_vec(),
+    };
+    let change: Vec<f32> = normalized(&moved)
+        .iter()
+        .zip(normalized(x))
+        .map(|(after, before)| after - before)
+        .collect();
+    let rows = values(kernels::gather_columns(&sae.w_enc, &active.latent));
     let mut checked = 0;
     for i in 0..active.len() {
         let same =
             |j: &usize| (after.pos[*j], after.latent[*j]) == (active.pos[i], active.latent[i]);
         let Some(j) = (0..after.len()).find(same) else { continue };
         let change = &change[active.pos[i] as usize * D..][..D];
-        let predicted: f32 = change.iter().zip(&rows[i * D..]).map(|(c, r)| c * r).sum();
+        let slope = sae.activation.slope(active.latent[i]);
+        let predicted: f32 = change.iter().zip(&rows[i * D..]).map(|(c, r)| slope * c * r).sum();
         let found = after.activation[j] - active.activation[i];
         assert!((found - predicted).abs() < 1e-5, "{what}: changed by {found}, not {predicted}");
         checked += 1;

@@ -1,0 +1,124 @@
+//! What `scripts/bench` times: the parts of a request on their own, with random numbers.
+
+use std::rc::Rc;
+
+use burn::tensor::{Device, Tensor};
+use wasm_bindgen::prelude::*;
+
+use crate::attribution::{Directions, Mode, Path, jacobian, units};
+use crate::error::Result;
+use crate::gpt2::{Block, Linear};
+use crate::kernels::{self, upload};
+use crate::watch::{Meter, Phase, Unwatched};
+use crate::web::{device, js_error};
+
+/// Numbers around 0 that keep a block's output of the size of its input.
+fn noise(rows: usize, columns: usize, device: &Device) -> Tensor<2> {
+    let scale = 1.0 / (columns as f32).sqrt();
+    let values = (0..rows * columns).map(|i| (i * 7919 % 1009) as f32 / 504.0 - 1.0);
+    upload(values.map(|x| x * scale).collect(), columns, device)
+}
+
+/// Matrices for a product of one shape.
+#[wasm_bindgen]
+pub struct ProductBench {
+    x: Tensor<2>,
+    w: Tensor<2>,
+    transposed: bool,
+}
+
+#[wasm_bindgen]
+impl ProductBench {
+    /// A linear layer `[rows, inner] × [inner, columns]`, or with `transposed` the input gradient of
+    /// one that is `[columns, inner]`.
+    pub async fn create(
+        rows: usize,
+        inner: usize,
+        columns: usize,
+        transposed: bool,
+    ) -> std::result::Result<Self, JsValue> {
+        let device = device().await.map_err(js_error)?;
+        let w = match transposed {
+            true => noise(columns, inner, &device),
+            false => noise(inner, columns, &device),
+        };
+        Ok(Self { x: noise(rows, inner, &device), w, transposed })
+    }
+
+    /// Computes the product `times` times and waits for the last.
+    pub async fn run(&self, times: usize) -> std::result::Result<(), JsValue> {
+        let run = || match self.transposed {
+            true => kernels::matmul_transposed(&self.x, &self.w),
+            false => kernels::matmul(&self.x, &self.w, None, None),
+        };
+        for _ in 1..times {
+            run();
+        }
+        kernels::settle(&run()).await.map_err(js_error)
+    }
+}
+
+/// A block of GPT-2 small's shape and some targets after it.
+#[wasm_bindgen]
+pub struct BlockBench {
+    block: Rc<Block>,
+    resid: Tensor<2>,
+    sources: Directions,
+    targets: Directions,
+}
+
+#[wasm_bindgen]
+impl BlockBench {
+    /// A prompt of `n_pos` tokens and `n_targets` targets spread over it.
+    pub async fn create(n_pos: usize, n_targets: usize) -> std::result::Result<Self, JsValue> {
+        const D: usize = 768;
+        let device = device().await.map_err(js_error)?;
+        let linear = |d_in, d_out| Linear {
+            weight: noise(d_in, d_out, &device),
+            bias: noise(1, d_out, &device),
+        };
+        let directions = |pos: Vec<u32>| Directions {
+            rows: noise(pos.len(), D, &device),
+            pos,
+            scale: Vec::new(),
+        };
+        Ok(Self {
+            block: Rc::new(Block {
+                n_head: 12,
+                layer_norm_epsilon: 1e-5,
+                qkv: linear(D, 3 * D),
+                output: linear(D, D),
+                mlp_in: linear(D, 4 * D),
+                mlp_out: linear(4 * D, D),
+            }),
+            resid: noise(n_pos, D, &device),
+            sources: directions((0..n_pos as u32).collect()),
+            targets: directions(
+                (1..=n_targets).map(|t| (t * n_pos / n_targets - 1) as u32).collect(),
+            ),
+        })
+    }
+
+    /// One forward pass.
+    pub async fn forward(&self) -> std::result::Result<(), JsValue> {
+        kernels::settle(&self.block.forward(&self.resid).0).await.map_err(js_error)
+    }
+
+    /// One forward pass and the Jacobian's rows of all targets, projected on one source a position.
+    pub async fn jacobian(&self) -> std::result::Result<(), JsValue> {
+        let work = async || -> Result<()> {
+            let (_, at) = self.block.forward(&self.resid);
+            let path = Path {
+                blocks: &[at],
+                sources: &self.sources,
+                targets: &self.targets,
+                read: None,
+                n_pos: self.sources.pos.len(),
+            };
+            let total = units(&path, Mode::Reverse);
+            let mut meter = Meter::start(&Unwatched, Phase::Jacobian, total).await?;
+            jacobian(&path, Mode::Reverse, &mut meter).await.map(drop)
+        };
+        work().await.map_err(js_error)
+    }
+}

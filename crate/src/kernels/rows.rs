@@ -1,0 +1,86 @@
+//! How the tangents (or cotangents) of many directions are packed into one matrix.
+
+use std::ops::Range;
+
+use burn::tensor::Device;
+#[cfg(feature = "webgpu")]
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// Which direction has a row at which position.
+///
+/// Directions are numbered in ascending order of their position. Causality makes the directions
+/// with a row at one position a contiguous range: a source is felt at its own and all later
+/// positions, a target listens to its own and all earlier ones. So rows are stored position by
+/// position, and row `base[pos] + direction` belongs to `direction` at `pos`. No row is spent on
+/// what is zero.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// Directions at each position.
+    pub(super) directions: Vec<Range<usize>>,
+    /// Row of direction 0 at each position, were it there.
+    pub(super) base: Vec<i64>,
+    /// Number of rows.
+    len: usize,
+    /// `first, end, base` of every position, then the position of every row.
+    #[cfg(feature = "webgpu")]
+    pub(super) table: Tensor<1, Int>,
+}
+
+impl Rows {
+    /// Rows for the given directions at each position.
+    #[cfg_attr(not(feature = "webgpu"), expect(unused_variables, reason = "the host has it all"))]
+    pub fn new(directions: Vec<Range<usize>>, device: &Device) -> Self {
+        let mut base = Vec::with_capacity(directions.len());
+        let mut len = 0;
+        for range in &directions {
+            let first_row = len as i64 - range.start as i64;
+            base.push(first_row);
+            len += range.len();
+        }
+        Self {
+            #[cfg(feature = "webgpu")]
+            table: table(&directions, &base, device),
+            directions,
+            base,
+            len,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Number of positions, with or without rows.
+    pub fn n_pos(&self) -> usize {
+        self.directions.len()
+    }
+
+    /// Directions at a position.
+    pub fn directions(&self, pos: usize) -> Range<usize> {
+        self.directions[pos].clone()
+    }
+
+    /// Where the rows of a position are.
+    pub fn range(&self, pos: usize) -> Range<usize> {
+        let at = |direction: usize| (self.base[pos] + direction as i64) as usize;
+        at(self.directions[pos].start)..at(self.directions[pos].end)
+    }
+}
+
+#[cfg(feature = "webgpu")]
+fn table(directions: &[Range<usize>], base: &[i64], device: &Device) -> Tensor<1, Int> {
+    let mut table: Vec<i32> = (directions.iter().zip(base))
+        .flat_map(|(range, &base)| [range.start as i32, range.end as i32, base as i32])
+        .collect();
+    for (pos, range) in directions.iter().enumerate() {
+        table.extend(std::iter::repeat_n(pos as i32, range.len()));
+    }
+    let n = table.len();
+    Tensor::from_data(TensorData::new(table, [n]), device)
+}

@@ -1,0 +1,429 @@
+//! The device's arithmetic in WGSL, launched through burn-wgpu.
+//!
+//! Each `.wgsl` file is one kernel; its first line says what it computes, `cpu` has the formulas
+//! in full. Products are written by `product`, for the shape that this adapter is fast with.
+//! Bindings are the inputs, then the outputs, then the numbers in `Info`.
+
+mod probe;
+mod product;
+
+use std::ops::Range;
+
+use burn::backend::Wgpu;
+use burn::backend::wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use cubecl::CubeCount;
+use cubecl::prelude::KernelId;
+use cubecl::server::{Handle, KernelArguments};
+
+use crate::error::{Error, Result};
+
+use super::{Attention, Normalized, Rows, count};
+pub use probe::{SHAPES, tune};
+use product::{LANES, Product, Shape, TILE};
+
+/// Invocations of a workgroup in kernels that have one an element.
+const GROUP: usize = 64;
+/// Most workgroups in one dimension of a dispatch that WebGPU guarantees.
+const MAX_GROUPS: usize = 65_535;
+/// Rows up to which tiles would be mostly empty.
+const FEW_ROWS: usize = 16;
+/// Workgroups below which smaller ones are better.
+const FEW_GROUPS: usize = 4;
+/// Rows of a register block without workgroup memory.
+const BLOCK_ROWS: usize = 12;
+
+/// Where a kernel's text comes from; also its name in the cache of compiled ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    /// Text of this folder, in parts.
+    Files(&'static [&'static str]),
+    /// A matrix product.
+    Product(Product),
+}
+
+impl KernelSource for Source {
+    fn source(&self) -> SourceTemplate {
+        SourceTemplate::new(match self {
+            Self::Files(parts) => parts.concat(),
+            Self::Product(product) => product.wgsl(),
+        })
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>().info(*self)
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// A tensor's buffer.
+fn handle(tensor: &Tensor<2>) -> CubeTensor {
+    tensor.clone().try_into_primitive::<Wgpu>().expect("the WebGPU build has no other backend")
+}
+
+fn table(tensor: &Tensor<1, Int>) -> Handle {
+    let tensor = tensor.clone().try_into_primitive::<Wgpu>();
+    tensor.expect("the WebGPU build has no other backend").handle
+}
+
+/// One dispatch in the making.
+struct Launch<'a> {
+    /// Any tensor of the device.
+    near: &'a CubeTensor,
+    inputs: Vec<Handle>,
+    outputs: Vec<CubeTensor>,
+}
+
+impl<'a> Launch<'a> {
+    fn on(near: &'a CubeTensor) -> Self {
+        Self { near, inputs: Vec::new(), outputs: Vec::new() }
+    }
+
+    fn input(mut self, tensor: &Tensor<2>) -> Self {
+        self.inputs.push(handle(tensor).handle);
+        self
+    }
+
+    fn rows(mut self, rows: &Rows) -> Self {
+        self.inputs.push(table(&rows.table));
+        self
+    }
+
+    fn output(mut self, shape: [usize; 2]) -> Self {
+        let CubeTensor { client, device, .. } = self.near;
+        let handle = client.empty(4 * shape[0] * shape[1]);
+        let (client, device) = (client.clone(), device.clone());
+        let out = CubeTensor::new_contiguous(client, device, shape.into(), handle, DType::F32);
+        self.outputs.push(out);
+        self
+    }
+
+    fn run(self, source: Source, groups: [usize; 2], info: &[usize]) -> Vec<Tensor<2>> {
+        let words: Vec<u32> = info.iter().map(|&word| word as u32).collect();
+        let packed = (words.chunks(2))
+            .map(|pair| u64::from(pair[0]) | u64::from(*pair.get(1).unwrap_or(&0)) << 32)
+            .collect();
+        let mut arguments = KernelArguments::new();
+        for handle in self.inputs {
+            arguments = arguments.with_buffer(handle.binding());
+        }
+        for out in &self.outputs {
+            arguments = arguments.with_buffer(out.handle.clone().binding());
+        }
+        arguments.info = cubecl::server::MetadataBindingInfo::custom(packed);
+        let kernel = SourceKernel::new(source, CubeDim::new_single());
+        let count = CubeCount::Static(groups[0] as u32, groups[1] as u32, 1);
+        self.near.client.launch(Box::new(kernel), count, arguments);
+        self.outputs.into_iter().map(Tensor::from_primitive::<Wgpu>).collect()
+    }
+
+    fn run_one(self, source: Source, groups: [usize; 2], info: &[usize]) -> Tensor<2> {
+        self.run(source, groups, info).remove(0)
+    }
+}
+
+/// A kernel of this folder: the file, after those it begins with.
+macro_rules! kernel {
+    ($name:literal $(, $part:literal)*) => {
+        Source::Files(&[
+            $(include_str!(concat!($part, ".wgsl")),)*
+            include_str!(concat!($name, ".wgsl")),
+        ])
+    };
+}
+
+/// Workgroups for `n` invocations in groups of `size`, over two dimensions where one is too short.
+fn groups_of(n: usize, size: usize) -> [usize; 2] {
+    let groups = n.div_ceil(size);
+    let rows = groups.div_ceil(MAX_GROUPS);
+    [groups.div_ceil(rows), rows]
+}
+
+/// Moves rows to the device.
+///
+/// # Shapes
+/// - returns `[values.len() / columns, columns]`
+pub fn upload(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
+    let rows = values.len() / columns;
+    Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+}
+
+/// Moves rows from the device, in row-major order.
+///
+/// # Errors
+/// `device-failed`.
+pub async fn download(tensor: Tensor<2>) -> Result<Vec<f32>> {
+    let failed = |cause: String| Error::DeviceFailed { cause };
+    let data = tensor.into_data_async().await.map_err(|error| failed(error.to_string()))?;
+    data.try_into_vec().map_err(|error| failed(format!("{error:?}")))
+}
+
+/// `x w + bias + add`
+///
+/// # Shapes
+/// - `x`: `[rows, inner]`, `w`: `[inner, columns]`, `bias`: `[1, columns]`, `add`:
+///   `[rows, columns]`; returns `[rows, columns]`
+pub fn matmul(
+    x: &Tensor<2>,
+    w: &Tensor<2>,
+    bias: Option<&Tensor<2>>,
+    add: Option<&Tensor<2>>,
+) -> Tensor<2> {
+    let ([rows, inner], [_, columns]) = (x.dims(), w.dims());
+    product(x, w, bias, add, false, &[(0..rows, 0..inner)]).reshape([rows, columns])
+}
+
+/// `x wᵀ`
+///
+/// # Shapes
+/// - `x`: `[rows, inner]`, `w`: `[columns, inner]`; returns `[rows, columns]`
+pub fn matmul_transposed(x: &Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
+    let ([rows, _], [columns, _]) = (x.dims(), w.dims());
+    products(x, w, &[(0..rows, 0..columns)]).reshape([rows, columns])
+}
+
+/// For each block, `x[rows of x] · w[rows of w]ᵀ`, one after the other.
+///
+/// # Shapes
+/// - `x`, `w`: `[_, inner]`; returns `[1, Σ rows of x · rows of w]`
+pub fn products(
+    x: &Tensor<2>,
+    w: &Tensor<2>,
+    blocks: &[(Range<usize>, Range<usize>)],
+) -> Tensor<2> {
+    product(x, w, None, None, true, blocks)
+}
+
+/// Products of rows of `x` with `w`, or with rows of it that are its columns where `transposed`.
+fn product(
+    x: &Tensor<2>,
+    w: &Tensor<2>,
+    bias: Option<&Tensor<2>>,
+    add: Option<&Tensor<2>>,
+    transposed: bool,
+    blocks: &[(Range<usize>, Range<usize>)],
+) -> Tensor<2> {
+    let ([_, inner], [_, w_columns]) = (x.dims(), w.dims());
+    let columns = |w_rows: &Range<usize>| if transposed { w_rows.len() } else { w_columns };
+    let near = handle(x);
+    let n = blocks.iter().map(|(x_rows, w_rows)| x_rows.len() * columns(w_rows)).sum();
+    let out = Launch::on(&near).output([1, n]).outputs.remove(0);
+    let mut first = 0;
+    for (x_rows, w_rows) in blocks {
+        let (rows, columns) = (x_rows.len(), columns(w_rows));
+        count(rows, inner, columns);
+        let fours = inner % 4 == 0 && (transposed || columns % 4 == 0);
+        let shape = match probe::shape() {
+            Shape::Tiles { side } if rows > FEW_ROWS => Shape::Tiles { side },
+            _ => lanes(rows, columns, fours, transposed),
+        };
+        let groups = match shape {
+            Shape::Lanes { rows: r, columns: c } => [columns.div_ceil(LANES * c), rows.div_ceil(r)],
+            Shape::Tiles { .. } => [columns.div_ceil(TILE), rows.div_ceil(TILE)],
+        };
+        let fours = fours && matches!(shape, Shape::Lanes { .. });
+        let (bias_, add_) = (bias.is_some(), add.is_some());
+        let kernel = Product { shape, transposed, fours, bias: bias_, add: add_ };
+        let mut launch = Launch::on(&near).input(x).input(w);
+        for tensor in [bias, add].into_iter().flatten() {
+            launch = launch.input(tensor);
+        }
+        launch.outputs.push(out.clone());
+        let info = [rows, inner, columns, x_rows.start, w_rows.start, first];
+        launch.run(Source::Product(kernel), groups, &info);
+        first += rows * columns;
+    }
+    Tensor::from_primitive::<Wgpu>(out)
+}
+
+/// Lanes with as many columns as leave work for all, and rows spread evenly: 14 are 7 and 7.
+fn lanes(rows: usize, columns: usize, fours: bool, transposed: bool) -> Shape {
+    let block = rows.div_ceil(rows.div_ceil(BLOCK_ROWS));
+    let sizes: &[usize] = match (fours, transposed) {
+        (true, false) => &[8, 4],
+        (true, true) => &[8, 4, 2, 1],
+        (false, _) => &[2, 1],
+    };
+    let groups = |size: usize| rows.div_ceil(block) * columns.div_ceil(size * LANES);
+    let enough = sizes.iter().find(|&&size| groups(size) >= FEW_GROUPS);
+    let columns = *enough.or(sizes.last()).expect("there are sizes");
+    Shape::Lanes { rows: block, columns }
+}
+
+/// Rows of a matrix.
+///
+/// # Shapes
+/// - `w`: `[_, d]`; returns `[indices, d]`
+pub fn gather_rows(w: &Tensor<2>, indices: &[u32]) -> Tensor<2> {
+    let [_, d] = w.dims();
+    gather(w, indices, d, [d, 1])
+}
+
+/// Columns of a matrix, as rows.
+///
+/// # Shapes
+/// - `w`: `[d, columns]`; returns `[indices, d]`
+pub fn gather_columns(w: &Tensor<2>, indices: &[u32]) -> Tensor<2> {
+    let [d, columns] = w.dims();
+    gather(w, indices, d, [1, columns])
+}
+
+fn gather(w: &Tensor<2>, indices: &[u32], d: usize, strides: [usize; 2]) -> Tensor<2> {
+    let n = indices.len();
+    let indices: Vec<i32> = indices.iter().map(|&i| i as i32).collect();
+    let indices = Tensor::<1, Int>::from_data(TensorData::new(indices, [n]), &w.device());
+    let near = handle(w);
+    let mut launch = Launch::on(&near).input(w);
+    launch.inputs.push(table(&indices));
+    let info = [n, d, strides[0], strides[1]];
+    launch.output([n, d]).run_one(kernel!("gather"), groups_of(n * d, GROUP), &info)
+}
+
+/// `(x − mean) / √(var + ε)` of each row: a LayerNorm without gain and bias.
+///
+/// # Shapes
+/// - `x`: `[pos, d]`
+pub fn layer_norm(x: &Tensor<2>, epsilon: f32) -> Normalized {
+    let [n_pos, d] = x.dims();
+    let near = handle(x);
+    let launch = Launch::on(&near).input(x).output([n_pos, d]).output([n_pos, 2]);
+    let info = [d, epsilon.to_bits() as usize];
+    let mut found = launch.run(kernel!("layer_norm"), [n_pos, 1], &info);
+    let slopes = found.remove(1);
+    Normalized { y: found.remove(0), slopes, centered: true }
+}
+
+/// Tangents through a normalisation, and cotangents likewise: the Jacobian is symmetric.
+///
+/// # Shapes
+/// - `tangent`: `[rows, d]`; `add`, added to the outcome, and the outcome likewise
+pub fn normalize_jvp(
+    tangent: &Tensor<2>,
+    rows: &Rows,
+    at: &Normalized,
+    add: Option<&Tensor<2>>,
+) -> Tensor<2> {
+    let [n, d] = tangent.dims();
+    let near = handle(tangent);
+    // Something must be bound where nothing is added.
+    let added = add.unwrap_or(tangent);
+    let launch = Launch::on(&near).input(tangent).rows(rows).input(&at.y).input(&at.slopes);
+    let info = [n, d, rows.n_pos(), at.centered.into(), add.is_some().into()];
+    launch.input(added).output([n, d]).run_one(kernel!("normalize_jvp"), groups_of(n, 1), &info)
+}
+
+/// `x σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`, GPT-2's GELU, and its derivative.
+///
+/// # Shapes
+/// - `x`: `[pos, d]`, both results likewise
+pub fn gelu(x: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+    let [n_pos, d] = x.dims();
+    let near = handle(x);
+    let launch = Launch::on(&near).input(x).output([n_pos, d]).output([n_pos, d]);
+    let n = n_pos * d;
+    let mut found = launch.run(kernel!("gelu"), groups_of(n, GROUP), &[n]);
+    let slope = found.remove(1);
+    (found.remove(0), slope)
+}
+
+/// Each row times the factors of its position.
+///
+/// # Shapes
+/// - `tangent`: `[rows, d]`, `factors`: `[pos, d]`; returns `[rows, d]`
+pub fn scale_rows(tangent: Tensor<2>, rows: &Rows, factors: &Tensor<2>) -> Tensor<2> {
+    let [n, d] = tangent.dims();
+    let near = handle(&tangent);
+    let launch = Launch::on(&near).input(&tangent).rows(rows).input(factors).output([n, d]);
+    launch.run_one(kernel!("scale_rows"), groups_of(n * d, GROUP), &[n, d, rows.n_pos()])
+}
+
+/// The same tangents in other rows: rows that are not in `from` become zero, rows that are not in
+/// `to` fall away.
+///
+/// # Shapes
+/// - `tangent`: `[rows of from, d]`; returns `[rows of to, d]`
+pub fn repack(tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
+    let [_, d] = tangent.dims();
+    let n = to.len();
+    let near = handle(tangent);
+    let launch = Launch::on(&near).input(tangent).rows(from).rows(to).output([n, d]);
+    let info = [n, d, to.n_pos()];
+    launch.run_one(kernel!("repack", "rows"), groups_of(n * d, GROUP), &info)
+}
+
+/// Causal softmax attention, heads side by side.
+///
+/// # Shapes
+/// - `qkv`: `[pos, 3 d]`
+pub fn attention(qkv: Tensor<2>, n_head: usize) -> Attention {
+    let [n_pos, width] = qkv.dims();
+    let d = width / 3;
+    let near = handle(&qkv);
+    let n = n_head * n_pos;
+    let launch = Launch::on(&near).input(&qkv).output([n, n_pos]);
+    let info = [n_pos, d, d / n_head, n_head];
+    let pattern = launch.run_one(kernel!("attention_pattern"), groups_of(n, GROUP), &info);
+    let launch = Launch::on(&near).input(&qkv).input(&pattern).output([n_pos, d]);
+    let groups = groups_of(n_pos * d, GROUP);
+    let mixed = launch.run_one(kernel!("attention_mix"), groups, &info[..3]);
+    Attention { n_head, qkv, pattern, mixed }
+}
+
+/// Tangents of queries, keys and values to tangents of what the heads read.
+///
+/// # Shapes
+/// - `tangent`: `[rows of from, 3 d]`; returns `[rows of to, d]`
+pub fn attention_jvp(tangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention) -> Tensor<2> {
+    let [n_pos, d] = at.mixed.dims();
+    let n = to.len();
+    let near = handle(tangent);
+    let info = [n, n_pos, d, d / at.n_head, at.n_head];
+    let width = at.n_head * n_pos;
+    let launch = Launch::on(&near).input(tangent).rows(from).rows(to).input(&at.qkv);
+    let scores = launch.output([n, width]).run_one(
+        kernel!("attention_jvp_scores", "rows"),
+        groups_of(n * width, GROUP),
+        &info,
+    );
+    let launch = Launch::on(&near).input(tangent).rows(from).rows(to);
+    let launch = launch.input(&at.qkv).input(&at.pattern).input(&at.mixed).input(&scores);
+    launch.output([n, d]).run_one(
+        kernel!("attention_jvp_mix", "rows"),
+        groups_of(n * d, GROUP),
+        &info,
+    )
+}
+
+/// Cotangents of what the heads read to cotangents of queries, keys and values.
+///
+/// # Shapes
+/// - `cotangent`: `[rows of from, d]`; returns `[rows of to, 3 d]`
+pub fn attention_vjp(cotangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention) -> Tensor<2> {
+    let [n_pos, d] = at.mixed.dims();
+    let near = handle(cotangent);
+    let width = at.n_head * n_pos;
+    let info = |n| [n, n_pos, d, d / at.n_head, at.n_head];
+    let n = from.len();
+    let launch = Launch::on(&near).input(cotangent).rows(from).input(&at.qkv);
+    let scores = launch.input(&at.pattern).input(&at.mixed).output([n, width]).run_one(
+        kernel!("attention_vjp_scores"),
+        groups_of(n * width, GROUP),
+        &info(n),
+    );
+    let n = to.len();
+    let launch = Launch::on(&near).input(cotangent).rows(from).rows(to);
+    let launch = launch.input(&at.qkv).input(&at.pattern).input(&scores).output([n, 3 * d]);
+    launch.run_one(kernel!("attention_vjp_mix", "rows"), groups_of(n * 3 * d, GROUP), &info(n))
+}
+
+/// Waits until the device has computed a tensor.
+///
+/// # Errors
+/// `device-failed`.
+pub async fn settle(tensor: &Tensor<2>) -> Result<()> {
+    let synced = handle(tensor).client.sync().await;
+    synced.map_err(|error| Error::DeviceFailed { cause: error.to_string() })
+}

@@ -1,0 +1,231 @@
+//! WGSL of matrix products, written out for a register block.
+//!
+//! An adapter is fast with one of two shapes, and no name says which: a GPU wants tiles in
+//! workgroup memory, an emulation on the CPU wants no workgroup memory at all, only many products
+//! a load. `super::probe` tries both at the start.
+
+use std::fmt::Write;
+
+/// How a product is spread over invocations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Shape {
+    /// Each invocation sums `rows × columns` of the result, neighbours side by side, so that they
+    /// load side by side. No workgroup memory.
+    Lanes { rows: usize, columns: usize },
+    /// A workgroup sums 64 × 64 of the result, each invocation `side × side`, from tiles of both
+    /// matrices in workgroup memory.
+    Tiles { side: usize },
+}
+
+/// Invocations of a workgroup of [`Shape::Lanes`].
+pub(super) const LANES: usize = 32;
+/// Side of the result that a workgroup of [`Shape::Tiles`] sums.
+pub(super) const TILE: usize = 64;
+/// Products between two barriers of [`Shape::Tiles`].
+const DEPTH: usize = 16;
+const XYZW: [&str; 4] = ["x", "y", "z", "w"];
+
+/// A product `x w` or `x wᵀ`, plus a row and a matrix where asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Product {
+    pub(super) shape: Shape,
+    /// Whether `w` is `[columns, inner]`.
+    pub(super) transposed: bool,
+    /// Whether [`Shape::Lanes`] loads both matrices in vectors of four, along their rows.
+    pub(super) fours: bool,
+    pub(super) bias: bool,
+    pub(super) add: bool,
+}
+
+impl Product {
+    /// Bindings: `x`, `w`, `bias` and `add` where asked for, `out`, and `rows, inner, columns` with
+    /// the first rows of `x` and `w` and the first element of `out`.
+    pub(super) fn wgsl(self) -> String {
+        let mut text = String::new();
+        let source = &mut text;
+        let info =
+            "rows: u32, inner: u32, columns: u32, x_first: u32, w_first: u32, out_first: u32";
+        line(source, format!("struct Info {{ {info} }}"));
+        let matrix = if self.fours { "vec4<f32>" } else { "f32" };
+        let mut inputs = vec![("x", matrix), ("w", matrix)];
+        inputs.extend(self.bias.then_some(("bias", "f32")));
+        inputs.extend(self.add.then_some(("added", "f32")));
+        for (i, (name, element)) in inputs.iter().enumerate() {
+            let binding = format!("@group(0) @binding({i}) var<storage, read>");
+            line(source, format!("{binding} {name}: array<{element}>;"));
+        }
+        let n = inputs.len();
+        line(source, format!("@group(0) @binding({n}) var<storage, read_write> out: array<f32>;"));
+        line(source, format!("@group(0) @binding({}) var<uniform> info: Info;", n + 1));
+        match self.shape {
+            Shape::Lanes { rows, columns } => self.lanes(source, rows, columns),
+            Shape::Tiles { side } => self.tiles(source, side),
+        }
+        text
+    }
+
+    fn lanes(self, source: &mut String, rows: usize, columns: usize) {
+        let step = if self.fours { 4 } else { 1 };
+        // With vectors along the rows of `w`, four columns are one sum of vectors.
+        let packed = self.fours && !self.transposed;
+        let (width, zero) = if packed { (4, "vec4<f32>(0.0)") } else { (1, "0.0") };
+        let sums = columns / width;
+        let column = |j: usize| format!("first_column + {}u", j * LANES);
+
+        line(source, format!("@compute @workgroup_size({LANES})"));
+        main(source);
+        line(source, format!("let first_row = group.y * {rows}u;"));
+        line(source, format!("let first_column = group.x * {}u + lane;", LANES * sums));
+        line(source, format!("let inner = info.inner / {step}u;"));
+        line(source, format!("let columns = info.columns / {width}u;"));
+        // Beyond the edge, the last row and column are summed again and not stored.
+        for i in 0..rows {
+            let row = format!("min(first_row + {i}u, info.rows - 1u)");
+            line(source, format!("var x{i} = (info.x_first + {row}) * inner;"));
+        }
+        for j in 0..sums {
+            let column = format!("min({}, columns - 1u)", column(j));
+            let start = match self.transposed {
+                true => format!("(info.w_first + {column}) * inner"),
+                false => format!("info.w_first * columns + {column}"),
+            };
+            line(source, format!("var w{j} = {start};"));
+        }
+        declare_sums(source, rows, sums, zero);
+        line(source, "for (var k = 0u; k < inner; k++) {");
+        for j in 0..sums {
+            match self.transposed {
+                true => line(source, format!("let b{j} = w[w{j}]; w{j}++;")),
+                false => {
+                    for k in 0..step {
+                        line(source, format!("let b{j}_{k} = w[w{j} + {k}u * columns];"));
+                    }
+                    line(source, format!("w{j} += {step}u * columns;"));
+                }
+            }
+        }
+        for i in 0..rows {
+            line(source, format!("let a{i} = x[x{i}]; x{i}++;"));
+            for j in 0..sums {
+                let product = match (self.transposed, self.fours) {
+                    (true, true) => format!("dot(a{i}, b{j})"),
+                    (true, false) => format!("a{i} * b{j}"),
+                    (false, false) => format!("a{i} * b{j}_0"),
+                    (false, true) => {
+                        let terms = XYZW.iter().enumerate();
+                        let terms = terms.map(|(k, part)| format!("a{i}.{part} * b{j}_{k}"));
+                        terms.collect::<Vec<_>>().join(" + ")
+                    }
+                };
+                line(source, format!("s{i}_{j} += {product};"));
+            }
+        }
+        line(source, "}");
+        for i in 0..rows {
+            for j in 0..sums {
+                let row = format!("first_row + {i}u");
+                if packed {
+                    for (k, part) in XYZW.iter().enumerate() {
+                        let column = format!("4u * ({}) + {k}u", column(j));
+                        self.store(source, &row, &column, &format!("s{i}_{j}.{part}"));
+                    }
+                } else {
+                    self.store(source, &row, &column(j), &format!("s{i}_{j}"));
+                }
+            }
+        }
+        line(source, "}");
+    }
+
+    fn tiles(self, source: &mut String, side: usize) {
+        let across = TILE / side;
+        let threads = across * across;
+        // Tiles are stored with the inner axis outermost, so that a step reads side by side; the
+        // odd stride spreads the stores over the banks.
+        let stride = TILE + 1;
+        for name in ["xs", "ws"] {
+            line(source, format!("var<workgroup> {name}: array<f32, {}>;", DEPTH * stride));
+        }
+        line(source, format!("@compute @workgroup_size({threads})"));
+        main(source);
+        line(source, format!("let first_row = group.y * {TILE}u;"));
+        line(source, format!("let first_column = group.x * {TILE}u;"));
+        line(source, format!("let row = lane / {across}u * {side}u;"));
+        line(source, format!("let column = lane % {across}u;"));
+        declare_sums(source, side, side, "0.0");
+        line(source, format!("for (var first = 0u; first < info.inner; first += {DEPTH}u) {{"));
+        line(source, format!("for (var i = lane; i < {}u; i += {threads}u) {{", DEPTH * TILE));
+        line(source, format!("let r = first_row + i / {DEPTH}u; let k = first + i % {DEPTH}u;"));
+        line(source, "var value = 0.0;");
+        line(source, "if r < info.rows && k < info.inner {");
+        line(source, "value = x[(info.x_first + r) * info.inner + k]; }");
+        line(source, format!("xs[i % {DEPTH}u * {stride}u + i / {DEPTH}u] = value;"));
+        let (c, l, at) = match self.transposed {
+            true => (
+                format!("i / {DEPTH}u"),
+                format!("i % {DEPTH}u"),
+                "(info.w_first + first_column + c) * info.inner + first + l",
+            ),
+            false => (
+                format!("i % {TILE}u"),
+                format!("i / {TILE}u"),
+                "(info.w_first + first + l) * info.columns + first_column + c",
+            ),
+        };
+        line(source, format!("let c = {c}; let l = {l};"));
+        line(source, "value = 0.0;");
+        line(source, "if first_column + c < info.columns && first + l < info.inner {");
+        line(source, format!("value = w[{at}]; }}"));
+        line(source, format!("ws[l * {stride}u + c] = value;"));
+        line(source, "}");
+        line(source, "workgroupBarrier();");
+        line(source, format!("for (var k = 0u; k < {DEPTH}u; k++) {{"));
+        for j in 0..side {
+            let at = format!("k * {stride}u + column + {}u", j * across);
+            line(source, format!("let b{j} = ws[{at}];"));
+        }
+        for i in 0..side {
+            line(source, format!("let a{i} = xs[k * {stride}u + row + {i}u];"));
+            for j in 0..side {
+                line(source, format!("s{i}_{j} += a{i} * b{j};"));
+            }
+        }
+        line(source, "}");
+        line(source, "workgroupBarrier();");
+        line(source, "}");
+        for i in 0..side {
+            for j in 0..side {
+                let row = format!("first_row + row + {i}u");
+                let column = format!("first_column + column + {}u", j * across);
+                self.store(source, &row, &column, &format!("s{i}_{j}"));
+            }
+        }
+        line(source, "}");
+    }
+
+    fn store(self, source: &mut String, row: &str, column: &str, sum: &str) {
+        let bias = if self.bias { " + bias[c]" } else { "" };
+        let add = if self.add { " + added[r * info.columns + c]" } else { "" };
+        line(source, format!("{{ let r = {row}; let c = {column};"));
+        line(source, "if r < info.rows && c < info.columns {");
+        line(source, format!("out[info.out_first + r * info.columns + c] = {sum}{bias}{add};"));
+        line(source, "} }");
+    }
+}
+
+fn main(source: &mut String) {
+    line(source, "fn main(@builtin(workgroup_id) group: vec3<u32>,");
+    line(source, "@builtin(local_invocation_index) lane: u32) {");
+}
+
+fn declare_sums(source: &mut String, rows: usize, columns: usize, zero: &str) {
+    for i in 0..rows {
+        for j in 0..columns {
+            line(source, format!("var s{i}_{j} = {zero};"));
+        }
+    }
+}
+
+fn line(source: &mut String, text: impl AsRef<str>) {
+    writeln!(source, "{}", text.as_ref()).expect("a string takes all text");
+}
