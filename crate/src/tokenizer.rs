@@ -1,14 +1,64 @@
 //! Text to token ids and back to display strings.
+//!
+//! The merges are the `tokenizers` library's. What comes before them in GPT-2, cutting text into
+//! words, is written out here: the library does it with regular expressions, which with their
+//! Unicode tables would be half of the CPU build (0.58 MB as sent, 0.22 without).
 
-use tokenizers::Tokenizer as HubTokenizer;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use tokenizers::Model;
+use tokenizers::models::bpe::BPE;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use crate::error::{Error, Result};
 
 /// GPT-2's byte-level BPE, from the hub's `tokenizer.json`.
 pub struct Tokenizer {
-    inner: HubTokenizer,
+    bpe: BPE,
+    /// Tokens that are found in a text before it is cut: `<|endoftext|>`.
+    added: Vec<(String, u32)>,
+    /// The byte that each character of a token stands for.
+    bytes: HashMap<char, u8>,
+    /// The character that stands for each byte.
+    chars: Vec<char>,
     bos_token_id: u32,
     vocab_size: usize,
+}
+
+/// What is read of a `tokenizer.json`.
+#[derive(Deserialize)]
+struct File {
+    model: BPE,
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
+    normalizer: Option<serde::de::IgnoredAny>,
+    pre_tokenizer: PreTokenizer,
+}
+
+#[derive(Deserialize)]
+struct AddedToken {
+    id: u32,
+    content: String,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+}
+
+#[derive(Deserialize)]
+struct PreTokenizer {
+    r#type: String,
+    #[serde(default)]
+    add_prefix_space: bool,
+    #[serde(default = "yes")]
+    use_regex: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Tokenizer {
@@ -17,8 +67,8 @@ impl Tokenizer {
     /// `bos_token_id` is prepended to every prompt, as TransformerLens does for GPT-2.
     ///
     /// # Errors
-    /// `tokenizer-invalid` for anything the `tokenizers` library refuses, and for a vocabulary
-    /// that does not fit the model's `vocab_size`.
+    /// `tokenizer-invalid` for what is malformed, what is not GPT-2's kind of byte-level BPE, and
+    /// a vocabulary that does not fit the model's `vocab_size`.
     pub fn from_json(
         file: &str,
         json: &[u8],
@@ -26,24 +76,67 @@ impl Tokenizer {
         vocab_size: usize,
     ) -> Result<Self> {
         let invalid = |cause: String| Error::TokenizerInvalid { file: file.into(), cause };
-        let inner = HubTokenizer::from_bytes(json).map_err(|error| invalid(error.to_string()))?;
-        let found = inner.get_vocab_size(true);
+        let read: File =
+            serde_json::from_slice(json).map_err(|error| invalid(error.to_string()))?;
+        let PreTokenizer { r#type, add_prefix_space, use_regex } = read.pre_tokenizer;
+        if r#type != "ByteLevel" || add_prefix_space || !use_regex || read.normalizer.is_some() {
+            return Err(invalid("only GPT-2's byte-level BPE is supported".into()));
+        }
+        if let Some(token) =
+            read.added_tokens.iter().find(|t| t.single_word || t.lstrip || t.rstrip)
+        {
+            let cause = format!("the added token {:?} has options", token.content);
+            return Err(invalid(format!("{cause}, which are not supported")));
+        }
+        let added: Vec<(String, u32)> = (read.added_tokens.into_iter())
+            .filter(|token| !token.content.is_empty())
+            .map(|token| (token.content, token.id))
+            .collect();
+        let new = added.iter().filter(|(text, _)| read.model.token_to_id(text).is_none()).count();
+        let found = read.model.get_vocab_size() + new;
         if found > vocab_size {
             return Err(invalid(format!("it has {found} tokens, the model {vocab_size}")));
         }
-        Ok(Self { inner, bos_token_id, vocab_size })
+        let chars = byte_chars();
+        Ok(Self {
+            bpe: read.model,
+            added,
+            bytes: chars.iter().copied().zip(0..=255).collect(),
+            chars,
+            bos_token_id,
+            vocab_size,
+        })
     }
 
     /// Token ids of a text, without BOS. `<|endoftext|>` in the text is that one token.
     ///
     /// # Errors
-    /// `request-invalid` if the library cannot encode the text.
+    /// `request-invalid` if the vocabulary cannot spell the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|error| Error::RequestInvalid { cause: error.to_string() })?;
-        Ok(encoding.get_ids().to_vec())
+        let mut ids = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let next = (self.added.iter())
+                .filter_map(|(content, id)| Some((rest.find(content)?, content.len(), *id)))
+                .min_by_key(|&(at, len, _)| (at, std::cmp::Reverse(len)));
+            let (at, len) = next.map_or((rest.len(), 0), |(at, len, _)| (at, len));
+            for word in words(&rest[..at]) {
+                let spelt: String = word.bytes().map(|b| self.chars[usize::from(b)]).collect();
+                let tokens = self
+                    .bpe
+                    .tokenize(&spelt)
+                    .map_err(|error| Error::RequestInvalid { cause: error.to_string() })?;
+                let n: usize = tokens.iter().map(|token| token.value.len()).sum();
+                if n != spelt.len() {
+                    let cause = format!("the vocabulary cannot spell {word:?}");
+                    return Err(Error::RequestInvalid { cause });
+                }
+                ids.extend(tokens.iter().map(|token| token.id));
+            }
+            ids.extend(next.map(|(.., id)| id));
+            rest = &rest[at + len..];
+        }
+        Ok(ids)
     }
 
     /// Token ids of a prompt, BOS first: TransformerLens' `to_tokens`.
@@ -61,7 +154,15 @@ impl Tokenizer {
     /// Bytes that are not whole characters, as in an emoji split over several tokens, read as
     /// U+FFFD. An id that the vocabulary lacks reads as the empty string.
     pub fn display(&self, id: u32) -> String {
-        self.inner.decode(&[id], false).unwrap_or_default()
+        if let Some((content, _)) = self.added.iter().find(|&&(_, added)| added == id) {
+            return content.clone();
+        }
+        let Some(token) = self.bpe.id_to_token(id) else { return String::new() };
+        let bytes: Option<Vec<u8>> = token.chars().map(|c| self.bytes.get(&c).copied()).collect();
+        match bytes {
+            Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            None => token,
+        }
     }
 
     /// The id of a text that is exactly one token.
@@ -86,4 +187,64 @@ impl Tokenizer {
             Err(Error::TokenOutOfRange { id, vocab_size: self.vocab_size })
         }
     }
+}
+
+/// GPT-2's printable stand-ins for bytes: those that print in Latin-1 stand for themselves, the
+/// others for the characters from U+0100 on.
+fn byte_chars() -> Vec<char> {
+    let mut others = (0x100..).filter_map(char::from_u32);
+    (0..=255u8)
+        .map(|byte| match byte {
+            b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => char::from(byte),
+            _ => others.next().expect("there are more characters than bytes"),
+        })
+        .collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Letter,
+    Number,
+    Space,
+    Other,
+}
+
+fn class(c: char) -> Class {
+    match c.general_category_group() {
+        GeneralCategoryGroup::Letter => Class::Letter,
+        GeneralCategoryGroup::Number => Class::Number,
+        _ if c.is_whitespace() => Class::Space,
+        _ => Class::Other,
+    }
+}
+
+/// Cuts a text as GPT-2's expression does:
+/// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (word, after) = rest.split_at(word_len(rest)?);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// Bytes of the first word.
+fn word_len(text: &str) -> Option<usize> {
+    let first = text.chars().next()?;
+    if let Some(ending) =
+        ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"].iter().find(|e| text.starts_with(**e))
+    {
+        return Some(ending.len());
+    }
+    // A space belongs to the word after it.
+    let start = usize::from(first == ' ');
+    if let Some(kind) = text[start..].chars().next().map(class).filter(|&k| k != Class::Space) {
+        let end = text[start..].find(|c| class(c) != kind);
+        return Some(end.map_or(text.len(), |end| start + end));
+    }
+    // Of several spaces before a word, the last is the word's.
+    let Some(end) = text.find(|c| class(c) != Class::Space) else { return Some(text.len()) };
+    let last = text[..end].char_indices().next_back().map_or(0, |(at, _)| at);
+    Some(if last > 0 { last } else { end })
 }

@@ -13,3 +13,4 @@ mod products;
 mod prompts;
 mod reference;
 mod sae;
+mod tokenizer;
