@@ -111,6 +111,8 @@ async function start(device) {
   try {
     const runtime = await import(new URL('sae_attribution.js', base).href);
     const wasm = await runtime.default({ module_or_path: new URL('sae_attribution_bg.wasm', base) });
+    // Static constructors run once, here; crate/build.rs says why.
+    wasm.__wasm_call_ctors();
     memory = wasm.memory;
     runtime.onFault((/** @type {string} */ message) => post({ type: 'fault', message }));
     return runtime;
