@@ -10,6 +10,8 @@ import { colorBits } from './scale.js';
  * @property {number} limit the colour scale ends at ±limit
  */
 
+/** Cells painted in one frame: a few milliseconds of work. */
+const PAINTED_CELLS = 200_000;
 /** Pixels that labels may take. */
 const ROW_LABELS = 212;
 const COLUMN_LABELS = 156;
@@ -47,14 +49,18 @@ export function heatmap(matrix, { document, label, cell, onCell }) {
   let size = cell;
   let scheduled = false;
 
-  function paintImage() {
-    image.width = Math.max(nColumns, 1);
-    image.height = Math.max(nRows, 1);
+  /** Paints rows from one on, a slice a frame. @param {number} first */
+  function paintImage(first) {
+    const rows = Math.min(nRows - first, Math.max(1, Math.floor(PAINTED_CELLS / Math.max(nColumns, 1))));
+    if (rows <= 0 || nColumns === 0) return;
     const context = /** @type {CanvasRenderingContext2D} */ (image.getContext('2d'));
-    const pixels = context.createImageData(image.width, image.height);
+    const pixels = context.createImageData(nColumns, rows);
     const bits = new Uint32Array(pixels.data.buffer);
-    for (let i = 0; i < matrix.values.length; i++) bits[i] = colorBits(matrix.values[i], matrix.limit);
-    context.putImageData(pixels, 0, 0);
+    const start = first * nColumns;
+    for (let i = 0; i < bits.length; i++) bits[i] = colorBits(matrix.values[start + i], matrix.limit);
+    context.putImageData(pixels, 0, first);
+    schedule();
+    if (first + rows < nRows) requestAnimationFrame(() => paintImage(first + rows));
   }
 
   function layOut() {
@@ -200,7 +206,9 @@ export function heatmap(matrix, { document, label, cell, onCell }) {
   });
   new ResizeObserver(schedule).observe(root);
 
-  paintImage();
+  image.width = Math.max(nColumns, 1);
+  image.height = Math.max(nRows, 1);
+  paintImage(0);
   layOut();
   return {
     element: root,

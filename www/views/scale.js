@@ -47,9 +47,21 @@ export function cssColor(value, limit) {
  * @param {Float32Array} values
  */
 export function defaultLimit(values) {
-  const sizes = values.map(Math.abs).filter((size) => size > 0).sort();
-  if (sizes.length === 0) return 1;
-  const largest = sizes[sizes.length - 1];
-  const percentile = sizes[Math.floor(0.99 * (sizes.length - 1))];
-  return largest > 5 * percentile ? percentile : largest;
+  // Counted by the leading bits of their size, which order as the sizes do: sorting millions of
+  // values would hold the page up for a fifth of a second.
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const counts = new Uint32Array(1 << 16);
+  let largest = 0;
+  for (let i = 0; i < bits.length; i++) {
+    const size = bits[i] & 0x7fffffff;
+    counts[size >>> 15]++;
+    if (size > largest) largest = size;
+  }
+  if (largest === 0) return 1;
+  const nonzero = bits.length - counts[0];
+  let below = 0;
+  let bin = 1;
+  for (; bin < counts.length - 1 && below + counts[bin] <= 0.99 * (nonzero - 1); bin++) below += counts[bin];
+  const [percentile, most] = new Float32Array(Uint32Array.of((bin << 15) | (1 << 14), largest).buffer);
+  return most > 5 * percentile ? percentile : most;
 }
