@@ -1,5 +1,6 @@
 // Runs a fixture's cases through the page's own client in headless Chromium, compares every answer
-// with the expected one, and prints seconds of each phase and peak memory as a Markdown table.
+// with the expected one, and prints seconds of each phase and peak memory as a Markdown table; the
+// JSON also has the matrix products' GFLOP.
 //
 //   node scripts/measure.mjs FIXTURE [--expected DIR] [--device cpu|webgpu] [--case NAME]...
 //                            [--tolerance X] [--json FILE]
@@ -179,26 +180,43 @@ try {
         const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
         const { toJson } = await import(/* @vite-ignore */ `${location.origin}/result.js`);
         const client = new Client();
-        /** @type {Record<string, number>} */
-        const seconds = {};
-        let [phase, since] = ['open', performance.now()];
-        const enter = (/** @type {string} */ next) => {
-          if (next === phase) return;
-          const now = performance.now();
-          seconds[phase] = (seconds[phase] ?? 0) + (now - since) / 1000;
-          [phase, since] = [next, now];
+        /** Seconds and GFLOP of each phase of what `work` does. */
+        const phases = async (/** @type {string} */ first, /** @type {(enter: (progress: any) => void) => Promise<any>} */ work) => {
+          /** @type {Record<string, number>} */
+          const seconds = {};
+          /** @type {Record<string, number>} */
+          const gflop = {};
+          let [phase, since, before] = [first, performance.now(), -1];
+          const enter = (/** @type {any} */ { phase: next, flop }) => {
+            if (before < 0) before = flop;
+            if (next === phase) return;
+            const now = performance.now();
+            seconds[phase] = (seconds[phase] ?? 0) + (now - since) / 1000;
+            gflop[phase] = (gflop[phase] ?? 0) + (flop - before) / 1e9;
+            [phase, since, before] = [next, now, flop];
+          };
+          const value = await work(enter);
+          return { value, seconds, gflop };
         };
-        const opened = await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
-        const result = await client.attribute(request, {
-          onProgress: (/** @type {any} */ progress) => enter(progress.phase),
+        const last = { flop: 0 };
+        const answer = async (/** @type {(progress: any) => void} */ enter) => {
+          const result = await client.attribute(request, {
+            onProgress: (/** @type {any} */ progress) => enter(Object.assign(last, progress)),
+          });
+          enter({ phase: 'end', flop: last.flop });
+          return result;
+        };
+        const once = await phases('open', async (enter) => {
+          const opened = await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
+          return { opened, result: await answer(enter) };
         });
-        enter('end');
-        const again = performance.now();
-        await client.attribute(request);
-        const second = (performance.now() - again) / 1000;
+        const { opened, result } = once.value;
+        const start = performance.now();
+        const { seconds, gflop } = await phases('load', answer);
+        const second = (performance.now() - start) / 1000;
         const memory = await client.memory();
         client.close();
-        return { device: opened.device, seconds, second, wasm: memory.wasm, result: toJson(result) };
+        return { device: opened.device, seconds: once.seconds, again: { seconds, gflop }, second, wasm: memory.wasm, result: toJson(result) };
       },
       [`${browser.url}/fixture`, options.device, request],
     );
