@@ -128,7 +128,7 @@ async function run() {
       element('device').dataset.device = device;
     }
     const reply = await client.attribute(request(), { onProgress: showProgress, signal: controller.signal });
-    show(reply);
+    await show(reply);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
   } catch (error) {
@@ -143,9 +143,13 @@ async function run() {
   }
 }
 
-/** @param {Attribution} shown */
-function show(shown) {
+/**
+ * Shows a result part by part, so that a large one does not hold the page up.
+ * @param {Attribution} shown
+ */
+async function show(shown) {
   result = shown;
+  const breath = () => new Promise((resolve) => setTimeout(resolve));
   delete element('status').dataset.code;
   element('result').hidden = false;
   element('tokens').replaceChildren(
@@ -159,10 +163,18 @@ function show(shown) {
   );
   const hasAttributions = shown.request.kind !== 'token_to_latent';
   element('shown').value = hasAttributions ? 'attributions' : 'gradients';
-  element('statistics').replaceChildren(...tables.statistics(shown, document));
-  element('pairs').replaceChildren(...tables.pairs(shown, document));
-  element('logits').replaceChildren(...tables.logits(shown, document));
-  draw(true);
+  const parts = [
+    () => element('statistics').replaceChildren(...tables.statistics(shown, document)),
+    () => element('pairs').replaceChildren(...tables.pairs(shown, document)),
+    () => element('logits').replaceChildren(...tables.logits(shown, document)),
+    () => draw(true),
+  ];
+  for (const part of parts) {
+    await breath();
+    // Another result came meanwhile.
+    if (result !== shown) return;
+    part();
+  }
 }
 
 /** @param {boolean} [resetLimit] */
@@ -239,7 +251,7 @@ function save() {
 async function openFile(file) {
   if (!file) return;
   try {
-    show(fromJson(await file.text()));
+    await show(fromJson(await file.text()));
     status(`Opened ${file.name}.`);
   } catch (error) {
     const { code, message } = describeError(error);

@@ -66,22 +66,40 @@ export function statistics(result, document) {
   return table(document, 'Statistics', rows);
 }
 
+/**
+ * The `k` of `n` indices with the largest values, largest first; of equal ones the first. Does not
+ * sort them all: there can be a million.
+ * @param {number} n
+ * @param {number} k
+ * @param {(i: number) => number} at
+ */
+function largest(n, k, at) {
+  /** @type {number[]} */
+  const top = [];
+  for (let i = 0; i < n; i++) {
+    const value = at(i);
+    if (top.length === k && value <= at(top[k - 1])) continue;
+    let place = top.length;
+    while (place > 0 && at(top[place - 1]) < value) place--;
+    top.splice(place, 0, i);
+    if (top.length > k) top.pop();
+  }
+  return top;
+}
+
 /** @param {Attribution} result @param {Document} document */
 export function pairs(result, document) {
   const found = result.off_staircase;
   if (!found) return [];
   const at = (/** @type {number} */ i) =>
     result.attributions[found.target[i] * result.sources.pos.length + found.source[i]];
-  const order = [...found.target.keys()].sort((a, b) => at(b) - at(a));
-  const rows = order
-    .slice(0, SHOWN_PAIRS)
-    .map((i) => [
-      result.sources.label[found.source[i]],
-      result.targets.label[found.target[i]],
-      number(at(i)),
-    ]);
+  const rows = largest(found.target.length, SHOWN_PAIRS, at).map((i) => [
+    result.sources.label[found.source[i]],
+    result.targets.label[found.target[i]],
+    number(at(i)),
+  ]);
   const title = `Cross-position pairs over ${number(found.threshold)}: ${found.target.length}`;
-  const note = order.length > SHOWN_PAIRS ? `The largest ${SHOWN_PAIRS} are shown.` : undefined;
+  const note = found.target.length > SHOWN_PAIRS ? `The largest ${SHOWN_PAIRS} are shown.` : undefined;
   return table(document, title, [['From', 'To', 'Attribution'], ...rows], { head: true, note });
 }
 
