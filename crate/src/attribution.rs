@@ -63,8 +63,7 @@ pub enum Mode {
     Reverse,
 }
 
-/// d target / d source for all pairs, `[targets, sources]` in row-major order, by the cheaper
-/// [`Mode`].
+/// d target / d source for all pairs, `[targets, sources]` in row-major order.
 ///
 /// `meter` counts [`units`] of that mode.
 ///

@@ -123,12 +123,8 @@ impl Sae {
         let (mut y, mut slopes) = (Vec::with_capacity(resid.len()), Vec::new());
         for row in resid.chunks_exact(d_in) {
             let undo = self.undo(row)?;
-            let (scale, coupling) = match self.norm {
-                ActivationNorm::LayerNorm => {
-                    (1.0 / (undo.scale + 1e-5), 1.0 / ((d_in - 1) as f64 * undo.scale))
-                }
-                _ => (1.0 / undo.scale, 1.0 / (d_in as f64 * undo.scale)),
-            };
+            let freedom = if self.norm == ActivationNorm::LayerNorm { d_in - 1 } else { d_in };
+            let (scale, coupling) = (1.0 / undo.divisor, 1.0 / (freedom as f64 * undo.scale));
             y.extend(row.iter().map(|&x| ((f64::from(x) - undo.shift) * scale) as f32));
             slopes.extend([scale as f32, coupling as f32]);
         }
@@ -149,10 +145,12 @@ impl Sae {
             ActivationNorm::None | ActivationNorm::Scale(_) => None,
             ActivationNorm::LayerNorm => {
                 let shift = row.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-                Some(Undo { scale: (square(shift) / (n - 1.0)).sqrt(), shift })
+                let scale = (square(shift) / (n - 1.0)).sqrt();
+                Some(Undo { scale, shift, divisor: scale + 1e-5 })
             }
             ActivationNorm::ConstantNormRescale => {
-                Some(Undo { scale: (square(0.0) / n).sqrt(), shift: 0.0 })
+                let scale = (square(0.0) / n).sqrt();
+                Some(Undo { scale, shift: 0.0, divisor: scale })
             }
         }
     }
@@ -171,15 +169,11 @@ impl Sae {
         for rows in resid.chunks(ENCODE_POSITIONS * d_in) {
             let mut x = Vec::with_capacity(rows.len());
             for row in rows.chunks_exact(d_in) {
-                let (scale, shift) = match (self.undo(row), self.norm) {
-                    (Some(undo), ActivationNorm::LayerNorm) => (undo.scale + 1e-5, undo.shift),
-                    (Some(undo), _) => (undo.scale, undo.shift),
-                    (None, _) => (1.0, 0.0),
-                };
+                let Undo { divisor, shift, .. } = self.undo(row).unwrap_or(Undo::NOTHING);
                 let bias = |i: usize| if self.apply_b_dec_to_input { self.b_dec[i] } else { 0.0 };
                 x.extend(
                     (row.iter().enumerate()).map(|(i, &x)| {
-                        ((f64::from(x) - shift) / scale - f64::from(bias(i))) as f32
+                        ((f64::from(x) - shift) / divisor - f64::from(bias(i))) as f32
                     }),
                 );
             }
@@ -238,7 +232,7 @@ impl Sae {
             decoded = read_back(kernels::matmul(&placed, rows, None, None), "SAE output").await?;
         }
         for (decoded, resid) in decoded.chunks_exact_mut(d_in).zip(resid.chunks_exact(d_in)) {
-            let undo = self.undo(resid).unwrap_or(Undo { scale: 1.0, shift: 0.0 });
+            let undo = self.undo(resid).unwrap_or(Undo::NOTHING);
             for (x, &bias) in decoded.iter_mut().zip(&self.b_dec) {
                 *x = (f64::from(*x + bias) * undo.scale + undo.shift) as f32;
             }
@@ -247,8 +241,14 @@ impl Sae {
     }
 }
 
-/// `x = y · scale + shift`
+/// `x = y · scale + shift`, and `y = (x − shift) / divisor`.
 struct Undo {
     scale: f64,
     shift: f64,
+    divisor: f64,
+}
+
+impl Undo {
+    /// Where there is no normalisation.
+    const NOTHING: Self = Self { scale: 1.0, shift: 0.0, divisor: 1.0 };
 }

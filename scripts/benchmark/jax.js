@@ -1,6 +1,8 @@
 // jax-js in the browser, to compare with: a GPT-2-shaped transformer block and rows of its Jacobian,
 // and one matrix product.
 
+import { checkProduct, randomFloats } from './check.js';
+
 const D_MODEL = 768;
 const HEADS = 12;
 const D_HEAD = D_MODEL / HEADS;
@@ -25,15 +27,6 @@ async function load(device) {
   if (!ready.includes(backend)) throw new Error(`jax-js has no ${backend} here`);
   jax.defaultDevice(backend);
   return jax;
-}
-
-/**
- * Values between -scale and scale.
- * @param {number} length
- * @param {number} scale
- */
-function randomFloats(length, scale) {
-  return Float32Array.from({ length }, () => scale * (2 * Math.random() - 1));
 }
 
 /**
@@ -198,23 +191,4 @@ export async function jaxMatmul({ device, rows, inner, columns, times = 3 }) {
   checkProduct(left, right, await matmul(a, b).data(), { rows, inner, columns });
   matmul.dispose();
   return ms;
-}
-
-/**
- * Compares entries of a product with sums on the host: a quick answer that is wrong is no yardstick.
- * @param {Float32Array} left
- * @param {Float32Array} right
- * @param {Float32Array} product
- * @param {{rows: number, inner: number, columns: number}} shape
- */
-function checkProduct(left, right, product, { rows, inner, columns }) {
-  if (product.length !== rows * columns) throw new Error(`a product of ${product.length} values`);
-  for (let n = 0; n < 64; n++) {
-    const i = Math.floor((n * (rows - 1)) / 63);
-    const j = Math.floor(Math.random() * columns);
-    let sum = 0;
-    for (let k = 0; k < inner; k++) sum += left[i * inner + k] * right[k * columns + j];
-    const error = Math.abs(product[i * columns + j] - sum);
-    if (!(error <= 1e-5 * inner)) throw new Error(`entry ${i}, ${j} of the product is off by ${error}`);
-  }
 }

@@ -1,5 +1,7 @@
 // onnxruntime-web in the browser, to compare with: one matrix product.
 
+import { checkProduct, randomFloats } from './check.js';
+
 const DIST = new URL('./node_modules/onnxruntime-web/dist/', import.meta.url).href;
 
 /** Of ONNX's TensorProto.DataType. */
@@ -121,8 +123,8 @@ export async function ortMatmul({ device, rows, inner, columns, times = 3 }) {
   if (!loaded.has(device)) loaded.set(device, load(device));
   const ort = await loaded.get(device);
   const onGpu = device === 'webgpu';
-  const left = randomFloats(rows * inner);
-  const right = randomFloats(inner * columns);
+  const left = randomFloats(rows * inner, 1);
+  const right = randomFloats(inner * columns, 1);
   const session = await ort.InferenceSession.create(matmulModel(right, { rows, inner, columns }), {
     executionProviders: [onGpu ? 'webgpu' : 'wasm'],
     ...(onGpu && {
@@ -148,31 +150,4 @@ export async function ortMatmul({ device, rows, inner, columns, times = 3 }) {
   x.dispose();
   await session.release();
   return least;
-}
-
-/**
- * Values between -1 and 1.
- * @param {number} length
- */
-function randomFloats(length) {
-  return Float32Array.from({ length }, () => 2 * Math.random() - 1);
-}
-
-/**
- * Compares entries of a product with sums on the host: a quick answer that is wrong is no yardstick.
- * @param {Float32Array} left
- * @param {Float32Array} right
- * @param {Float32Array} product
- * @param {{rows: number, inner: number, columns: number}} shape
- */
-function checkProduct(left, right, product, { rows, inner, columns }) {
-  if (product.length !== rows * columns) throw new Error(`a product of ${product.length} values`);
-  for (let n = 0; n < 64; n++) {
-    const i = Math.floor((n * (rows - 1)) / 63);
-    const j = Math.floor(Math.random() * columns);
-    let sum = 0;
-    for (let k = 0; k < inner; k++) sum += left[i * inner + k] * right[k * columns + j];
-    const error = Math.abs(product[i * columns + j] - sum);
-    if (!(error <= 1e-5 * inner)) throw new Error(`entry ${i}, ${j} of the product is off by ${error}`);
-  }
 }
