@@ -30,8 +30,8 @@ const MAX_GROUPS: usize = 65_535;
 const FEW_ROWS: usize = 16;
 /// Workgroups below which smaller ones are better.
 const FEW_GROUPS: usize = 4;
-/// Rows of a register block without workgroup memory.
-const BLOCK_ROWS: usize = 12;
+/// Rows of a register block without workgroup memory: with more, sums leave the registers.
+const BLOCK_ROWS: usize = 9;
 
 /// Where a kernel's text comes from; also its name in the cache of compiled ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
