@@ -129,7 +129,7 @@ async function heapMeter(page) {
   page.on('Target.attachedToTarget', ({ sessionId }) => workers.set(sessionId, 0));
   page.on('Target.detachedFromTarget', ({ sessionId }) => workers.delete(sessionId));
   page.on('Target.receivedMessageFromTarget', ({ sessionId, message }) => {
-    workers.set(sessionId, JSON.parse(message).result?.usedSize ?? 0);
+    workers.set(sessionId, sizeOf(JSON.parse(message).result));
   });
   await page.send('Target.setAutoAttach', { autoAttach: true, waitForDebuggerOnStart: false, flatten: false });
   return async () => {
@@ -137,9 +137,17 @@ async function heapMeter(page) {
     for (const sessionId of workers.keys()) {
       page.send('Target.sendMessageToTarget', { sessionId, message }).catch(() => {});
     }
-    const { usedSize } = await page.send('Runtime.getHeapUsage').catch(() => ({ usedSize: 0 }));
-    return [...workers.values()].reduce((sum, size) => sum + size, usedSize);
+    const usage = await page.send('Runtime.getHeapUsage').catch(() => undefined);
+    return [...workers.values()].reduce((sum, size) => sum + size, sizeOf(usage));
   };
+}
+
+/**
+ * Objects and array buffers, the wasm memory among these.
+ * @param {any} usage an answer of Runtime.getHeapUsage
+ */
+function sizeOf(usage) {
+  return (usage?.usedSize ?? 0) + (usage?.backingStorageSize ?? 0);
 }
 
 /** Peak resident memory of Chromium's largest process, in bytes. */

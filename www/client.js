@@ -1,5 +1,6 @@
 // The runtime as a page or a program uses it: promises over the worker.
 
+import { persist } from './cache.js';
 import { codedError } from './error.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -52,19 +53,28 @@ export class Client {
   #isOpen = false;
   /** The reopening under way. @type {Promise<unknown> | undefined} */
   #reopening;
-  /** What to reopen after a fault. @type {{source: Source, device?: import('./protocol.js').DeviceKind} | undefined} */
+  /**
+   * What to reopen after a fault.
+   * @type {{source: Source, device?: import('./protocol.js').DeviceKind, files?: Map<string, File>} | undefined}
+   */
   #opened;
+
+  /** @param {{onNotice?: (notice: import('./protocol.js').Notice) => void}} [options] */
+  constructor({ onNotice } = {}) {
+    this.onNotice = onNotice;
+  }
 
   /**
    * Opens a model; replaces the one before.
    * @param {Source} source
-   * @param {{device?: import('./protocol.js').DeviceKind, signal?: AbortSignal}} [options]
+   * @param {{device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, signal?: AbortSignal}} [options]
+   *   files: those that `folder:` addresses mean, by path
    * @returns {Promise<import('./protocol.js').Opened>}
    */
-  async open(source, { device, signal } = {}) {
-    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes() }, { signal });
+  async open(source, { device, files, signal } = {}) {
+    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes(), files }, { signal });
     remember(opened);
-    this.#opened = { source, device };
+    this.#opened = { source, device, files };
     this.#isOpen = true;
     return opened;
   }
@@ -92,11 +102,36 @@ export class Client {
   }
 
   /**
-   * Bytes of wasm memory, which only ever grows: its peak so far.
-   * @returns {Promise<{wasm: number}>}
+   * Peaks so far, in bytes: of wasm memory, which only ever grows, and of the buffers on the device.
+   * @returns {Promise<{wasm: number, device: number}>}
    */
   async memory() {
     return this.#ask({ type: 'memory' });
+  }
+
+  /**
+   * Files of which bytes are kept for the next visit. Answered while a request runs, too.
+   * @returns {Promise<import('./protocol.js').CachedFile[]>}
+   */
+  async cached() {
+    return this.#ask({ type: 'cache-list' });
+  }
+
+  /**
+   * Removes what is kept: of one file, or all of it.
+   * @param {string} [url]
+   * @returns {Promise<void>} rejects with `cache-busy` where another tab uses it
+   */
+  async uncache(url) {
+    return this.#ask(url === undefined ? { type: 'cache-clear' } : { type: 'cache-remove', url });
+  }
+
+  /**
+   * Asks the browser, once, not to clear what is kept when room is short. Some browsers ask the person.
+   * @returns {Promise<boolean>} whether it agreed
+   */
+  async persist() {
+    return persist();
   }
 
   /** Ends the worker and everything under way. */
@@ -108,8 +143,8 @@ export class Client {
   /** @param {AbortSignal} [signal] */
   async #reopen(signal) {
     if (this.#isOpen || !this.#opened) return;
-    const { source, device } = this.#opened;
-    this.#reopening ??= this.open(source, { device, signal }).finally(() => (this.#reopening = undefined));
+    const { source, ...options } = this.#opened;
+    this.#reopening ??= this.open(source, { ...options, signal }).finally(() => (this.#reopening = undefined));
     await this.#reopening;
   }
 
@@ -141,6 +176,10 @@ export class Client {
         failed(message.message);
         return;
       }
+      if (message.type === 'notice') {
+        this.onNotice?.({ code: message.code, message: message.message });
+        return;
+      }
       const pending = this.#pending.get(message.id);
       if (message.type === 'progress') {
         pending?.onProgress?.(message.progress);
@@ -149,6 +188,8 @@ export class Client {
       this.#pending.delete(message.id);
       if (message.type === 'reply') pending?.resolve(message.value);
       else pending?.reject(codedError(message.code, message.message));
+      // What is open has read parts of the old version.
+      if (message.type === 'error' && message.code === 'file-changed') this.#isOpen = false;
       // A device that failed once does not recover: the next request gets a fresh one.
       if (message.type === 'error' && message.code === 'device-failed') failed(message.message);
     });

@@ -1,7 +1,8 @@
 // The shapes that cross between page, worker and runtime. Types only.
 
 /**
- * A place to load from, in the hub's layout.
+ * A place to load from, in the hub's layout. Addresses that begin with `folder:` mean files of this
+ * computer, which are handed over with it.
  * @typedef {object} Source
  * @property {string} model base address of config.json, tokenizer.json, model.safetensors
  * @property {string} saes base address of blocks.{L}.hook_resid_pre/{cfg.json,sae_weights.safetensors}
@@ -34,6 +35,23 @@
  * @property {number} done bytes, blocks, positions, directions × blocks
  * @property {number} total
  * @property {number} flop of all matrix products since the model was opened
+ * @property {number} [network] while loading: bytes that this request took from the network
+ * @property {number} [cached] while loading: bytes that it took from what was kept or from a folder
+ * @property {number} [rate] while loading: bytes per second of the last seconds
+ */
+
+/**
+ * A file of which bytes are kept for the next visit.
+ * @typedef {object} CachedFile
+ * @property {string} url
+ * @property {number} bytes that are kept
+ * @property {number} [total] length of the whole file, where it is known
+ */
+
+/**
+ * What a person should know though nothing failed: `cache-none`, `cache-full`, `cache-busy`,
+ * `file-corrupt`, `waiting`.
+ * @typedef {{code: string, message: string}} Notice
  */
 
 /**
@@ -91,11 +109,15 @@
 
 /**
  * Client to worker.
- * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind, shapes?: Record<string, string>}
+ * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind, shapes?: Record<string, string>,
+ *     files?: Map<string, File>}
  *   | {type: 'tokenize', id: number, prompt: string}
  *   | {type: 'attribute', id: number, request: Request}
  *   | {type: 'memory', id: number}
  *   | {type: 'cancel', id: number}
+ *   | {type: 'cache-list', id: number}
+ *   | {type: 'cache-remove', id: number, url: string}
+ *   | {type: 'cache-clear', id: number}
  * } ToWorker
  */
 
@@ -104,6 +126,7 @@
  * @typedef {{type: 'reply', id: number, value: any}
  *   | {type: 'error', id: number, code: string, message: string}
  *   | {type: 'progress', id: number, progress: Progress}
+ *   | {type: 'notice', code: string, message: string}
  *   | {type: 'fault', message: string}
  * } FromWorker
  */

@@ -1,15 +1,25 @@
 // Owns the runtime: one build, one session, one request at a time.
 
+import { createCache } from './cache.js';
 import { chooseDevice, hasRelaxedSimd } from './device.js';
 import { codedError, describeError } from './error.js';
-import { createRead } from './fetch.js';
+import { createFolderReader } from './folder.js';
+import { createReader, publishedSha256 } from './hub.js';
 
 /** @typedef {import('./protocol.js').ToWorker} ToWorker */
 /** @typedef {import('./protocol.js').FromWorker} FromWorker */
 /** @typedef {import('./protocol.js').DeviceKind} DeviceKind */
+/** @typedef {import('./protocol.js').Notice} Notice */
+/** @typedef {import('./protocol.js').Progress} Progress */
+/** @typedef {Extract<ToWorker, {type: `cache-${string}`}>} CacheMessage */
+/** What is answered in turn. @typedef {Exclude<ToWorker, CacheMessage | {type: 'cancel'}>} Queued */
 
 /** Progress is posted, and messages are heard, at most this often. */
 const BREATH_MS = 16;
+/** While the runtime waits for bytes, those that arrive are told this often. */
+const LOADING_MS = 200;
+/** What the runtime says of files whose content is no use; they need not be kept. */
+const USELESS = /^(config|tokenizer|safetensors)-invalid$|^tensor-/;
 
 /** Builds already started, by device. @type {Map<DeviceKind, Promise<any>>} */
 const builds = new Map();
@@ -19,8 +29,24 @@ let session;
 let memory;
 /** The request under way. @type {{id: number, controller: AbortController} | undefined} */
 let current;
-/** Requests waiting their turn. @type {Exclude<ToWorker, {type: 'cancel'}>[]} */
+/** Requests waiting their turn. @type {Queued[]} */
 const queue = [];
+/** Settles when no request is under way. */
+let idle = Promise.resolve();
+/** Where the open model's bytes come from. @type {import('./hub.js').Reader | undefined} */
+let reader;
+
+const onNotice = (/** @type {Notice} */ notice) => post({ type: 'notice', ...notice });
+const cache = createCache({
+  onNotice,
+  sha256: publishedSha256,
+  createSha256: async () => {
+    const [runtime] = await Promise.all(builds.values());
+    return runtime?.Sha256 && new runtime.Sha256();
+  },
+  // One breath at a time, so that requests are heard in between.
+  whenIdle: () => idle.then(() => new Promise((resolve) => setTimeout(resolve))),
+});
 
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
 function post(message, transfer = []) {
@@ -29,9 +55,13 @@ function post(message, transfer = []) {
 
 self.addEventListener('message', ({ data }) => {
   const message = /** @type {ToWorker} */ (data);
+  if (message.type === 'cache-list' || message.type === 'cache-remove' || message.type === 'cache-clear') {
+    void reply(message, answerCache);
+    return;
+  }
   if (message.type !== 'cancel') {
     queue.push(message);
-    if (!current) void work();
+    if (!current) idle = work();
     return;
   }
   if (current?.id === message.id) current.controller.abort();
@@ -42,54 +72,97 @@ self.addEventListener('message', ({ data }) => {
   }
 });
 
+/**
+ * @template {{id: number}} Message
+ * @param {Message} message
+ * @param {(message: Message) => Promise<unknown>} answer
+ */
+async function reply(message, answer) {
+  try {
+    const value = await answer(message);
+    post({ type: 'reply', id: message.id, value }, buffers(value));
+  } catch (error) {
+    post({ type: 'error', id: message.id, ...describeError(error) });
+  }
+}
+
+/** @param {CacheMessage} message */
+async function answerCache(message) {
+  if (message.type === 'cache-list') return cache.list();
+  return message.type === 'cache-clear' ? cache.clear() : cache.remove(message.url);
+}
+
 async function work() {
   for (let message = queue.shift(); message; message = queue.shift()) {
-    const { id } = message;
-    current = { id, controller: new AbortController() };
-    try {
-      const value = await answer(message, current.controller.signal);
-      post({ type: 'reply', id, value }, buffers(value));
-    } catch (error) {
-      post({ type: 'error', id, ...describeError(error) });
-    }
+    const controller = new AbortController();
+    current = { id: message.id, controller };
+    reader?.begin();
+    await reply(message, (message) => answer(message, controller.signal));
+    // What was expected and not read takes memory.
+    reader?.expect([]);
     current = undefined;
   }
 }
 
 /**
- * @param {Exclude<ToWorker, {type: 'cancel'}>} message
+ * @param {Queued} message
  * @param {AbortSignal} signal
  */
 async function answer(message, signal) {
+  if (message.type === 'memory') return { wasm: memory?.buffer.byteLength ?? 0, device: session?.peakDeviceMemory ?? 0 };
   if (message.type === 'open') return open(message);
-  if (message.type === 'memory') return { wasm: memory?.buffer.byteLength ?? 0 };
-  if (!session) throw codedError('not-open', 'No model is open.');
-  return message.type === 'tokenize'
-    ? session.tokenize(message.prompt)
-    : session.attribute(message.request, reporter(message.id, signal));
+  if (!session || !reader) throw codedError('not-open', 'No model is open.');
+  if (message.type === 'tokenize') return session.tokenize(message.prompt);
+  const { report, end } = reporter(message.id, signal, reader);
+  try {
+    return await session.attribute(message.request, report);
+  } catch (error) {
+    if (USELESS.test(describeError(error).code)) await reader.disown();
+    throw error;
+  } finally {
+    end();
+  }
 }
 
 /** @param {Extract<ToWorker, {type: 'open'}>} message */
-async function open({ source, device: asked, shapes = {} }) {
+async function open({ source, device: asked, shapes = {}, files }) {
   let { device, reason, adapter } = await chooseDevice(asked);
-  const read = createRead(() => current?.controller.signal);
+  const signal = () => current?.controller.signal;
+  const newReader = files ? createFolderReader(files) : createReader({ cache, keep: isRemote, signal, onNotice });
   const openOn = async () => {
     const runtime = await build(device);
-    return runtime.Session.open(source.model, source.saes, read, shapes[adapter]);
+    return runtime.Session.open(source.model, source.saes, newReader, shapes[adapter]);
   };
   let opened;
   try {
-    opened = await openOn();
+    try {
+      opened = await openOn();
+    } catch (error) {
+      // An adapter that gives no usable device is as good as none, unless it was asked for.
+      if (asked || describeError(error).code !== 'webgpu-unavailable') throw error;
+      ({ device, reason, adapter } = { device: 'cpu', reason: describeError(error).message, adapter: '' });
+      opened = await openOn();
+    }
   } catch (error) {
-    // An adapter that gives no usable device is as good as none, unless it was asked for.
-    if (asked || describeError(error).code !== 'webgpu-unavailable') throw error;
-    ({ device, reason, adapter } = { device: 'cpu', reason: describeError(error).message, adapter: '' });
-    opened = await openOn();
+    if (USELESS.test(describeError(error).code)) await newReader.disown();
+    newReader.close();
+    throw error;
   }
   // The old model goes only when the new one is there.
   session?.free();
-  session = opened;
+  reader?.close();
+  [session, reader] = [opened, newReader];
   return { device, reason, adapter, shape: opened.shape, config: opened.config };
+}
+
+/**
+ * Whether a file is kept for the next visit. What lies beside the page may change with it, and the
+ * browser's own cache knows when.
+ * @param {string} path
+ */
+function isRemote(path) {
+  const { origin, pathname } = new URL(path, self.location.href);
+  return origin !== self.location.origin || pathname.includes('/resolve/');
 }
 
 /** @param {DeviceKind} device */
@@ -125,23 +198,47 @@ async function start(device) {
 }
 
 /**
- * The runtime's way to tell progress and to ask whether to go on.
+ * The runtime's way to tell progress and to ask whether to go on. While it waits for bytes, tells which
+ * have come.
  * @param {number} id
  * @param {AbortSignal} signal
+ * @param {import('./hub.js').Reader} reader
  */
-function reporter(id, signal) {
-  let phase = '';
-  let last = -Infinity;
-  return async (/** @type {import('./protocol.js').Progress} */ progress) => {
-    const now = performance.now();
-    if (progress.phase !== phase || progress.done === progress.total || now - last > BREATH_MS) {
-      [phase, last] = [progress.phase, now];
-      post({ type: 'progress', id, progress });
+function reporter(id, signal, reader) {
+  /** @type {Progress | undefined} */
+  let latest;
+  let told = -Infinity;
+  let loaded = 0;
+  const before = reader.progress();
+  const tell = () => {
+    if (!latest) return;
+    told = performance.now();
+    let progress = latest;
+    if (progress.phase === 'load') {
+      const { network, cached, ahead, rate } = reader.progress();
+      loaded = Math.max(loaded, Math.min(progress.done + ahead, progress.total));
+      progress = {
+        ...progress,
+        done: loaded,
+        network: network - before.network,
+        cached: cached - before.cached,
+        rate,
+      };
+    }
+    post({ type: 'progress', id, progress });
+  };
+  const timer = setInterval(() => latest?.phase === 'load' && tell(), LOADING_MS);
+  const report = async (/** @type {Progress} */ progress) => {
+    const isNew = progress.phase !== latest?.phase;
+    latest = progress;
+    if (isNew || progress.done === progress.total || performance.now() - told > BREATH_MS) {
+      tell();
       // Lets the message that cancels be heard.
       await new Promise((resolve) => setTimeout(resolve));
     }
     return !signal.aborted;
   };
+  return { report, end: () => clearInterval(timer) };
 }
 
 /**

@@ -98,6 +98,34 @@ pub enum Error {
         /// What the browser, server or operating system said.
         cause: String,
     },
+    /// The server does not let this file be read (401, 403).
+    #[error(
+        "The server refuses access to {file}. Check that it is public, or use another address."
+    )]
+    AccessDenied {
+        /// Address of the file.
+        file: String,
+    },
+    /// The server asked to slow down until we gave up (429).
+    #[error(
+        "The server of {file} has had too many requests. Run again in a few minutes; what came is kept."
+    )]
+    RateLimited {
+        /// Address of the file.
+        file: String,
+    },
+    /// The file is not the one it was when it was first read.
+    #[error("{file} changed while it was read. Run again to start with the new version.")]
+    FileChanged {
+        /// Address or path of the file.
+        file: String,
+    },
+    /// There is no network.
+    #[error("{file} is not cached here and this device is offline. Connect and run again.")]
+    Offline {
+        /// Address of the file.
+        file: String,
+    },
     /// A config.json or cfg.json that cannot be used.
     #[error("{file} cannot be used: {cause}.")]
     ConfigInvalid {
@@ -217,6 +245,10 @@ impl Error {
             Self::ResultTooLarge { .. } => "result-too-large",
             Self::FileNotFound { .. } => "file-not-found",
             Self::FetchFailed { .. } => "fetch-failed",
+            Self::AccessDenied { .. } => "access-denied",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::FileChanged { .. } => "file-changed",
+            Self::Offline { .. } => "offline",
             Self::ConfigInvalid { .. } => "config-invalid",
             Self::SaeArchitectureUnknown { .. } => "sae-architecture-unknown",
             Self::TokenizerInvalid { .. } => "tokenizer-invalid",

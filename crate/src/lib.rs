@@ -24,14 +24,16 @@
 //! | [`sparse`] | active latents; the one place that reads the device |
 //! | [`request`], [`result`] | what is asked and what is answered |
 //! | [`watch`] | progress and cancellation |
-//! | [`session`] | owns all of the above and answers requests |
+//! | `store` | what is loaded, read when first needed |
+//! | `run` | one request, from embedding to Jacobian |
+//! | [`session`] | the four analyses |
 //! | `web` | the JavaScript API (wasm only) |
 //! | `bench` | what `scripts/bench` times (wasm only) |
 //!
 //! # Invariants
 //!
-//! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `session` brings them together.
-//! - Only `session` owns a `Device`. Only `kernels` knows which one this build is for, and only it
+//! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `run` and `session` bring them together.
+//! - Only `store` owns a `Device`. Only `kernels` knows which one this build is for, and only it
 //!   and its callers `gpt2`, `sae`, `attribution` compute on it.
 //! - Only `sparse` reads from the device, and it refuses NaN and infinity.
 //! - Only `weights` knows tensor names. Only `web` knows JavaScript.
@@ -49,11 +51,13 @@ pub mod gpt2;
 pub mod kernels;
 pub mod request;
 pub mod result;
+mod run;
 pub mod sae;
 pub mod safetensors;
 pub mod session;
 pub mod source;
 pub mod sparse;
+mod store;
 pub mod tokenizer;
 pub mod watch;
 #[cfg(target_arch = "wasm32")]
@@ -63,4 +67,5 @@ pub mod weights;
 pub use error::{Error, Result};
 pub use request::Request;
 pub use result::Attribution;
-pub use session::{Addresses, Session};
+pub use session::Session;
+pub use store::Addresses;

@@ -19,7 +19,8 @@ use crate::watch::Meter;
 /// Positions encoded at a time: bounds the dense pre-activations to this × `d_sae`.
 const ENCODE_POSITIONS: usize = 64;
 
-/// A sparse autoencoder on the device.
+/// A sparse autoencoder on the device; of its decoder, only the rows of active latents are ever
+/// needed, and they are passed in.
 #[derive(Debug, Clone)]
 pub struct Sae {
     /// Number of latents.
@@ -30,8 +31,6 @@ pub struct Sae {
     pub apply_b_dec_to_input: bool,
     /// `[d_in, d_sae]`
     pub w_enc: Tensor<2>,
-    /// `[d_sae, d_in]`
-    pub w_dec: Tensor<2>,
     /// Decoder bias, `d_in` numbers.
     pub b_dec: Vec<f32>,
     /// Which latents are active.

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::error::{Error, Result};
-use crate::source::{Chunk, Source};
+use crate::source::{Part, Source};
 use crate::watch::Meter;
 
 /// The first read of a file: holds the whole header of every file this crate knows.
@@ -14,7 +15,7 @@ const HEADER_GUESS: u64 = 64 << 10;
 /// Headers beyond this are refused before they are fetched (the format's own limit is 100 MB).
 const HEADER_LIMIT: u64 = 16 << 20;
 /// Tensors are read in pieces of at most this many bytes, so that no file is held whole.
-const PIECE: u64 = 16 << 20;
+const PIECE: usize = 8 << 20;
 
 /// A safetensors file of which the header has been read and checked.
 pub struct Safetensors {
@@ -75,13 +76,6 @@ impl Safetensors {
         self.metadata.info(tensor).is_some()
     }
 
-    /// Size of a tensor in the file in bytes, 0 if it is not there.
-    pub fn byte_len(&self, tensor: &str) -> u64 {
-        self.metadata
-            .info(tensor)
-            .map_or(0, |info| (info.data_offsets.1 - info.data_offsets.0) as u64)
-    }
-
     fn checked(&self, tensor: &str, shape: &[usize]) -> Result<&TensorInfo> {
         let info = self.metadata.info(tensor).ok_or_else(|| Error::TensorMissing {
             file: self.file.clone(),
@@ -103,6 +97,18 @@ impl Safetensors {
             });
         }
         Ok(info)
+    }
+
+    /// Where rows (along the first axis) of a tensor of the given shape are.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn part(&self, tensor: &str, shape: &[usize], rows: Range<usize>) -> Result<Part> {
+        let info = self.checked(tensor, shape)?;
+        let row = row_len(shape) * info.dtype.bitsize() / 8;
+        let start = self.data_start + info.data_offsets.0 as u64;
+        let at = |i: usize| start + (i * row) as u64;
+        Ok(Part { path: self.file.clone(), range: at(rows.start)..at(rows.end) })
     }
 
     /// Reads a whole tensor as f32.
@@ -135,58 +141,102 @@ impl Safetensors {
         rows: Range<usize>,
         meter: &mut Meter<'_>,
     ) -> Result<Vec<f32>> {
-        let info = self.checked(tensor, shape)?;
-        let row: usize = shape.iter().skip(1).product();
-        let width = info.dtype.bitsize() / 8;
-        let start = self.data_start + info.data_offsets.0 as u64;
-        let mut at = start + (rows.start * row * width) as u64;
-        let end = start + (rows.end * row * width) as u64;
-        let mut values = Vec::with_capacity(rows.len() * row);
-        while at < end {
-            let piece = at..end.min(at + PIECE);
-            let wanted = (piece.end - piece.start) as usize;
-            let Chunk { bytes, file_len } = source.read(&self.file, Some(piece.clone())).await?;
-            let failed = |cause| Error::FetchFailed { file: self.file.clone(), cause };
-            if file_len.is_some_and(|file_len| file_len != self.file_len) {
-                return Err(failed(
-                    "it changed since its header was read; open the model again".into(),
-                ));
+        let mut values = Vec::with_capacity(rows.len() * row_len(shape));
+        let take = |_, piece: Vec<f32>| values.extend(piece);
+        self.read_pieces(source, tensor, shape, rows, meter, take).await?;
+        Ok(values)
+    }
+
+    /// Reads rows (along the first axis) of a tensor of the given shape as f32, a few megabytes at a
+    /// time: `take` gets the index of the first row of each piece, and the piece.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_pieces(
+        &self,
+        source: &dyn Source,
+        tensor: &str,
+        shape: &[usize],
+        rows: Range<usize>,
+        meter: &mut Meter<'_>,
+        mut take: impl FnMut(usize, Vec<f32>),
+    ) -> Result<()> {
+        let dtype = self.checked(tensor, shape)?.dtype;
+        let row = row_len(shape);
+        let step = (PIECE / (row * dtype.bitsize() / 8).max(1)).max(1);
+        for first in rows.clone().step_by(step) {
+            let Part { range, .. } = self.part(tensor, shape, first..rows.end.min(first + step))?;
+            let values = self.decoded(source, dtype, range.clone()).await?;
+            if let Some(index) = first_not_finite(&values) {
+                return Err(Error::TensorNotFinite {
+                    file: self.file.clone(),
+                    tensor: tensor.into(),
+                    index: first * row + index,
+                });
             }
-            if bytes.len() != wanted {
-                return Err(failed(format!(
-                    "{} bytes came where {wanted} were asked for",
-                    bytes.len()
-                )));
-            }
-            decode(info.dtype, &bytes, &mut values);
-            at = piece.end;
-            meter.add(wanted as u64).await?;
+            take(first, values);
+            meter.add(range.end - range.start).await?;
         }
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(index) => Err(Error::TensorNotFinite {
+        Ok(())
+    }
+
+    async fn decoded(
+        &self,
+        source: &dyn Source,
+        dtype: Dtype,
+        range: Range<u64>,
+    ) -> Result<Vec<f32>> {
+        let len = (range.end - range.start) as usize;
+        let mut values = vec![0f32; len / (dtype.bitsize() / 8)];
+        match dtype {
+            // The bytes land where they are used.
+            Dtype::F32 => {
+                self.fill(source, range.start, bytemuck::cast_slice_mut(&mut values)).await?;
+            }
+            Dtype::F16 => {
+                let mut halves = vec![f16::ZERO; values.len()];
+                let bytes = bytemuck::cast_slice_mut(halves.reinterpret_cast_mut());
+                self.fill(source, range.start, bytes).await?;
+                halves.convert_to_f32_slice(&mut values);
+            }
+            Dtype::BF16 => {
+                let mut halves = vec![bf16::ZERO; values.len()];
+                let bytes = bytemuck::cast_slice_mut(halves.reinterpret_cast_mut());
+                self.fill(source, range.start, bytes).await?;
+                halves.convert_to_f32_slice(&mut values);
+            }
+            other => unreachable!("{other:?} is refused before anything is read"),
+        }
+        Ok(values)
+    }
+
+    async fn fill(&self, source: &dyn Source, start: u64, into: &mut [u8]) -> Result<()> {
+        let wanted = into.len();
+        let (read, file_len) = source.fill(&self.file, start, into).await?;
+        if file_len.is_some_and(|file_len| file_len != self.file_len) {
+            return Err(Error::FileChanged { file: self.file.clone() });
+        }
+        if read != wanted {
+            return Err(Error::FetchFailed {
                 file: self.file.clone(),
-                tensor: tensor.into(),
-                index: rows.start * row + index,
-            }),
+                cause: format!("{read} bytes came where {wanted} were asked for"),
+            });
         }
+        Ok(())
     }
 }
 
-fn decode(dtype: Dtype, bytes: &[u8], into: &mut Vec<f32>) {
-    let two = |bytes: &[u8]| [bytes[0], bytes[1]];
-    match dtype {
-        Dtype::F16 => {
-            into.extend(bytes.chunks_exact(2).map(|b| f16::from_le_bytes(two(b)).to_f32()));
-        }
-        Dtype::BF16 => {
-            into.extend(bytes.chunks_exact(2).map(|b| bf16::from_le_bytes(two(b)).to_f32()));
-        }
-        Dtype::F32 => {
-            into.extend(
-                bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
-            );
-        }
-        other => unreachable!("{other:?} is refused before anything is read"),
+/// Elements of a row along the first axis.
+fn row_len(shape: &[usize]) -> usize {
+    shape.iter().skip(1).product()
+}
+
+fn first_not_finite(values: &[f32]) -> Option<usize> {
+    // A maximum over all is vectorised, a search that may end early is not.
+    let size = |value: &f32| value.to_bits() & !(1 << 31);
+    let largest = values.iter().map(size).fold(0, u32::max);
+    match largest < f32::INFINITY.to_bits() {
+        true => None,
+        false => values.iter().position(|value| !value.is_finite()),
     }
 }

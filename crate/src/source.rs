@@ -18,6 +18,22 @@ pub struct Chunk {
     pub file_len: Option<u64>,
 }
 
+/// Part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The file, as it is given to [`Source::read`].
+    pub path: String,
+    /// First byte and the one after the last.
+    pub range: Range<u64>,
+}
+
+impl Part {
+    /// Bytes of several parts.
+    pub fn total(parts: &[Self]) -> u64 {
+        parts.iter().map(|part| part.range.end - part.range.start).sum()
+    }
+}
+
 /// A place that files can be read from, whole or in part.
 ///
 /// Paths are given as the caller formed them: `{base}/config.json` and the like.
@@ -25,10 +41,35 @@ pub trait Source {
     /// Reads `range` of the file, or all of it.
     ///
     /// # Errors
-    /// `file-not-found` where there is no such file, `fetch-failed` for anything else.
+    /// `file-not-found`, `access-denied`, `rate-limited`, `file-changed`, `offline`, `cancelled`;
+    /// `fetch-failed` for anything else.
     fn read<'a>(
         &'a self,
         path: &'a str,
         range: Option<Range<u64>>,
     ) -> LocalFuture<'a, Result<Chunk>>;
+
+    /// Reads the file from `start` on until `into` is full or the file ends. Returns how many bytes
+    /// were read, and the length of the whole file where the source tells.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn fill<'a>(
+        &'a self,
+        path: &'a str,
+        start: u64,
+        into: &'a mut [u8],
+    ) -> LocalFuture<'a, Result<(usize, Option<u64>)>> {
+        Box::pin(async move {
+            let range = start..start + into.len() as u64;
+            let Chunk { bytes, file_len } = self.read(path, Some(range)).await?;
+            let read = bytes.len().min(into.len());
+            into[..read].copy_from_slice(&bytes[..read]);
+            Ok((read, file_len))
+        })
+    }
+
+    /// Says what will be read next, about in this order, so that it can be fetched ahead. Replaces
+    /// what was said before.
+    fn expect(&self, _: &[Part]) {}
 }

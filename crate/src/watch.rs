@@ -70,6 +70,11 @@ impl<'a> Meter<'a> {
         Ok(Self { watch, progress })
     }
 
+    /// There are `units` more than was known at the start.
+    pub fn extend(&mut self, units: u64) {
+        self.progress.total += units;
+    }
+
     /// Counts `units` more as done.
     ///
     /// # Errors

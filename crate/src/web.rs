@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::kernels;
 use crate::request::Request;
 use crate::result::{Attribution, Nodes};
-use crate::session::{Addresses, Session};
-use crate::source::{Chunk, LocalFuture, Source};
+use crate::session::Session;
+use crate::source::{Chunk, LocalFuture, Part, Source};
+use crate::store::Addresses;
 use crate::watch::{Progress, Watch};
 
 thread_local! {
@@ -90,27 +91,59 @@ pub async fn device() -> Result<Device> {
     Ok(device)
 }
 
-/// A [`Source`] over a JavaScript function
-/// `(path: string, start?: number, end?: number) => Promise<{bytes: Uint8Array, fileLength?: number}>`
-/// that rejects with an error whose `code` is `file-not-found`, `cancelled` or anything else.
-pub struct JsSource(pub Function);
+#[wasm_bindgen]
+extern "C" {
+    /// What reads files for this module, as `www/hub.js` and `www/folder.js` do:
+    ///
+    /// - `read(path: string, start?: number, end?: number)` resolves to
+    ///   `{bytes: Uint8Array, fileLength?: number}`, of fewer bytes where the file ends earlier, and
+    ///   rejects with an error whose `code` is one of [`Source::read`] or anything else;
+    /// - `expect(parts: {path, start, end}[])` hears what will be read next.
+    pub type Reader;
+
+    #[wasm_bindgen(method, catch)]
+    fn read(
+        this: &Reader,
+        path: &str,
+        start: Option<f64>,
+        end: Option<f64>,
+    ) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn expect(this: &Reader, parts: &js_sys::Array) -> std::result::Result<(), JsValue>;
+}
+
+/// A [`Source`] over a JavaScript [`Reader`].
+pub struct JsSource(pub Reader);
 
 impl JsSource {
     async fn call(
         &self,
         path: &str,
         range: Option<Range<u64>>,
-    ) -> std::result::Result<Chunk, JsValue> {
-        let (start, end) = match range {
-            Some(range) => ((range.start as f64).into(), (range.end as f64).into()),
-            None => (JsValue::UNDEFINED, JsValue::UNDEFINED),
-        };
-        let promise: Promise =
-            self.0.call3(&JsValue::NULL, &path.into(), &start, &end)?.dyn_into()?;
-        let read = JsFuture::from(promise).await?;
+    ) -> std::result::Result<(Uint8Array, Option<u64>), JsValue> {
+        let (start, end) = range.map(|range| (range.start as f64, range.end as f64)).unzip();
+        let read = JsFuture::from(self.0.read(path, start, end)?).await?;
         let bytes: Uint8Array = Reflect::get(&read, &"bytes".into())?.dyn_into()?;
         let file_len = Reflect::get(&read, &"fileLength".into())?.as_f64();
-        Ok(Chunk { bytes: bytes.to_vec(), file_len: file_len.map(|length| length as u64) })
+        Ok((bytes, file_len.map(|length| length as u64)))
+    }
+}
+
+fn read_error(path: &str, error: &JsValue) -> Error {
+    let text = |key: &str| Reflect::get(error, &key.into()).ok()?.as_string();
+    let file = path.to_owned();
+    match text("code").as_deref() {
+        Some("file-not-found") => Error::FileNotFound { file },
+        Some("access-denied") => Error::AccessDenied { file },
+        Some("rate-limited") => Error::RateLimited { file },
+        Some("file-changed") => Error::FileChanged { file },
+        Some("offline") => Error::Offline { file },
+        Some("cancelled") => Error::Cancelled,
+        _ => {
+            let cause = text("cause").or_else(|| text("message"));
+            Error::FetchFailed { file, cause: cause.unwrap_or_else(|| "the reader failed".into()) }
+        }
     }
 }
 
@@ -121,18 +154,64 @@ impl Source for JsSource {
         range: Option<Range<u64>>,
     ) -> LocalFuture<'a, Result<Chunk>> {
         Box::pin(async move {
-            self.call(path, range).await.map_err(|error| {
-                let text = |key: &str| Reflect::get(&error, &key.into()).ok()?.as_string();
-                match text("code").as_deref() {
-                    Some("file-not-found") => Error::FileNotFound { file: path.into() },
-                    Some("cancelled") => Error::Cancelled,
-                    _ => Error::FetchFailed {
-                        file: path.into(),
-                        cause: text("message").unwrap_or_else(|| "the reader failed".into()),
-                    },
-                }
-            })
+            match self.call(path, range).await {
+                Ok((bytes, file_len)) => Ok(Chunk { bytes: bytes.to_vec(), file_len }),
+                Err(error) => Err(read_error(path, &error)),
+            }
         })
+    }
+
+    fn fill<'a>(
+        &'a self,
+        path: &'a str,
+        start: u64,
+        into: &'a mut [u8],
+    ) -> LocalFuture<'a, Result<(usize, Option<u64>)>> {
+        Box::pin(async move {
+            let read = self.call(path, Some(start..start + into.len() as u64)).await;
+            let (bytes, file_len) = read.map_err(|error| read_error(path, &error))?;
+            let length = (bytes.length() as usize).min(into.len());
+            bytes.subarray(0, length as u32).copy_to(&mut into[..length]);
+            Ok((length, file_len))
+        })
+    }
+
+    fn expect(&self, parts: &[Part]) {
+        let parts = parts.iter().map(|Part { path, range }| {
+            let part = js_sys::Object::new();
+            set(&part, "path", &path.into());
+            set(&part, "start", &(range.start as f64).into());
+            set(&part, "end", &(range.end as f64).into());
+            part
+        });
+        // A hint that is not taken costs only time.
+        let _ = self.0.expect(&parts.collect());
+    }
+}
+
+/// SHA-256 of bytes that come in pieces, which WebCrypto has not: for files as large as a
+/// checkpoint.
+#[wasm_bindgen(js_name = Sha256)]
+#[derive(Default)]
+pub struct JsSha256(sha2::Sha256);
+
+#[wasm_bindgen(js_class = Sha256)]
+impl JsSha256 {
+    /// Of no bytes yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    /// The hash of all bytes so far, in lower-case hexadecimal.
+    pub fn hex(&self) -> String {
+        let hash = sha2::Digest::finalize(self.0.clone());
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -167,24 +246,24 @@ pub struct JsSession {
 
 #[wasm_bindgen(js_class = Session)]
 impl JsSession {
-    /// Opens the model at two base addresses, reading through `read` (see [`JsSource`]). `shape` is
-    /// what [`shape`](Self::shape) was on the same adapter before, to save the trials.
+    /// Opens the model at two base addresses, reading through a [`Reader`]. `shape` is what [`shape`](Self::shape) was on the same adapter before, to save the trials.
     pub async fn open(
         model: String,
         saes: String,
-        read: Function,
+        reader: Reader,
         shape: Option<String>,
     ) -> std::result::Result<JsSession, JsValue> {
         let device = device().await.map_err(js_error)?;
-        // The device is tried out while files arrive.
+        // The device is tried out and its kernels are compiled while files arrive.
         let tuned = JsFuture::from(future_to_promise({
             let device = device.clone();
             async move {
-                let tuned = kernels::tune(&device, shape.as_deref()).await;
-                tuned.map(JsValue::from).map_err(js_error)
+                let tuned = kernels::tune(&device, shape.as_deref()).await.map_err(js_error)?;
+                kernels::compile(&device);
+                Ok(tuned.into())
             }
         }));
-        let source = Box::new(JsSource(read));
+        let source = Box::new(JsSource(reader));
         let session = Session::open(device, source, Addresses { model, saes }).await;
         Ok(Self { session: session.map_err(js_error)?, shape: tuned.await? })
     }
@@ -193,6 +272,12 @@ impl JsSession {
     #[wasm_bindgen(getter)]
     pub fn shape(&self) -> JsValue {
         self.shape.clone()
+    }
+
+    /// Most bytes of device memory taken so far; 0 on the CPU, which computes in wasm memory.
+    #[wasm_bindgen(getter, js_name = peakDeviceMemory)]
+    pub fn peak_device_memory(&self) -> f64 {
+        kernels::peak_memory() as f64
     }
 
     /// `{n_layer, n_ctx, vocab_size}`.

@@ -19,17 +19,18 @@
 //! (jumprelu) or `b_gate`, `r_mag`, `b_mag` (gated), as sae_lens saves them.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{ActivationNorm, Architecture, Gpt2Config, SaeConfig};
 use crate::error::Result;
 use crate::gpt2::{Block, Linear, Unembed};
-use crate::kernels::upload;
+use crate::kernels::{self, Upload, upload};
 use crate::sae::{Activation, Sae};
 use crate::safetensors::Safetensors;
-use crate::source::Source;
+use crate::source::{Part, Source};
 use crate::watch::Meter;
 
 /// Bytes of `wte` in one device tensor: WebGPU guarantees bindings of 128 MiB.
@@ -42,6 +43,8 @@ pub struct Gpt2Weights {
     config: Gpt2Config,
     /// Rows of `wte` already read, by token id.
     token_rows: RefCell<HashMap<u32, Vec<f32>>>,
+    /// The first rows of `wpe`, as many as were ever needed.
+    position_rows: RefCell<Vec<f32>>,
 }
 
 impl Gpt2Weights {
@@ -57,6 +60,7 @@ impl Gpt2Weights {
             prefix: if prefixed { "transformer." } else { "" },
             config,
             token_rows: RefCell::default(),
+            position_rows: RefCell::default(),
         })
     }
 
@@ -64,45 +68,84 @@ impl Gpt2Weights {
         format!("{}{tensor}", self.prefix)
     }
 
+    fn wte(&self) -> (String, [usize; 2]) {
+        (self.name("wte.weight"), [self.config.vocab_size, self.config.d_model])
+    }
+
+    fn wpe(&self) -> (String, [usize; 2]) {
+        (self.name("wpe.weight"), [self.config.n_ctx, self.config.d_model])
+    }
+
+    fn part(&self, tensor: &str, shape: &[usize]) -> Result<Part> {
+        self.file.part(&self.name(tensor), shape, 0..shape[0])
+    }
+
     async fn read(
         &self,
         source: &dyn Source,
         tensor: &str,
-        shape: &[usize],
+        length: usize,
         meter: &mut Meter<'_>,
     ) -> Result<Vec<f32>> {
-        self.file.read(source, &self.name(tensor), shape, meter).await
+        self.file.read(source, &self.name(tensor), &[length], meter).await
     }
 
-    /// Bytes of a block in the file.
-    pub fn block_len(&self, layer: usize) -> u64 {
-        BLOCK_TENSORS
-            .iter()
-            .map(|tensor| self.file.byte_len(&self.name(&format!("h.{layer}.{tensor}"))))
-            .sum()
+    /// What [`block`](Self::block) reads, in the order of the file.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn block_parts(&self, layer: usize) -> Result<Vec<Part>> {
+        let Gpt2Config { d_model: d, d_mlp, .. } = self.config;
+        let linears = [
+            ("attn.c_attn", d, 3 * d),
+            ("attn.c_proj", d, d),
+            ("mlp.c_fc", d, d_mlp),
+            ("mlp.c_proj", d_mlp, d),
+        ];
+        let mut parts = Vec::new();
+        for (name, d_in, d_out) in linears {
+            parts.push(self.part(&format!("h.{layer}.{name}.weight"), &[d_in, d_out])?);
+            parts.push(self.part(&format!("h.{layer}.{name}.bias"), &[d_out])?);
+        }
+        for name in ["ln_1", "ln_2"] {
+            parts.push(self.part(&format!("h.{layer}.{name}.weight"), &[d])?);
+            parts.push(self.part(&format!("h.{layer}.{name}.bias"), &[d])?);
+        }
+        parts.sort_by_key(|part| part.range.start);
+        Ok(parts)
     }
 
-    /// Bytes that `token_rows` has yet to read for these tokens.
-    fn token_rows_len(&self, ids: &[u32]) -> u64 {
+    /// What [`embed`](Self::embed) has yet to read for these tokens.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn embed_parts(&self, ids: &[u32]) -> Result<Vec<Part>> {
+        let (name, shape) = self.wte();
         let known = self.token_rows.borrow();
-        let missing: HashSet<u32> =
-            ids.iter().copied().filter(|id| !known.contains_key(id)).collect();
-        let wte = self.file.byte_len(&self.name("wte.weight"));
-        missing.len() as u64 * (wte / self.config.vocab_size as u64)
+        let missing: BTreeSet<usize> =
+            ids.iter().filter(|id| !known.contains_key(id)).map(|&id| id as usize).collect();
+        let mut parts: Vec<Part> = (missing.into_iter())
+            .map(|id| self.file.part(&name, &shape, id..id + 1))
+            .collect::<Result<_>>()?;
+        let positions = self.position_rows.borrow().len() / self.config.d_model;
+        if positions < ids.len() {
+            let (name, shape) = self.wpe();
+            parts.push(self.file.part(&name, &shape, positions..ids.len())?);
+        }
+        Ok(parts)
     }
 
-    /// Bytes that [`embed`](Self::embed) has yet to read for these tokens.
-    pub fn embed_len(&self, ids: &[u32]) -> u64 {
-        let wpe = self.file.byte_len(&self.name("wpe.weight"));
-        self.token_rows_len(ids) + ids.len() as u64 * (wpe / self.config.n_ctx as u64)
-    }
-
-    /// Bytes of the unembedding in the file.
-    pub fn unembed_len(&self) -> u64 {
-        ["wte.weight", "ln_f.weight", "ln_f.bias"]
-            .iter()
-            .map(|tensor| self.file.byte_len(&self.name(tensor)))
-            .sum()
+    /// What [`unembed`](Self::unembed) reads.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn unembed_parts(&self) -> Result<Vec<Part>> {
+        let d_model = self.config.d_model;
+        Ok(vec![
+            self.part("ln_f.weight", &[d_model])?,
+            self.part("ln_f.bias", &[d_model])?,
+            self.part("wte.weight", &self.wte().1)?,
+        ])
     }
 
     /// Reads and processes one block.
@@ -116,86 +159,67 @@ impl Gpt2Weights {
         device: &Device,
         meter: &mut Meter<'_>,
     ) -> Result<Block> {
-        let Gpt2Config { d_model, d_mlp, .. } = self.config;
+        let Gpt2Config { d_model: d, d_mlp, .. } = self.config;
         let at = |tensor: &str| format!("h.{layer}.{tensor}");
-        let qkv = self
-            .linear(source, &at("attn.c_attn"), d_model, 3 * d_model, meter)
-            .await?
-            .fold_layer_norm(
-                &self.read(source, &at("ln_1.weight"), &[d_model], meter).await?,
-                &self.read(source, &at("ln_1.bias"), &[d_model], meter).await?,
-            )
-            .into_device(device);
-        let output = self
-            .linear(source, &at("attn.c_proj"), d_model, d_model, meter)
-            .await?
-            .center()
-            .into_device(device);
-        let mlp_in = self
-            .linear(source, &at("mlp.c_fc"), d_model, d_mlp, meter)
-            .await?
-            .fold_layer_norm(
-                &self.read(source, &at("ln_2.weight"), &[d_model], meter).await?,
-                &self.read(source, &at("ln_2.bias"), &[d_model], meter).await?,
-            )
-            .into_device(device);
-        let mlp_out = self
-            .linear(source, &at("mlp.c_proj"), d_mlp, d_model, meter)
-            .await?
-            .center()
-            .into_device(device);
+        let (ln_1, ln_2) = (at("ln_1"), at("ln_2"));
+        let [c_attn, c_proj] = [at("attn.c_attn"), at("attn.c_proj")];
+        let [fc, proj] = [at("mlp.c_fc"), at("mlp.c_proj")];
         Ok(Block {
             n_head: self.config.n_head,
             layer_norm_epsilon: self.config.layer_norm_epsilon,
-            qkv,
-            output,
-            mlp_in,
-            mlp_out,
+            qkv: self.reading(source, &c_attn, &ln_1, [d, 3 * d], device, meter).await?,
+            output: self.writing(source, &c_proj, [d, d], device, meter).await?,
+            mlp_in: self.reading(source, &fc, &ln_2, [d, d_mlp], device, meter).await?,
+            mlp_out: self.writing(source, &proj, [d_mlp, d], device, meter).await?,
         })
     }
 
-    async fn linear(
+    /// Reads a layer that reads a LayerNorm, and folds that one's gain and bias into it:
+    /// `(x g + h) W + b = x (g W) + (h W + b)`.
+    async fn reading(
         &self,
         source: &dyn Source,
         layer: &str,
-        d_in: usize,
-        d_out: usize,
+        layer_norm: &str,
+        [d_in, d_out]: [usize; 2],
+        device: &Device,
         meter: &mut Meter<'_>,
-    ) -> Result<HostLinear> {
-        Ok(HostLinear {
-            d_out,
-            weight: self.read(source, &format!("{layer}.weight"), &[d_in, d_out], meter).await?,
-            bias: self.read(source, &format!("{layer}.bias"), &[d_out], meter).await?,
-        })
+    ) -> Result<Linear> {
+        let gain = self.read(source, &format!("{layer_norm}.weight"), d_in, meter).await?;
+        let shift = self.read(source, &format!("{layer_norm}.bias"), d_in, meter).await?;
+        let bias = self.read(source, &format!("{layer}.bias"), d_out, meter).await?;
+        let mut folded: Vec<f64> = bias.into_iter().map(f64::from).collect();
+        let fold = |i: usize, row: &mut [f32]| {
+            let (gain, shift) = (gain[i], f64::from(shift[i]));
+            for (weight, sum) in row.iter_mut().zip(&mut folded) {
+                *sum += shift * f64::from(*weight);
+                *weight *= gain;
+            }
+        };
+        let weight = self.name(&format!("{layer}.weight"));
+        let weight =
+            to_device(&self.file, source, &weight, [d_in, d_out], fold, device, meter).await?;
+        let bias = folded.into_iter().map(|b| b as f32).collect();
+        Ok(Linear { weight, bias: upload(bias, d_out, device) })
     }
 
-    /// Rows of `wte`, as they are in the file: one `d_model` vector a token.
-    ///
-    /// # Errors
-    /// Those of [`Safetensors::read`].
-    async fn token_rows(
+    /// Reads a layer that writes to the residual stream, and makes all that it writes have mean 0
+    /// (TransformerLens' `center_writing_weights`).
+    async fn writing(
         &self,
         source: &dyn Source,
-        ids: &[u32],
+        layer: &str,
+        [d_in, d_out]: [usize; 2],
+        device: &Device,
         meter: &mut Meter<'_>,
-    ) -> Result<Vec<Vec<f32>>> {
-        let mut rows = Vec::with_capacity(ids.len());
-        for &id in ids {
-            let known = self.token_rows.borrow().get(&id).cloned();
-            let row = match known {
-                Some(row) => row,
-                None => {
-                    let at = id as usize;
-                    let shape = [self.config.vocab_size, self.config.d_model];
-                    let name = self.name("wte.weight");
-                    let row = self.file.read_rows(source, &name, &shape, at..at + 1, meter).await?;
-                    self.token_rows.borrow_mut().insert(id, row.clone());
-                    row
-                }
-            };
-            rows.push(row);
-        }
-        Ok(rows)
+    ) -> Result<Linear> {
+        let mut bias = self.read(source, &format!("{layer}.bias"), d_out, meter).await?;
+        center_row(&mut bias);
+        let center = |_, row: &mut [f32]| center_row(row);
+        let weight = self.name(&format!("{layer}.weight"));
+        let weight =
+            to_device(&self.file, source, &weight, [d_in, d_out], center, device, meter).await?;
+        Ok(Linear { weight, bias: upload(bias, d_out, device) })
     }
 
     /// `W_E` of each token plus `W_pos`, both centred: `blocks.0.hook_resid_pre`.
@@ -212,14 +236,26 @@ impl Gpt2Weights {
         device: &Device,
         meter: &mut Meter<'_>,
     ) -> Result<Tensor<2>> {
-        let Gpt2Config { d_model, n_ctx, .. } = self.config;
-        let tokens = self.token_rows(source, ids, meter).await?;
-        let shape = [n_ctx, d_model];
-        let name = self.name("wpe.weight");
-        let positions = self.file.read_rows(source, &name, &shape, 0..ids.len(), meter).await?;
-        let mut sum = Vec::with_capacity(positions.len());
-        for (mut token, position) in tokens.into_iter().zip(positions.chunks_exact(d_model)) {
-            let mut position = position.to_vec();
+        let d_model = self.config.d_model;
+        let (name, shape) = self.wte();
+        for &id in ids {
+            if !self.token_rows.borrow().contains_key(&id) {
+                let at = id as usize;
+                let row = self.file.read_rows(source, &name, &shape, at..at + 1, meter).await?;
+                self.token_rows.borrow_mut().insert(id, row);
+            }
+        }
+        let known = self.position_rows.borrow().len() / d_model;
+        if known < ids.len() {
+            let (name, shape) = self.wpe();
+            let rows = self.file.read_rows(source, &name, &shape, known..ids.len(), meter).await?;
+            self.position_rows.borrow_mut().extend(rows);
+        }
+        let tokens = self.token_rows.borrow();
+        let positions = self.position_rows.borrow();
+        let mut sum = Vec::with_capacity(ids.len() * d_model);
+        for (id, position) in ids.iter().zip(positions.chunks_exact(d_model)) {
+            let (mut token, mut position) = (tokens[id].clone(), position.to_vec());
             center_row(&mut token);
             center_row(&mut position);
             sum.extend(token.iter().zip(&position).map(|(a, b)| a + b));
@@ -238,86 +274,62 @@ impl Gpt2Weights {
         meter: &mut Meter<'_>,
     ) -> Result<Unembed> {
         let Gpt2Config { d_model, vocab_size, .. } = self.config;
-        let gain = self.read(source, "ln_f.weight", &[d_model], meter).await?;
-        let bias = self.read(source, "ln_f.bias", &[d_model], meter).await?;
-        let shape = [vocab_size, d_model];
-        let name = self.name("wte.weight");
+        let gain = self.read(source, "ln_f.weight", d_model, meter).await?;
+        let bias = self.read(source, "ln_f.bias", d_model, meter).await?;
+        let (name, shape) = self.wte();
         let part = (UNEMBED_PART / (4 * d_model)).max(1);
-        let mut rows = Vec::new();
+        let mut parts = Vec::new();
         let mut sums = vec![0f64; d_model];
         let mut logit_bias = Vec::with_capacity(vocab_size);
         for start in (0..vocab_size).step_by(part) {
-            let range = start..vocab_size.min(start + part);
-            let mut values = self.file.read_rows(source, &name, &shape, range, meter).await?;
-            for row in values.chunks_exact_mut(d_model) {
-                let add = |sum: f64, (&w, &b): (&f32, &f32)| sum + f64::from(w) * f64::from(b);
-                logit_bias.push(row.iter().zip(&bias).fold(0.0, add) as f32);
-                for ((value, gain), sum) in row.iter_mut().zip(&gain).zip(&mut sums) {
-                    *value *= gain;
-                    *sum += f64::from(*value);
+            let rows = start..vocab_size.min(start + part);
+            let mut upload = Upload::new([rows.len(), d_model], device);
+            let take = |_, mut values: Vec<f32>| {
+                for row in values.chunks_exact_mut(d_model) {
+                    let add = |sum: f64, (&w, &b): (&f32, &f32)| sum + f64::from(w) * f64::from(b);
+                    logit_bias.push(row.iter().zip(&bias).fold(0.0, add) as f32);
+                    for ((value, gain), sum) in row.iter_mut().zip(&gain).zip(&mut sums) {
+                        *value *= gain;
+                        *sum += f64::from(*value);
+                    }
                 }
-            }
-            rows.push(upload(values, d_model, device));
+                upload.push(values);
+            };
+            self.file.read_pieces(source, &name, &shape, rows, meter, take).await?;
+            parts.push(upload.finish());
         }
         Ok(Unembed {
             layer_norm_epsilon: self.config.layer_norm_epsilon,
-            rows,
+            rows: parts,
             mean_row: sums.iter().map(|sum| (sum / vocab_size as f64) as f32).collect(),
             bias: logit_bias,
         })
     }
 }
 
-const BLOCK_TENSORS: [&str; 12] = [
-    "ln_1.weight",
-    "ln_1.bias",
-    "attn.c_attn.weight",
-    "attn.c_attn.bias",
-    "attn.c_proj.weight",
-    "attn.c_proj.bias",
-    "ln_2.weight",
-    "ln_2.bias",
-    "mlp.c_fc.weight",
-    "mlp.c_fc.bias",
-    "mlp.c_proj.weight",
-    "mlp.c_proj.bias",
-];
-
-/// A dense layer in host memory, on its way to the device.
-struct HostLinear {
-    d_out: usize,
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl HostLinear {
-    /// Absorbs the gain and bias of the LayerNorm that feeds this layer:
-    /// `(x g + h) W + b = x (g W) + (h W + b)`.
-    fn fold_layer_norm(mut self, gain: &[f32], bias: &[f32]) -> Self {
-        let mut folded: Vec<f64> = self.bias.iter().map(|&b| b.into()).collect();
-        for ((row, &gain), &bias) in self.weight.chunks_exact_mut(self.d_out).zip(gain).zip(bias) {
-            for (weight, sum) in row.iter_mut().zip(&mut folded) {
-                *sum += f64::from(bias) * f64::from(*weight);
-                *weight *= gain;
-            }
+/// Reads a matrix onto the device piece by piece; `change` gets each row's index and the row.
+async fn to_device(
+    file: &Safetensors,
+    source: &dyn Source,
+    tensor: &str,
+    shape: [usize; 2],
+    mut change: impl FnMut(usize, &mut [f32]),
+    device: &Device,
+    meter: &mut Meter<'_>,
+) -> Result<Tensor<2>> {
+    let [rows, columns] = shape;
+    let mut upload = Upload::new(shape, device);
+    let take = |first: usize, mut values: Vec<f32>| {
+        for (row, i) in values.chunks_exact_mut(columns).zip(first..) {
+            change(i, row);
         }
-        self.bias = folded.into_iter().map(|b| b as f32).collect();
-        self
-    }
-
-    /// Makes everything this layer writes have mean 0 (TransformerLens' `center_writing_weights`).
-    fn center(mut self) -> Self {
-        self.weight.chunks_exact_mut(self.d_out).for_each(center_row);
-        center_row(&mut self.bias);
-        self
-    }
-
-    fn into_device(self, device: &Device) -> Linear {
-        Linear {
-            weight: upload(self.weight, self.d_out, device),
-            bias: upload(self.bias, self.d_out, device),
-        }
-    }
+        upload.push(values);
+    };
+    file.read_pieces(source, tensor, &shape, 0..rows, meter, take).await?;
+    let matrix = upload.finish();
+    // Not more than one matrix at a time is on its way.
+    kernels::settle(&matrix).await?;
+    Ok(matrix)
 }
 
 fn center_row(row: &mut [f32]) {
@@ -329,26 +341,64 @@ fn center_row(row: &mut [f32]) {
 pub struct SaeWeights {
     file: Safetensors,
     config: SaeConfig,
+    /// ‖row‖ of each row of `W_dec`, where activations are rescaled by it.
+    norms: RefCell<Vec<f32>>,
+    /// Rows of `W_dec` already read, by latent.
+    decoder_rows: RefCell<HashMap<u32, Vec<f32>>>,
 }
 
 impl SaeWeights {
     /// Reads the header of an `sae_weights.safetensors`.
     ///
     /// # Errors
-    /// Those of [`Safetensors::open`].
+    /// Those of [`Safetensors::open`]; `tensor-missing`, `tensor-shape`, `tensor-dtype`.
     pub async fn open(source: &dyn Source, file: &str, config: SaeConfig) -> Result<Self> {
-        Ok(Self { file: Safetensors::open(source, file).await?, config })
+        let file = Safetensors::open(source, file).await?;
+        let (norms, decoder_rows) = (RefCell::default(), RefCell::default());
+        let opened = Self { file, config, norms, decoder_rows };
+        // A file without a decoder is refused before anything of it is fetched.
+        opened.decoder_part(0..opened.config.d_sae)?;
+        opened.parts()?;
+        Ok(opened)
     }
 
-    /// Bytes of the tensors that [`load`](Self::load) reads.
-    pub fn byte_len(&self) -> u64 {
-        ["W_enc", "W_dec", "b_enc", "b_dec", "threshold", "b_gate", "r_mag", "b_mag"]
-            .iter()
-            .map(|tensor| self.file.byte_len(tensor))
-            .sum()
+    fn is_rescaled(&self) -> bool {
+        matches!(
+            self.config.architecture,
+            Architecture::TopK { rescale_acts_by_decoder_norm: true, .. }
+        )
     }
 
-    /// Reads the SAE onto the device.
+    fn decoder_part(&self, latents: Range<usize>) -> Result<Part> {
+        self.file.part("W_dec", &[self.config.d_sae, self.config.d_in], latents)
+    }
+
+    /// What [`load`](Self::load) reads.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        let SaeConfig { d_in, d_sae, architecture, .. } = self.config;
+        let mut parts = vec![
+            self.file.part("W_enc", &[d_in, d_sae], 0..d_in)?,
+            self.file.part("b_dec", &[d_in], 0..d_in)?,
+        ];
+        let vectors: &[&str] = match architecture {
+            Architecture::Gated => &["b_gate", "b_mag", "r_mag"],
+            Architecture::JumpRelu => &["b_enc", "threshold"],
+            Architecture::Standard | Architecture::TopK { .. } => &["b_enc"],
+        };
+        for name in vectors {
+            parts.push(self.file.part(name, &[d_sae], 0..d_sae)?);
+        }
+        if self.is_rescaled() {
+            parts.push(self.decoder_part(0..d_sae)?);
+        }
+        parts.sort_by_key(|part| part.range.start);
+        Ok(parts)
+    }
+
+    /// Reads the SAE onto the device, all but the decoder.
     ///
     /// # Errors
     /// Those of [`Safetensors::read`].
@@ -359,10 +409,24 @@ impl SaeWeights {
         meter: &mut Meter<'_>,
     ) -> Result<Sae> {
         let SaeConfig { d_in, d_sae, architecture, apply_b_dec_to_input, norm, .. } = self.config;
-        let mut w_enc = self.file.read(source, "W_enc", &[d_in, d_sae], meter).await?;
-        let mut w_dec = self.file.read(source, "W_dec", &[d_sae, d_in], meter).await?;
+        let mut norms = Vec::new();
+        if self.is_rescaled() {
+            let take = |_, rows: Vec<f32>| norms.extend(rows.chunks_exact(d_in).map(norm_of));
+            let shape = [d_sae, d_in];
+            self.file.read_pieces(source, "W_dec", &shape, 0..d_sae, meter, take).await?;
+        }
+        // A constant scale of the input is an SAE of the unscaled input with other weights, and
+        // p·‖W_dec‖ with f/‖W_dec‖ likewise.
+        let factor = self.factor();
+        let rescale = |_, row: &mut [f32]| {
+            row.iter_mut().for_each(|w| *w *= factor);
+            row.iter_mut().zip(&norms).for_each(|(w, norm)| *w *= norm);
+        };
+        let shape = [d_in, d_sae];
+        let w_enc = to_device(&self.file, source, "W_enc", shape, rescale, device, meter).await?;
         let mut b_dec = self.file.read(source, "b_dec", &[d_in], meter).await?;
-        let mut activation = match architecture {
+        b_dec.iter_mut().for_each(|b| *b /= factor);
+        let activation = match architecture {
             Architecture::Gated => Activation::Gated {
                 b_gate: self.file.read(source, "b_gate", &[d_sae], meter).await?,
                 b_mag: self.file.read(source, "b_mag", &[d_sae], meter).await?,
@@ -372,7 +436,8 @@ impl SaeWeights {
                     .collect(),
             },
             architecture => {
-                let b_enc = self.file.read(source, "b_enc", &[d_sae], meter).await?;
+                let mut b_enc = self.file.read(source, "b_enc", &[d_sae], meter).await?;
+                b_enc.iter_mut().zip(&norms).for_each(|(b, norm)| *b *= norm);
                 match architecture {
                     Architecture::TopK { k, .. } => Activation::TopK { b_enc, k },
                     Architecture::JumpRelu => Activation::JumpRelu {
@@ -383,36 +448,54 @@ impl SaeWeights {
                 }
             }
         };
+        *self.norms.borrow_mut() = norms;
+        Ok(Sae { d_sae, norm, apply_b_dec_to_input, w_enc, b_dec, activation })
+    }
 
-        // p·‖W_dec‖ and f/‖W_dec‖ are the same SAE with other weights.
-        if let Architecture::TopK { rescale_acts_by_decoder_norm: true, .. } = architecture {
-            let norms: Vec<f32> = w_dec.chunks_exact(d_in).map(norm_of).collect();
-            for row in w_enc.chunks_exact_mut(d_sae) {
-                row.iter_mut().zip(&norms).for_each(|(w, norm)| *w *= norm);
-            }
-            for (row, norm) in w_dec.chunks_exact_mut(d_in).zip(&norms) {
-                row.iter_mut().for_each(|w| *w /= norm.max(f32::MIN_POSITIVE));
-            }
-            if let Activation::TopK { b_enc, .. } = &mut activation {
-                b_enc.iter_mut().zip(&norms).for_each(|(b, norm)| *b *= norm);
-            }
+    /// The constant that the input is multiplied with.
+    fn factor(&self) -> f32 {
+        match self.config.norm {
+            ActivationNorm::Scale(factor) => factor as f32,
+            _ => 1.0,
         }
-        // A constant scale of the input is an SAE of the unscaled input with other weights.
-        if let ActivationNorm::Scale(factor) = norm {
-            let factor = factor as f32;
-            w_enc.iter_mut().for_each(|w| *w *= factor);
-            w_dec.iter_mut().chain(&mut b_dec).for_each(|w| *w /= factor);
-        }
+    }
 
-        Ok(Sae {
-            d_sae,
-            norm,
-            apply_b_dec_to_input,
-            w_enc: upload(w_enc, d_sae, device),
-            w_dec: upload(w_dec, d_in, device),
-            b_dec,
-            activation,
-        })
+    fn missing(&self, latents: &[u32]) -> BTreeSet<u32> {
+        let known = self.decoder_rows.borrow();
+        latents.iter().copied().filter(|latent| !known.contains_key(latent)).collect()
+    }
+
+    /// What [`decoder_rows`](Self::decoder_rows) has yet to read for these latents.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn decoder_parts(&self, latents: &[u32]) -> Result<Vec<Part>> {
+        let rows = self.missing(latents).into_iter().map(|i| i as usize..i as usize + 1);
+        rows.map(|row| self.decoder_part(row)).collect()
+    }
+
+    /// Rows of the decoder of an SAE that was [loaded](Self::load): `latents.len()` rows of `d_in`.
+    ///
+    /// # Errors
+    /// Those of [`Safetensors::read`].
+    pub async fn decoder_rows(
+        &self,
+        source: &dyn Source,
+        latents: &[u32],
+        meter: &mut Meter<'_>,
+    ) -> Result<Vec<f32>> {
+        let SaeConfig { d_in, d_sae, .. } = self.config;
+        for latent in self.missing(latents) {
+            let at = latent as usize;
+            let shape = [d_sae, d_in];
+            let mut row = self.file.read_rows(source, "W_dec", &shape, at..at + 1, meter).await?;
+            let norm = self.norms.borrow().get(at).copied().unwrap_or(1.0);
+            let scale = self.factor() * norm.max(f32::MIN_POSITIVE);
+            row.iter_mut().for_each(|w| *w /= scale);
+            self.decoder_rows.borrow_mut().insert(latent, row);
+        }
+        let known = self.decoder_rows.borrow();
+        Ok(latents.iter().flat_map(|latent| &known[latent]).copied().collect())
     }
 }
 

@@ -148,6 +148,18 @@ if (wanted('notebook') && options.fixture) {
   );
 }
 
+if (wanted('load') && options.fixture) {
+  const rows = [];
+  report.load = {};
+  for (const device of ['cpu', ...(report.adapter === 'none' ? [] : ['webgpu'])]) {
+    const found = await call('load.js', 'load', { base: `${browser.url}/fixture`, device, repeats: 3 });
+    report.load[device] = found;
+    const mb = (/** @type {number} */ n) => Math.round(n);
+    rows.push([device, x1(found.bytes / 1e6), mb(found.bare), mb(found.network), percent(found.network / found.bare), mb(found.cache), x1(found.again / 1e6)]);
+  }
+  table(['weights of latent → latent 0 → 3', 'MB', 'bare fetch, MB/s', 'ours, MB/s', '', 'from the cache, MB/s', 'MB from the network then'], rows);
+}
+
 if (wanted('long') && options.fixture) {
   const found = await call('long.js', 'long', { base: `${browser.url}/fixture`, prompt: PROMPT_64, device: 'cpu', repeats: 50 });
   report.long = found;

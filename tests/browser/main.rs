@@ -27,16 +27,16 @@ const FIXTURES_URL: &str = match option_env!("FIXTURES_URL") {
 };
 
 // The page's own reader, from the server that serves the fixtures.
-#[wasm_bindgen(inline_js = "export async function createRead(url) {
-    return (await import(url)).createRead();
+#[wasm_bindgen(inline_js = "export async function createReader(url) {
+    return (await import(url)).createReader();
 }")]
 extern "C" {
-    #[wasm_bindgen(js_name = createRead)]
-    async fn create_read(url: &str) -> JsValue;
+    #[wasm_bindgen(js_name = createReader)]
+    async fn create_reader(url: &str) -> JsValue;
 }
 
 async fn source() -> JsSource {
-    JsSource(create_read(&format!("{FIXTURES_URL}/fetch.js")).await.unchecked_into())
+    JsSource(create_reader(&format!("{FIXTURES_URL}/hub.js")).await.unchecked_into())
 }
 
 async fn fixtures(source: &JsSource) -> Vec<String> {

@@ -332,7 +332,7 @@ fn a_file_that_changes_under_its_header_is_an_error() {
     let session = open(&source).unwrap();
     source.replace(MODEL, changed(MODEL, |t| drop(t.remove("ln_f.bias"))));
     let error = ask(&session, good()).unwrap_err();
-    assert_eq!(error.code(), "fetch-failed", "{error}");
+    assert_eq!(error.code(), "file-changed", "{error}");
     assert!(error.to_string().contains("changed"), "{error}");
     source.restore();
     ask(&session, good()).unwrap();

@@ -186,7 +186,6 @@ impl Reader {
             norm,
             apply_b_dec_to_input: true,
             w_enc: random.tensor([D, 8], 0.5),
-            w_dec: random.tensor([8, D], 0.5),
             b_dec: random.values(D, 0.1),
             activation: Activation::Relu { b_enc: vec![0.0; 8] },
         };

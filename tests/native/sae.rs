@@ -50,7 +50,8 @@ impl Weights {
         values.iter().map(|&x| x.into()).collect()
     }
 
-    async fn load(&self, case: &Case) -> Sae {
+    /// The SAE, and the decoder row of each latent.
+    async fn load(&self, case: &Case) -> (Sae, Vec<f32>) {
         let bytes: Vec<Vec<u8>> =
             self.0.iter().map(|(.., v)| v.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
         let views = (self.0.iter().zip(&bytes)).map(|((name, shape, _), b)| {
@@ -70,8 +71,10 @@ impl Weights {
         let weights = SaeWeights::open(&Folder, path.to_str().unwrap(), config).await.unwrap();
         let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
         let sae = weights.load(&Folder, &Device::flex(), &mut meter).await.unwrap();
+        let latents: Vec<u32> = (0..D_SAE as u32).collect();
+        let rows = weights.decoder_rows(&Folder, &latents, &mut meter).await.unwrap();
         std::fs::remove_file(path).unwrap();
-        sae
+        (sae, rows)
     }
 }
 
@@ -181,11 +184,12 @@ fn every_architecture_and_normalisation_equals_its_formula() {
 
 async fn check(case: &Case, weights: &Weights, random: &mut Random) {
     let what = format!("{:?}, {:?}", case.architecture, case.norm);
-    let sae = weights.load(case).await;
+    let (sae, decoder) = weights.load(case).await;
     let x = random.values(POS * D, 2.0);
     let mut meter = Meter::start(&Unwatched, Phase::Encode, 0).await.unwrap();
     let active = sae.encode(&x, &mut meter).await.unwrap();
-    let rows = kernels::gather_rows(&sae.w_dec, &active.latent);
+    let decoder = kernels::upload(decoder, D, &Device::flex());
+    let rows = kernels::gather_rows(&decoder, &active.latent);
     let decoded = sae.decode(&active, &rows, &x).await.unwrap();
 
     let mut expected = Active::default();

@@ -37,6 +37,32 @@ pub fn upload(values: Vec<f32>, columns: usize, _: &Device) -> Tensor<2> {
     Tensor::from_primitive::<Flex>(FlexTensor::from_data(data))
 }
 
+/// A matrix on its way to the device, piece by piece.
+pub struct Upload {
+    values: Vec<f32>,
+    shape: [usize; 2],
+}
+
+impl Upload {
+    /// # Shapes
+    /// - `shape`: of the whole, neither side 0
+    pub fn new(shape: [usize; 2], _: &Device) -> Self {
+        Self { values: Vec::with_capacity(shape[0] * shape[1]), shape }
+    }
+
+    /// Sends the next values, in row-major order.
+    pub fn push(&mut self, values: Vec<f32>) {
+        self.values.extend(values);
+    }
+
+    /// The matrix, once all of it was pushed.
+    pub fn finish(self) -> Tensor<2> {
+        assert_eq!(self.values.len(), self.shape[0] * self.shape[1], "a part is missing");
+        let data = TensorData::new(self.values, self.shape);
+        Tensor::from_primitive::<Flex>(FlexTensor::from_data(data))
+    }
+}
+
 /// Moves rows from the device, in row-major order.
 ///
 /// # Errors
@@ -451,3 +477,11 @@ pub const SHAPES: [&str; 1] = ["cpu"];
 pub async fn tune(_: &Device, _: Option<&str>) -> Result<&'static str> {
     Ok(SHAPES[0])
 }
+
+/// Most bytes that the device has taken beside this program's own memory.
+pub fn peak_memory() -> u64 {
+    0
+}
+
+/// Nothing is compiled here.
+pub fn compile(_: &Device) {}

@@ -4,21 +4,24 @@
 //! in full. Products are written by `product`, for the shape that this adapter is fast with.
 //! Bindings are the inputs, then the outputs, then the numbers in `Info`.
 
+mod compile;
 mod probe;
 mod product;
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use burn::backend::Wgpu;
 use burn::backend::wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate};
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use cubecl::CubeCount;
+use burn::tensor::{Bytes, DType, Device, Int, Tensor, TensorData};
 use cubecl::prelude::KernelId;
 use cubecl::server::{Handle, KernelArguments};
+use cubecl::{CubeCount, MemoryScope};
 
 use crate::error::{Error, Result};
 
 use super::{Attention, Normalized, Rows, count};
+pub use compile::compile;
 pub use probe::{SHAPES, tune};
 use product::{LANES, Product, Shape, TILE};
 
@@ -151,12 +154,46 @@ pub fn upload(values: Vec<f32>, columns: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [rows, columns]), device)
 }
 
+/// A matrix on its way to the device, piece by piece, so that it is never whole in wasm memory.
+pub struct Upload {
+    out: CubeTensor,
+    /// Bytes there.
+    len: u64,
+    /// Bytes of the whole.
+    total: u64,
+}
+
+impl Upload {
+    /// # Shapes
+    /// - `shape`: of the whole, neither side 0
+    pub fn new(shape: [usize; 2], device: &Device) -> Self {
+        let near = handle(&Tensor::empty([1, 1], device));
+        let out = Launch::on(&near).output(shape).outputs.remove(0);
+        Self { out, len: 0, total: 4 * (shape[0] * shape[1]) as u64 }
+    }
+
+    /// Sends the next values, in row-major order.
+    pub fn push(&mut self, values: Vec<f32>) {
+        let end = self.len + 4 * values.len() as u64;
+        let piece = self.out.handle.clone().offset_start(self.len).offset_end(self.total - end);
+        self.out.client.write(&piece, Bytes::from_elems(values));
+        self.len = end;
+    }
+
+    /// The matrix, once all of it was pushed.
+    pub fn finish(self) -> Tensor<2> {
+        assert_eq!(self.len, self.total, "a part of the matrix is missing");
+        Tensor::from_primitive::<Wgpu>(self.out)
+    }
+}
+
 /// Moves rows from the device, in row-major order.
 ///
 /// # Errors
 /// `device-failed`.
 pub async fn download(tensor: Tensor<2>) -> Result<Vec<f32>> {
     let failed = |cause: String| Error::DeviceFailed { cause };
+    note_memory(&tensor);
     let data = tensor.into_data_async().await.map_err(|error| failed(error.to_string()))?;
     data.try_into_vec().map_err(|error| failed(format!("{error:?}")))
 }
@@ -424,6 +461,22 @@ pub fn attention_vjp(cotangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attenti
 /// # Errors
 /// `device-failed`.
 pub async fn settle(tensor: &Tensor<2>) -> Result<()> {
+    note_memory(tensor);
     let synced = handle(tensor).client.sync().await;
     synced.map_err(|error| Error::DeviceFailed { cause: error.to_string() })
+}
+
+thread_local! {
+    static PEAK_MEMORY: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Most bytes that the device's buffers have taken so far, seen whenever it is waited for: what is
+/// given back between two waits is given back to the pool, not to the device.
+pub fn peak_memory() -> u64 {
+    PEAK_MEMORY.get()
+}
+
+fn note_memory(near: &Tensor<2>) {
+    let report = handle(near).client.memory_report(MemoryScope::Device);
+    PEAK_MEMORY.set(PEAK_MEMORY.get().max(report.usage().bytes_reserved));
 }

@@ -1,0 +1,46 @@
+//! Kernels compiled before a request needs them, while its weights arrive.
+
+use burn::tensor::Device;
+
+use super::probe;
+use super::product::{Product, Shape};
+use super::{
+    BLOCK_ROWS, Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu,
+    handle, layer_norm, normalize_jvp, repack, scale_rows, upload,
+};
+
+/// Launches each kernel once on next to nothing; the browser compiles them beside whatever else
+/// happens. Products come in as many shapes as there are numbers of rows: those of many rows are
+/// compiled, where the time goes.
+pub fn compile(device: &Device) {
+    const D: usize = 4;
+    let zeros = |rows: usize, columns: usize| upload(vec![0.0; rows * columns], columns, device);
+    let (x, rows) = (zeros(1, D), Rows::new([0..1].into(), device));
+    let normalized = layer_norm(&x, 1.0);
+    normalize_jvp(&x, &rows, &normalized, None);
+    scale_rows(gelu(&x).0, &rows, &x);
+    repack(&gather_rows(&x, &[0]), &rows, &rows);
+    let attention = attention(zeros(1, 3 * D), 1);
+    attention_jvp(&zeros(1, 3 * D), &rows, &rows, &attention);
+    attention_vjp(&x, &rows, &rows, &attention);
+
+    let shape = match probe::shape() {
+        Shape::Lanes { columns, .. } => Shape::Lanes { rows: BLOCK_ROWS, columns },
+        tiles @ Shape::Tiles { .. } => tiles,
+    };
+    let fours = matches!(shape, Shape::Lanes { .. });
+    // Forward, forward into the residual stream, tangents, tangents into it, cotangents.
+    let uses = [(false, true, false), (false, true, true), (false, false, false)];
+    for (transposed, bias, add) in
+        uses.into_iter().chain([(false, false, true), (true, false, false)])
+    {
+        let (x, w) = (zeros(1, D), zeros(D, D));
+        let near = handle(&x);
+        let mut launch = Launch::on(&near).input(&x).input(&w);
+        for _ in 0..usize::from(bias) + usize::from(add) {
+            launch = launch.input(&x);
+        }
+        let kernel = Product { shape, transposed, fours, bias, add };
+        launch.output([1, D]).run(Source::Product(kernel), [1, 1], &[1, D, D, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,627 @@
+// Every byte arrives, whatever the server, the network, the browser or the person does: hub.js and
+// cache.js in a real browser against a hub that fails by the script (server.mjs).
+
+import assert from 'node:assert/strict';
+import { after, before, test as testWithin } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { plan } from '../../www/hub.js';
+import { start } from '../page/browser.mjs';
+import { bytesOf, sha256, startHub } from './server.mjs';
+
+/** @typedef {{path: string, start: number, end: number}} Range */
+
+const MIB = 2 ** 20;
+const PIECE = 8 * MIB;
+
+/**
+ * No test may hang.
+ * @param {string} name
+ * @param {(t: import('node:test').TestContext) => void | Promise<void>} body
+ */
+const test = (name, body) => testWithin(name, { timeout: 30_000 }, body);
+
+/** @type {Awaited<ReturnType<typeof startHub>>} */
+let hub;
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  hub = await startHub();
+  const folder = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
+  browser = await start({ mounts: new Map([['/hub/', folder('.')], ['/www/', folder('../../www')]]) });
+});
+after(async () => {
+  await browser.close();
+  await hub.close();
+});
+
+/**
+ * A tab with a reader.
+ * @param {import('node:test').TestContext} t
+ * @param {{lacks?: string, patience?: object, cached?: boolean}} [options] lacks: what the browser is made to lack
+ */
+async function visit(t, { lacks = '', ...options } = {}) {
+  const page = await browser.context.newPage();
+  t.after(() => page.close());
+  await page.goto(`${browser.url}/hub/page.html?lacks=${lacks}`);
+  /** @type {(name: string, ...args: any[]) => Promise<{value?: any, error?: {code: string, message: string}}>} */
+  const call = (...args) => page.evaluate((args) => /** @type {any} */ (globalThis).call(...args), args);
+  /** @type {(name: string, ...args: any[]) => Promise<any>} */
+  const ask = async (...args) => {
+    const { value, error } = await call(...args);
+    assert.equal(error, undefined);
+    return value;
+  };
+  await ask('open', options);
+  return {
+    page,
+    call,
+    ask,
+    /** Reads a range and compares it. @param {string} url @param {number} [start] @param {number} [end] */
+    async reads(url, start, end) {
+      const read = await ask('read', url, start, end);
+      const right = hub.at(url).bytes.subarray(start ?? 0, end);
+      assert.deepEqual([read.length, read.sha256], [right.length, sha256(right)]);
+      return read;
+    },
+    /** Expects ranges, reads them in parts and compares them. @param {Range[]} ranges @param {number} [part] */
+    async readsAll(ranges, part) {
+      await ask('expect', ranges);
+      assert.equal(await ask('readAll', ranges, part), sumOf(ranges));
+    },
+    /**
+     * Reads and is refused.
+     * @param {string} url
+     * @param {string} code
+     * @param {RegExp} words
+     * @param {[number, number] | []} range
+     */
+    async fails(url, code, words, range = [0, 1000]) {
+      const { error } = await call('read', url, ...range);
+      assert.equal(error?.code, code, error?.message);
+      assert.match(error?.message ?? '', words);
+      // A sentence that names the file.
+      assert.ok(error?.message.includes(url), error?.message);
+    },
+  };
+}
+
+/** @param {Range[]} ranges */
+const sumOf = (ranges) =>
+  sha256(Buffer.concat(ranges.map(({ path, start, end }) => hub.at(path).bytes.subarray(start, end))));
+
+/** Waits until it is so. @param {() => boolean} so */
+async function until(so, ms = 5_000) {
+  const end = performance.now() + ms;
+  while (!so()) {
+    assert.ok(performance.now() < end, `not so: ${so}`);
+    await sleep(5);
+  }
+}
+
+test('ranges are joined and cut: little waste, pieces of 8 MiB, each byte once', () => {
+  const path = 'f';
+  const covers = (/** @type {Range[]} */ ranges) => {
+    const pieces = plan(ranges);
+    const wanted = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+    const planned = pieces.reduce((sum, { start, end }) => sum + end - start, 0);
+    assert.ok(planned <= 1.01 * wanted, `${planned} for ${wanted}`);
+    for (const { start, end, spans } of pieces) {
+      assert.ok(end - start <= PIECE && spans[0][0] === start && spans.at(-1)?.[1] === end);
+    }
+    return pieces;
+  };
+  assert.equal(covers([{ path, start: 0, end: 100 }, { path, start: 100, end: 300 }]).length, 1);
+  assert.equal(covers([{ path, start: 0, end: MIB }, { path, start: MIB + 1000, end: 2 * MIB }]).length, 1);
+  assert.equal(covers([{ path, start: 0, end: MIB }, { path, start: MIB + 17_000, end: 2 * MIB }]).length, 2);
+  assert.equal(covers([{ path, start: 0, end: MIB }, { path: 'g', start: MIB, end: 2 * MIB }]).length, 2);
+  assert.equal(covers([{ path, start: 5, end: 20 * MIB }]).length, 3);
+  // Rows with as much between them are not joined; rows that touch are.
+  const rows = (/** @type {number} */ step) =>
+    Array.from({ length: 500 }, (_, i) => ({ path, start: i * step * 3072, end: (i * step + 1) * 3072 }));
+  assert.equal(covers(rows(2)).length, 495);
+  assert.equal(covers(rows(1)).length, 1);
+  // Overlapping and repeated ranges are loaded once.
+  const twice = plan([{ path, start: 0, end: 300 }, { path, start: 100, end: 400 }, { path, start: 50, end: 90 }]);
+  assert.equal(twice.reduce((sum, { start, end }) => sum + end - start, 0), 400);
+});
+
+test('ranges, whole files and the end of a file', async (t) => {
+  const url = hub.put('plain.bin', 3_000_000);
+  const { reads, ask } = await visit(t);
+  assert.equal((await reads(url, 10, 30)).fileLength, 3_000_000);
+  await reads(url, 1_000_000, 2_000_000);
+  assert.equal((await reads(url, 2_999_990, 3_000_010)).length, 10);
+  assert.equal((await reads(url, 3_000_000, 3_000_010)).length, 0);
+  assert.equal((await reads(url, 5_000_000, 5_000_010)).fileLength, 3_000_000);
+  const config = hub.put('config.json', Buffer.from('{"n_layer": 12}'));
+  assert.equal((await reads(config)).fileLength, 15);
+  assert.equal(hub.at(config).seen.ranges.join(), '');
+  await reads(hub.put('empty', 0));
+  await reads(url);
+  // Where a redirect led is remembered.
+  assert.equal(hub.at(url).seen.redirects, 1);
+  assert.deepEqual(await ask('notices'), []);
+});
+
+test('what is expected loads ahead, is read in other parts, and nothing is loaded twice', async (t) => {
+  const a = hub.put('ahead-a.bin', 30 * MIB);
+  const b = hub.put('ahead-b.bin', 12 * MIB);
+  const { readsAll, ask } = await visit(t);
+  const ranges = [
+    { path: a, start: 1_000, end: 9 * MIB },
+    { path: b, start: 0, end: 12 * MIB },
+    { path: a, start: 20 * MIB, end: 30 * MIB },
+    { path: a, start: 9 * MIB + 500, end: 20 * MIB },
+  ];
+  await readsAll(ranges, 5_000_000);
+  const [seenA, seenB] = [hub.at(a).seen, hub.at(b).seen];
+  assert.equal(seenA.bytes + seenB.bytes, 42 * MIB - 1_500);
+  assert.ok(Math.max(seenA.mostOpen, seenB.mostOpen) <= 6);
+  const { network, ahead, rate } = await ask('progress');
+  assert.equal(network, 42 * MIB - 1_500);
+  assert.equal(ahead, 0);
+  assert.ok(rate > MIB);
+});
+
+test('hundreds of small ranges: no more than 1.01 of their bytes, and none at the next visit', async (t) => {
+  const url = hub.put('rows.bin', 8 * MIB);
+  const { readsAll } = await visit(t);
+  const rows = Array.from({ length: 400 }, (_, i) => (i * 1009) % 2730).sort((x, y) => x - y);
+  const ranges = rows.map((row) => ({ path: url, start: row * 3072, end: (row + 1) * 3072 }));
+  await readsAll(ranges);
+  assert.ok(hub.at(url).seen.bytes <= 1.01 * 400 * 3072);
+  const before = hub.at(url).seen.ranges.length;
+  const next = await visit(t);
+  await next.readsAll(ranges.filter((_, i) => i % 3 !== 1));
+  assert.equal(hub.at(url).seen.ranges.length, before);
+});
+
+test('nobody reads: no more than the window is loaded', async (t) => {
+  const url = hub.put('window.bin', 80 * MIB);
+  const { ask, reads } = await visit(t, { cached: false });
+  await ask('expect', [{ path: url, start: 0, end: 80 * MIB }]);
+  const { seen } = hub.at(url);
+  await until(() => seen.bytes >= 48 * MIB);
+  await sleep(300);
+  assert.equal(seen.bytes, 48 * MIB);
+  // Reading makes room.
+  await reads(url, 0, PIECE);
+  await until(() => seen.bytes >= 56 * MIB);
+  // What lies beyond is there for whoever reads it all the same.
+  await reads(url, 79 * MIB, 80 * MIB);
+});
+
+test('a new hint replaces the old one, and keeps what both expect', async (t) => {
+  const url = hub.put('hints.bin', 64 * MIB, { pace: 1 });
+  const { ask, readsAll } = await visit(t, { cached: false });
+  await ask('expect', [{ path: url, start: 0, end: 16 * MIB }, { path: url, start: 40 * MIB, end: 64 * MIB }]);
+  await until(() => hub.at(url).seen.bytes > MIB);
+  await readsAll([{ path: url, start: 0, end: 16 * MIB }]);
+  assert.ok(hub.at(url).seen.ranges.filter((range) => range === 'bytes=0-8388607').length === 1);
+  assert.ok(hub.at(url).seen.bytes < 40 * MIB, 'what nobody expects any more is not loaded');
+});
+
+test('a server that ignores ranges sends each file once', async (t) => {
+  const url = hub.put('whole.bin', 24 * MIB, { faults: [{ kind: 'ignore-range', times: Infinity }] });
+  const { reads, readsAll } = await visit(t);
+  await reads(url, 0, 8);
+  await reads(url, 8, 1000);
+  await readsAll([
+    { path: url, start: 12 * MIB, end: 24 * MIB },
+    { path: url, start: 1000, end: 10 * MIB },
+  ]);
+  const { seen } = hub.at(url);
+  assert.equal(seen.bytes, 24 * MIB);
+  assert.equal(seen.ranges.length, 1);
+});
+
+test('a server that ignores ranges, and nothing kept', async (t) => {
+  const url = hub.put('whole-bare.bin', 20 * MIB, { faults: [{ kind: 'ignore-range', times: Infinity }] });
+  const { readsAll } = await visit(t, { cached: false });
+  await readsAll([{ path: url, start: 1 * MIB, end: 19 * MIB }]);
+  assert.equal(hub.at(url).seen.ranges.length, 1);
+  // Back to the start: sent again, and still right.
+  await readsAll([{ path: url, start: 0, end: 2 * MIB }]);
+});
+
+/** Faults that a second try overcomes. @type {[string, import('./server.mjs').Fault[]][]} */
+const PASSING = [
+  ['another range', [{ kind: 'wrong-range' }, { kind: 'wrong-range' }]],
+  ['a malformed Content-Range', [{ kind: 'malformed-range' }]],
+  ['a body shorter than its range', [{ kind: 'short' }, { kind: 'short' }]],
+  ['a range shorter than asked for', [{ kind: 'truncated' }, { kind: 'truncated' }]],
+  ['no visible Content-Range', [{ kind: 'hidden-range' }]],
+  ['silence before the answer', [{ kind: 'silent' }]],
+  ['silence in the middle', [{ kind: 'stall' }]],
+  ['a connection reset in the middle', [{ kind: 'reset' }, { kind: 'reset' }]],
+  ['a slow drip', [{ kind: 'drip' }]],
+  ['a compressed body of a whole file', [{ kind: 'gzip' }]],
+  ['server errors', [500, 502, 502, 503].map((status) => ({ kind: 'status', status }))],
+  ['an answer without CORS headers', [{ kind: 'no-cors', times: 2 }]],
+  ['an expired signature', [{ kind: 'status', status: 403 }]],
+  ['a refusal that passes', [{ kind: 'status', status: 401 }]],
+];
+for (const [name, faults] of PASSING) {
+  test(`overcome: ${name}`, async (t) => {
+    const url = hub.put(`${name}.bin`, 2_000_000, { faults: structuredClone(faults) });
+    const { reads, readsAll } = await visit(t);
+    await readsAll([{ path: url, start: 100_000, end: 1_900_000 }], 300_000);
+    assert.deepEqual(hub.at(url).faults, []);
+    await reads(url, 0, 2_000_000);
+  });
+}
+
+test('what came before a connection broke is not loaded again', async (t) => {
+  const url = hub.put('resume.bin', 6_000_000, { faults: [{ kind: 'reset' }, { kind: 'reset' }] });
+  const { reads } = await visit(t);
+  await reads(url, 0, 6_000_000);
+  const starts = hub.at(url).seen.ranges.map((range) => Number(/\d+/.exec(range)));
+  assert.deepEqual(starts, [0, starts[1], starts[2]]);
+  assert.ok(starts[1] > 2_000_000 && starts[2] > starts[1], String(starts));
+  const whole = hub.put('resume.json', 400_000, { faults: [{ kind: 'reset' }] });
+  await reads(whole);
+  assert.match(hub.at(whole).seen.ranges.join(' '), /^ bytes=\d{6}-$/);
+});
+
+test('whole files, compressed', async (t) => {
+  const text = Buffer.from('{"merges": ["a b", "c d"]}'.repeat(5_000));
+  const url = hub.put('tokenizer.json', text, { faults: [{ kind: 'gzip', times: 2 }] });
+  const { reads } = await visit(t);
+  assert.equal((await reads(url)).fileLength, text.length);
+  const next = await visit(t);
+  await next.reads(url);
+  assert.equal(hub.at(url).seen.ranges.length, 1);
+});
+
+test('404 is told at once', async (t) => {
+  const url = hub.put('gone.bin', 5_000, { faults: [{ kind: 'status', status: 404 }] });
+  const { fails, reads } = await visit(t);
+  const missing = url.replace('gone', 'never-there');
+  await fails(missing, 'file-not-found', /was not found: the server answered 404/);
+  await fails(missing, 'file-not-found', /not found/, []);
+  await fails(url, 'file-not-found', /not found/);
+  assert.equal(hub.at(url).seen.ranges.length, 1);
+  await reads(url, 0, 1000);
+});
+
+test('401 and 403 are asked again at the original address, once', async (t) => {
+  const { fails, reads } = await visit(t);
+  for (const status of [401, 403]) {
+    const url = hub.put(`denied-${status}.bin`, 5_000);
+    await reads(url, 0, 100);
+    hub.script(url, { kind: 'status', status, times: 2 });
+    await fails(url, 'access-denied', new RegExp(`the server answered ${status}`), [200, 1000]);
+    assert.equal(hub.at(url).seen.ranges.length, 3);
+    assert.equal(hub.at(url).seen.redirects, 2);
+    await reads(url, 0, 1000);
+  }
+});
+
+test('429: waits as long as the server asks, in seconds or by date', async (t) => {
+  const { reads, ask } = await visit(t, { patience: { longestWaitMs: 60_000 } });
+  const url = hub.put('limited.bin', 5_000);
+  const limit = (/** @type {string} */ value) =>
+    hub.script(url, { kind: 'status', status: 429, headers: { 'Retry-After': value } });
+  limit('1');
+  let before = performance.now();
+  await reads(url, 0, 1000);
+  assert.ok(performance.now() - before >= 1_000);
+  limit(new Date(Date.now() + 3_500).toUTCString());
+  before = performance.now();
+  await reads(url, 1000, 2000);
+  assert.ok(performance.now() - before >= 2_000);
+  const [notice] = await ask('notices');
+  assert.equal(notice.code, 'waiting');
+  assert.match(notice.message, /asks to wait [34] s/);
+});
+
+test('429 without end', async (t) => {
+  const headers = { 'Retry-After': '3600' };
+  const url = hub.put('limited-for-good.bin', 5_000);
+  hub.script(url, { kind: 'status', status: 429, headers, times: 5 });
+  const { fails, reads } = await visit(t, { patience: { longestWaitMs: 50 } });
+  await fails(url, 'rate-limited', /limits requests \(429\).*[Ww]ait/);
+  assert.equal(hub.at(url).seen.ranges.length, 5);
+  await reads(url, 0, 1000);
+});
+
+test('5 tries, then the failure and its cause', async (t) => {
+  const { fails, reads } = await visit(t);
+  /** @type {[import('./server.mjs').Fault, RegExp][]} */
+  const cases = [
+    [{ kind: 'status', status: 500 }, /the server answered 500 \(after 5 tries\)/],
+    [{ kind: 'no-cors' }, /the connection failed \(after 5 tries\)/],
+    [{ kind: 'wrong-range' }, /another range/],
+    [{ kind: 'malformed-range' }, /malformed Content-Range/],
+    [{ kind: 'silent' }, /no byte came for 0.4 seconds/],
+    [{ kind: 'short', }, /less than it promised|connection broke off/],
+  ];
+  for (const [fault, words] of cases) {
+    const url = hub.put(`always-${fault.kind}.bin`, 3_000_000, { faults: [{ ...fault, times: 5 }] });
+    await fails(url, 'fetch-failed', words, [0, 1000]);
+    assert.equal(hub.at(url).seen.ranges.length, 5);
+    await reads(url, 0, 1000);
+  }
+  const loop = hub.put('loop.bin', 5_000, { faults: [{ kind: 'loop' }] });
+  await fails(loop, 'fetch-failed', /the connection failed/);
+  hub.script(loop);
+  await reads(loop, 0, 1000);
+  const odd = hub.put('odd.bin', 5_000, { faults: [{ kind: 'status', status: 400 }] });
+  await fails(odd, 'fetch-failed', /answered 400/);
+  await reads(odd, 0, 1000);
+});
+
+test('offline is said, and what is kept is read all the same', async (t) => {
+  const url = hub.put('offline.bin', 5_000);
+  await (await visit(t)).reads(url, 0, 2000);
+  const { fails, reads } = await visit(t, { lacks: 'network' });
+  hub.script(url, { kind: 'no-cors', times: 5 });
+  await reads(url, 0, 2000);
+  await fails(url, 'offline', /this device is offline\. Connect it/, [3000, 4000]);
+  await reads(url, 3000, 4000);
+});
+
+for (const [what, size] of Object.entries({ 'its ETag': 3_000_000, 'its length': 2_500_000 })) {
+  test(`a file that changes while it is read, seen by ${what}, is never mixed`, async (t) => {
+    const name = `changing-${size}.bin`;
+    const url = hub.put(name, 3_000_000);
+    const { fails, reads, ask } = await visit(t);
+    await reads(url, 0, 1_000_000);
+    const { etag } = hub.at(url);
+    hub.put(name, bytesOf(size, 'new version'));
+    if (size !== 3_000_000) hub.at(url).etag = etag;
+    await fails(url, 'file-changed', /changed on the server while it was read; press Run/, [1_000_000, 2_000_000]);
+    await fails(url, 'file-changed', /changed/, [0, 1_000]);
+    await ask('open');
+    await reads(url, 0, 2_000_000);
+  });
+}
+
+test('a file that changed since the last visit is loaded anew', async (t) => {
+  const url = hub.put('updated.bin', 20 * MIB);
+  await (await visit(t)).reads(url, 0, 9 * MIB);
+  hub.put('updated.bin', bytesOf(20 * MIB, 'updated'));
+  const { fails, ask, readsAll } = await visit(t);
+  await ask('expect', [{ path: url, start: 0, end: 20 * MIB }]);
+  await fails(url, 'file-changed', /changed/, [9 * MIB, 20 * MIB]);
+  await ask('open');
+  await readsAll([{ path: url, start: 0, end: 20 * MIB }]);
+});
+
+test('cancel closes every connection within 100 ms, and keeps what came', async (t) => {
+  const url = hub.put('cancelled.bin', 64 * MIB, { pace: 5 });
+  const { ask, call, readsAll } = await visit(t);
+  const ranges = [{ path: url, start: 0, end: 40 * MIB }];
+  await ask('expect', ranges);
+  const reading = call('read', url, 0, 16 * MIB);
+  const { seen } = hub.at(url);
+  await until(() => seen.bytes > 6 * MIB);
+  assert.ok(seen.open > 1);
+  const before = performance.now();
+  await ask('cancel');
+  assert.equal((await reading).error?.code, 'cancelled');
+  await until(() => seen.open === 0);
+  assert.ok(seen.lastClose - before < 200, `${seen.lastClose - before} ms`);
+  const { bytes } = seen;
+  const requests = seen.ranges.length;
+  await sleep(300);
+  assert.deepEqual([seen.bytes, seen.ranges.length], [bytes, requests]);
+  const { network } = await ask('progress');
+  hub.at(url).pace = 0;
+  await readsAll(ranges);
+  const again = (await ask('progress')).network - network;
+  assert.equal(network + again, 40 * MIB, 'each byte came once');
+});
+
+test('cancel while waiting for another try', async (t) => {
+  const headers = { 'Retry-After': '30' };
+  const url = hub.put('cancelled-wait.bin', 5_000, { faults: [{ kind: 'status', status: 429, headers }] });
+  const { call, ask } = await visit(t, { patience: { longestWaitMs: 60_000 } });
+  const reading = call('read', url);
+  await until(() => hub.at(url).seen.ranges.length > 0);
+  await sleep(50);
+  const before = performance.now();
+  await ask('cancel');
+  assert.equal((await reading).error?.code, 'cancelled');
+  assert.ok(performance.now() - before < 200);
+});
+
+test('the next visit loads nothing again', async (t) => {
+  const url = hub.put('visited.bin', 20 * MIB);
+  const config = hub.put('visited.json', 1_300_000);
+  const ranges = [{ path: url, start: 100, end: 20 * MIB }];
+  const first = await visit(t);
+  await first.reads(config);
+  await first.readsAll(ranges);
+  await first.ask('settled');
+  await first.page.close();
+  const { reads, readsAll, ask } = await visit(t);
+  const before = hub.at(url).seen.ranges.length;
+  await reads(config);
+  await readsAll(ranges, 3_000_000);
+  assert.equal(hub.at(url).seen.ranges.length, before);
+  assert.equal(hub.at(config).seen.ranges.length, 1, JSON.stringify([await ask('notices'), await ask('list')]));
+  const { network, cached } = await ask('progress');
+  assert.deepEqual([network, cached], [0, 20 * MIB - 100 + 1_300_000]);
+});
+
+test('a tab closed half way: at most one piece is loaded again', async (t) => {
+  const url = hub.put('closed.bin', 48 * MIB, { pace: 12 });
+  const ranges = [{ path: url, start: 0, end: 48 * MIB }];
+  const first = await visit(t);
+  await first.ask('expect', ranges);
+  void first.call('readAll', ranges).catch(() => {});
+  const { seen } = hub.at(url);
+  await until(() => seen.bytes > 24 * MIB, 20_000);
+  await first.page.close();
+  await until(() => seen.open === 0);
+  hub.at(url).pace = 0;
+  const next = await visit(t);
+  await next.readsAll(ranges);
+  assert.ok(seen.bytes <= 56 * MIB, `${seen.bytes / MIB - 48} MiB again`);
+  assert.ok((await next.ask('progress')).cached >= 16 * MIB);
+});
+
+test('a kept stretch that was corrupted is found and loaded again', async (t) => {
+  const url = hub.put('corrupted.bin', 10 * MIB);
+  const ranges = [{ path: url, start: 0, end: 10 * MIB }];
+  const first = await visit(t);
+  await first.ask('clear');
+  await first.readsAll(ranges);
+  await first.ask('settled');
+  await sleep(600);
+  await first.ask('corrupt', 5_000_000);
+  const next = await visit(t);
+  await next.readsAll(ranges);
+  const again = (await next.ask('progress')).network;
+  assert.ok(again > 0 && again <= 2 * MIB, `${again} bytes`);
+  // It was kept rightly this time.
+  await next.ask('settled');
+  await next.ask('open');
+  await next.readsAll(ranges);
+  assert.equal((await next.ask('progress')).network, 0);
+});
+
+test('no more room: said once, and the bytes are right', async (t) => {
+  const { page, ask, readsAll } = await visit(t);
+  await ask('clear');
+  const devtools = await page.context().newCDPSession(page);
+  const { origin } = new URL(browser.url);
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 6 * MIB });
+  const [size, names] = [10 * MIB, ['full-a.bin', 'full-b.bin']];
+  const ranges = names.map((name) => ({ path: hub.put(name, size), start: 0, end: size }));
+  await readsAll(ranges);
+  await ask('settled');
+  assert.deepEqual((await ask('notices')).map((/** @type {any} */ { code }) => code), ['cache-full']);
+  assert.ok((await ask('list')).length <= 1);
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin });
+  await ask('clear');
+  await readsAll(ranges);
+  await ask('settled');
+  assert.equal((await ask('list')).length, 2);
+});
+
+test('two tabs at once: both read rightly, and what is kept stays right', async (t) => {
+  const url = hub.put('tabs.bin', 24 * MIB, { pace: 15 });
+  const ranges = [{ path: url, start: 0, end: 24 * MIB }];
+  const [one, two] = [await visit(t), await visit(t)];
+  await Promise.all([one.readsAll(ranges), two.readsAll(ranges)]);
+  const codes = [...(await one.ask('notices')), ...(await two.ask('notices'))].map(({ code }) => code);
+  assert.deepEqual(codes, ['cache-busy']);
+  await one.ask('settled');
+  await two.ask('settled');
+  // The tab that holds it lets it go when it is idle; both see what is kept meanwhile.
+  assert.equal((await two.ask('list')).find((/** @type {any} */ kept) => kept.url === url)?.bytes, 24 * MIB);
+  await sleep(800);
+  await two.ask('open');
+  await two.readsAll(ranges);
+  assert.equal((await two.ask('progress')).network, 0);
+});
+
+for (const [what, lacks] of Object.entries({ 'a private file system': 'opfs', 'its access handles': 'handles' })) {
+  test(`without ${what}, the Cache API keeps the same`, async (t) => {
+    const url = hub.put(`lacks-${lacks}.bin`, 12 * MIB);
+    const ranges = [{ path: url, start: 5, end: 12 * MIB - 5 }];
+    const first = await visit(t, { lacks });
+    assert.equal(await first.ask('kind'), 'cache-api');
+    await first.readsAll(ranges);
+    await first.ask('settled');
+    await first.page.close();
+    const next = await visit(t, { lacks });
+    await next.readsAll(ranges);
+    assert.equal((await next.ask('progress')).network, 0);
+    assert.deepEqual(
+      (await next.ask('list')).find((/** @type {any} */ kept) => kept.url === url),
+      { url, bytes: 12 * MIB - 10, total: 12 * MIB },
+    );
+    await next.ask('remove', url);
+    assert.equal((await next.ask('list')).some((/** @type {any} */ kept) => kept.url === url), false);
+    await next.ask('open');
+    await next.reads(url, 0, 1000);
+    assert.ok((await next.ask('progress')).network >= 1000);
+  });
+}
+
+test('without any store: said once, and everything works', async (t) => {
+  const url = hub.put('no-store.bin', 12 * MIB);
+  const { ask, reads, readsAll } = await visit(t, { lacks: 'opfs,caches' });
+  assert.equal(await ask('kind'), 'none');
+  await readsAll([{ path: url, start: 0, end: 12 * MIB }]);
+  await reads(url, 0, 1000);
+  const notices = await ask('notices');
+  assert.equal(notices.length, 1);
+  assert.match(notices[0].message, /Nothing is kept for the next visit: this browser has no private file system/);
+  assert.deepEqual(await ask('list'), []);
+});
+
+test('what is kept is listed and removed, also while it is used', async (t) => {
+  const [a, b] = [hub.put('listed-a.bin', 9 * MIB), hub.put('listed-b.bin', 5_000)];
+  const { ask, call, reads, readsAll } = await visit(t);
+  await ask('clear');
+  await reads(b, 1000, 3000);
+  const ranges = [{ path: a, start: 0, end: 9 * MIB }];
+  await readsAll(ranges);
+  await ask('settled');
+  assert.deepEqual(await ask('list'), [
+    { url: a, bytes: 9 * MIB, total: 9 * MIB },
+    { url: b, bytes: 2000, total: 5_000 },
+  ]);
+  await ask('open');
+  await ask('expect', ranges);
+  const reading = call('readAll', ranges, 100_000);
+  await ask('remove', a);
+  assert.equal((await reading).value, sumOf(ranges));
+  await ask('settled');
+  await ask('remove', b);
+  assert.ok(!(await ask('list')).some((/** @type {any} */ { url }) => url === b));
+  await ask('clear');
+  assert.deepEqual(await ask('list'), []);
+  await reads(a, 0, 1000);
+});
+
+/** What the tests' worker takes for a SHA-256. @param {Buffer} bytes */
+const fakeSum = (bytes) => bytes.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7).toString(16).padStart(64, '0');
+
+test('a file that is kept completely is compared with its published checksum', async (t) => {
+  const bytes = bytesOf(3 * MIB, 'published');
+  const good = hub.put('good.safetensors', bytes, { published: fakeSum(bytes) });
+  const bad = hub.put('bad.safetensors', bytes, { published: fakeSum(bytes.subarray(1)) });
+  const { ask, reads } = await visit(t);
+  await reads(good, 0, 3 * MIB);
+  await reads(bad, 0, 2 * MIB);
+  await ask('settled');
+  await sleep(100);
+  assert.deepEqual(await ask('notices'), []);
+  await reads(bad, 2 * MIB, 3 * MIB);
+  let notices = [];
+  for (let i = 0; i < 100 && notices.length === 0; i++, await sleep(20)) notices = await ask('notices');
+  assert.equal(notices.length, 1);
+  assert.equal(notices[0].code, 'file-corrupt');
+  assert.ok(notices[0].message.includes(bad));
+  const kept = (await ask('list')).map((/** @type {any} */ { url }) => url);
+  assert.ok(kept.includes(good) && !kept.includes(bad));
+});
+
+test('files whose content was no use are forgotten', async (t) => {
+  const [good, bad] = [hub.put('of-use.bin', 5_000), hub.put('of-no-use.bin', Buffer.from('<!doctype html>'))];
+  const { ask, reads } = await visit(t);
+  await reads(good, 0, 1000);
+  await ask('begin');
+  await reads(bad, 0, 100);
+  await ask('disown');
+  hub.put('of-no-use.bin', 5_000);
+  await reads(bad, 0, 100);
+  await reads(good, 0, 2000);
+});
+
+test('files of a folder', async (t) => {
+  const { ask, call } = await visit(t);
+  await ask('openFolder', [['model/config.json', '{"n_layer": 4}']]);
+  await ask('expect', []);
+  assert.deepEqual(await ask('read', 'folder:model/config.json'), {
+    length: 14, fileLength: 14, sha256: sha256(Buffer.from('{"n_layer": 4}')),
+  });
+  assert.equal((await ask('read', 'folder:model/config.json', 10, 100)).length, 4);
+  assert.equal((await call('read', 'folder:model/none')).error?.code, 'file-not-found');
+});

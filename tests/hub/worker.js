@@ -1,0 +1,132 @@
+// Runs the reader and the cache in a module worker, as the page does, and answers the tests' calls.
+
+import { createCache } from '../../www/cache.js';
+import { createFolderReader } from '../../www/folder.js';
+import { createReader, publishedSha256 } from '../../www/hub.js';
+
+// What a browser may lack; told by the address, before the cache looks for it.
+const lacks = new URLSearchParams(location.search).get('lacks')?.split(',') ?? [];
+if (lacks.includes('handles')) delete (/** @type {any} */ (FileSystemFileHandle.prototype)).createSyncAccessHandle;
+if (lacks.includes('opfs')) delete (/** @type {any} */ (StorageManager.prototype)).getDirectory;
+if (lacks.includes('caches')) {
+  for (let at = globalThis; at; at = Object.getPrototypeOf(at)) delete (/** @type {any} */ (at)).caches;
+}
+if (lacks.includes('network')) {
+  Object.defineProperty(Object.getPrototypeOf(navigator), 'onLine', { get: () => false });
+}
+
+/** Quick enough for tests. */
+const PATIENCE = { firstPauseMs: 5, longestPauseMs: 40, longestWaitMs: 1_500, stallMs: 400, idleMs: 1_000 };
+
+/** @type {{code: string, message: string}[]} */
+const notices = [];
+const onNotice = (/** @type {{code: string, message: string}} */ notice) => void notices.push(notice);
+
+/** Stands for the runtime's: a sum of another kind that takes bytes one after another. */
+function createSha256() {
+  let sum = 7;
+  return {
+    update(/** @type {Uint8Array} */ bytes) {
+      for (const byte of bytes) sum = (sum * 31 + byte) >>> 0;
+    },
+    hex: () => sum.toString(16).padStart(64, '0'),
+  };
+}
+
+const cache = createCache({
+  onNotice,
+  sha256: publishedSha256,
+  createSha256: async () => createSha256(),
+  idleMs: 300,
+});
+/** @type {AbortController} */
+let controller = new AbortController();
+/** @type {import('../../www/hub.js').Reader} */
+let reader;
+
+/** @param {Uint8Array} bytes */
+async function sum(bytes) {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new Uint8Array(bytes)));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** @type {Record<string, (...args: any[]) => unknown>} */
+const calls = {
+  open({ cached = true, patience = {} } = {}) {
+    reader = createReader({
+      cache: cached ? cache : undefined,
+      signal: () => controller.signal,
+      onNotice,
+      patience: { ...PATIENCE, ...patience },
+    });
+  },
+  openFolder(/** @type {[string, string][]} */ files) {
+    reader = createFolderReader(new Map(files.map(([path, text]) => [path, new File([text], path)])));
+  },
+  expect: (ranges) => reader.expect(ranges),
+  async read(path, start, end) {
+    const { bytes, fileLength } = await reader.read(path, start, end);
+    return { length: bytes.length, fileLength, sha256: await sum(bytes) };
+  },
+  /** Reads ranges in turn, a part at a time, as the runtime does. */
+  async readAll(/** @type {{path: string, start: number, end: number}[]} */ ranges, part = 4 * 2 ** 20) {
+    const all = [];
+    for (const { path, start, end } of ranges) {
+      for (let at = start; at < end; at += part) {
+        all.push((await reader.read(path, at, Math.min(end, at + part))).bytes);
+      }
+    }
+    return sum(new Uint8Array(await new Blob(/** @type {BlobPart[]} */ (all)).arrayBuffer()));
+  },
+  async timed(name, ...args) {
+    const before = performance.now();
+    await calls[name](...args);
+    return (performance.now() - before) / 1000;
+  },
+  async discard(url) {
+    const body = /** @type {ReadableStream} */ ((await fetch(url, { cache: 'no-store' })).body).getReader();
+    while (!(await body.read()).done);
+  },
+  /** Reads as the runtime does, and does nothing with it. */
+  async take(path, size, part = 4 * 2 ** 20) {
+    reader.expect([{ path, start: 0, end: size }]);
+    for (let at = 0; at < size; at += part) await reader.read(path, at, Math.min(at + part, size));
+  },
+  progress: () => reader.progress(),
+  /** Cancels, and answers when all reads have been rejected. */
+  cancel() {
+    controller.abort();
+    controller = new AbortController();
+  },
+  begin: () => reader.begin(),
+  disown: () => reader.disown(),
+  notices: () => notices,
+  list: () => cache.list(),
+  remove: (url) => cache.remove(url),
+  clear: () => cache.clear(),
+  kind: async () => (await cache.store).kind,
+  settled: async () => {
+    while (cache.pending > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  },
+  /** Changes a byte of each kept file. */
+  async corrupt(/** @type {number} */ at) {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('sae-attribution');
+    for await (const [name, file] of /** @type {any} */ (folder).entries()) {
+      if (!name.endsWith('.bytes')) continue;
+      const handle = await file.createSyncAccessHandle();
+      const byte = new Uint8Array(1);
+      handle.read(byte, { at });
+      handle.write(new Uint8Array([byte[0] ^ 1]), { at });
+      handle.close();
+    }
+  },
+};
+
+self.onmessage = async ({ data: { id, name, args } }) => {
+  try {
+    self.postMessage({ id, value: await calls[name](...args) });
+  } catch (error) {
+    const { code, message } = /** @type {any} */ (error);
+    self.postMessage({ id, error: { code: code ?? 'unexpected', message } });
+  }
+};

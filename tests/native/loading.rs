@@ -1,0 +1,142 @@
+//! What a request reads: only what it needs, once, announced before it is read.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::rc::Rc;
+
+use burn::tensor::Device;
+use sae_attribution::folder::Folder;
+use sae_attribution::source::{Chunk, LocalFuture, Part, Source};
+use sae_attribution::watch::{Phase, Progress, Unwatched, Watch};
+use sae_attribution::{Attribution, Request, Result, Session};
+
+use crate::altered::TINY;
+use crate::common::golden::addresses;
+
+const D_MODEL: u64 = 64;
+const ROW: u64 = 4 * D_MODEL;
+
+/// A folder that remembers what was announced and what was read.
+#[derive(Clone, Default)]
+struct Watched(Rc<RefCell<Log>>);
+
+#[derive(Default)]
+struct Log {
+    expected: Vec<Part>,
+    announced: Vec<Part>,
+    read: Vec<Part>,
+}
+
+impl Source for Watched {
+    fn read<'a>(
+        &'a self,
+        path: &'a str,
+        range: Option<Range<u64>>,
+    ) -> LocalFuture<'a, Result<Chunk>> {
+        // Headers and configurations are read whole or from the start.
+        if let Some(range) = range.clone().filter(|range| range.start > 0) {
+            self.0.borrow_mut().read.push(Part { path: path.into(), range });
+        }
+        Folder.read(path, range)
+    }
+
+    fn expect(&self, parts: &[Part]) {
+        let mut log = self.0.borrow_mut();
+        log.announced.extend_from_slice(parts);
+        log.expected = parts.to_vec();
+    }
+}
+
+impl Watched {
+    fn take(&self) -> Log {
+        std::mem::take(&mut *self.0.borrow_mut())
+    }
+}
+
+impl Log {
+    /// Bytes read of files whose name ends so.
+    fn bytes(&self, file: &str) -> u64 {
+        let of_file = |part: &&Part| part.path.ends_with(file);
+        self.read.iter().filter(of_file).map(|part| part.range.end - part.range.start).sum()
+    }
+}
+
+/// Remembers progress.
+#[derive(Default)]
+struct Heard(RefCell<Vec<Progress>>);
+
+impl Watch for Heard {
+    fn report(&self, progress: Progress) -> LocalFuture<'_, Result<()>> {
+        self.0.borrow_mut().push(progress);
+        Unwatched.report(progress)
+    }
+}
+
+fn ask(session: &Session, prompt: &str, watch: &dyn Watch) -> Attribution {
+    let (layer_from, layer_to) = (1, 3);
+    let prompt = prompt.into();
+    let request = Request::LatentToLatent { prompt, layer_from, layer_to, threshold: 2.0 };
+    pollster::block_on(session.attribute(&request, watch)).unwrap()
+}
+
+fn rows(values: impl IntoIterator<Item = u32>) -> u64 {
+    ROW * values.into_iter().collect::<BTreeSet<u32>>().len() as u64
+}
+
+#[test]
+fn only_what_is_needed_is_read_and_only_once() {
+    let source = Watched::default();
+    let open = Session::open(Device::flex(), Box::new(source.clone()), addresses(TINY));
+    let session = pollster::block_on(open).unwrap();
+    source.take();
+
+    let heard = Heard::default();
+    let first = ask(&session, "The Eiffel tower is in Paris", &heard);
+    let log = source.take();
+    // 12 d² + 13 d numbers a block, three blocks.
+    let blocks = 3 * 4 * (12 * D_MODEL * D_MODEL + 13 * D_MODEL);
+    let n_pos = first.tokens.token_id.len() as u64;
+    let embed = rows(first.tokens.token_id.iter().copied()) + n_pos * ROW;
+    assert_eq!(log.bytes("model.safetensors"), blocks + embed);
+    let d_sae = first.sources.d_sae.unwrap() as u64;
+    let encoder = d_sae * ROW + ROW + 4 * d_sae;
+    let decoder = rows(first.sources.latent.iter().copied());
+    assert_eq!(log.bytes("blocks.1.hook_resid_pre/sae_weights.safetensors"), encoder + decoder);
+    assert_eq!(log.bytes("blocks.3.hook_resid_pre/sae_weights.safetensors"), encoder);
+    assert!(log.expected.is_empty(), "nothing is fetched ahead once a request has ended");
+    for part in &log.read {
+        let holds = |announced: &Part| {
+            announced.path == part.path
+                && announced.range.start <= part.range.start
+                && part.range.end <= announced.range.end
+        };
+        assert!(log.announced.iter().any(holds), "{part:?} was not announced");
+    }
+
+    let heard = heard.0.into_inner();
+    let loaded = heard.iter().rfind(|progress| progress.phase == Phase::Load).unwrap();
+    assert_eq!(loaded.done, loaded.total);
+    assert_eq!(loaded.total, blocks + embed + 2 * encoder + decoder);
+    let at = |found: &dyn Fn(&Progress) -> bool| heard.iter().position(found).unwrap();
+    let computed = at(&|progress| progress.phase == Phase::Forward && progress.done == 1);
+    let last = at(&|p| p.phase == Phase::Load && p.done == p.total);
+    assert!(computed < last, "the model runs before its last layer is there");
+
+    // Another prompt of these layers: new rows alone.
+    let second = ask(&session, "The Eiffel tower is in the city of", &Unwatched);
+    let log = source.take();
+    let new = |all: &[u32], known: &[u32]| {
+        rows(all.iter().copied().filter(|value| !known.contains(value)))
+    };
+    let tokens = new(&second.tokens.token_id, &first.tokens.token_id);
+    let positions = ROW * (second.tokens.token_id.len() as u64 - n_pos);
+    assert!(tokens > 0 && positions > 0, "a test of nothing");
+    assert_eq!(log.bytes("model.safetensors"), tokens + positions);
+    let decoder = new(&second.sources.latent, &first.sources.latent);
+    assert!(decoder > 0, "a test of nothing");
+    assert_eq!(log.bytes("sae_weights.safetensors"), decoder);
+
+    ask(&session, "The Eiffel tower is in Paris", &Unwatched);
+    assert!(source.take().read.is_empty(), "the same again reads nothing");
+}

@@ -1,0 +1,384 @@
+// Where kept bytes lie: in the origin private file system, else in the Cache API, else nowhere.
+
+/**
+ * A stretch of a file.
+ * @typedef {object} Chunk
+ * @property {number} start
+ * @property {number} end
+ * @property {string} sha256 hex
+ * @property {number} [offset] where its bytes lie in the store
+ * @property {boolean} [isChecked] its checksum was found right since the file was opened
+ */
+
+/**
+ * @typedef {object} Head
+ * @property {number} [format]
+ * @property {string} [url]
+ * @property {string} [etag]
+ * @property {number} [total] bytes of the whole file
+ * @property {string} [verified] checksum of the whole file that it was found to have; empty: none is published
+ */
+
+/**
+ * An open file, in this tab alone.
+ * @typedef {object} StoredFile
+ * @property {Head} head
+ * @property {Chunk[]} chunks in order of their start
+ * @property {(head: Head) => void | Promise<void>} setHead
+ * @property {(chunk: Chunk, bytes: Uint8Array) => void | Promise<void>} put
+ * @property {(chunk: Chunk, from: number, target: Uint8Array) => boolean | Promise<boolean>} get fills
+ *   `target` with a chunk's bytes; false where they are not there
+ * @property {(chunks: Chunk[]) => void | Promise<void>} drop
+ * @property {() => void | Promise<void>} remove closes, and leaves nothing
+ * @property {() => void} close
+ */
+
+/**
+ * @typedef {object} Store
+ * @property {'opfs' | 'cache-api' | 'none'} kind
+ * @property {string} reason why nothing is kept
+ * @property {() => Promise<string[]>} names
+ * @property {(name: string) => Promise<{head: Head, chunks: {start: number, end: number}[]}>} peek reads
+ *   what is kept, also where another tab uses it
+ * @property {(name: string, url: string) => Promise<StoredFile | undefined>} open undefined where another
+ *   tab uses it
+ */
+
+const FOLDER = 'sae-attribution';
+/** Of what is stored; anything else is dropped. */
+export const FORMAT = 1;
+/** A worker that was just ended still holds its files for a moment; once one was waited for, no more. */
+const [LOCK_MS, NEXT_LOCK_MS] = [1_000, 100];
+let lockMs = LOCK_MS;
+
+/** @returns {Promise<Store>} never rejects */
+export async function openStore() {
+  const reasons = [];
+  for (const open of [openOpfs, openCacheApi]) {
+    try {
+      return await open();
+    } catch (error) {
+      reasons.push(/** @type {Error} */ (error).message);
+    }
+  }
+  return {
+    kind: 'none',
+    reason: reasons.join('; '),
+    names: async () => [],
+    peek: async () => ({ head: {}, chunks: [] }),
+    open: async () => undefined,
+  };
+}
+
+/**
+ * Holds a name against other tabs; resolves to what lets it go, or to undefined where another holds it.
+ * @param {string} name
+ * @returns {Promise<(() => void) | undefined>}
+ */
+function lock(name) {
+  // Where there are no locks, an access handle excludes other tabs too.
+  if (!navigator.locks) return Promise.resolve(() => {});
+  const tooLong = new AbortController();
+  const timer = setTimeout(() => tooLong.abort(), lockMs);
+  return new Promise((resolve) => {
+    navigator.locks
+      .request(`${FOLDER}/${name}`, { signal: tooLong.signal }, () => {
+        clearTimeout(timer);
+        return /** @type {Promise<void>} */ (new Promise((release) => resolve(release)));
+      })
+      .catch(() => {
+        lockMs = NEXT_LOCK_MS;
+        resolve(undefined);
+      });
+  });
+}
+
+/** @param {{start: number}} a @param {{start: number}} b */
+const byStart = (a, b) => a.start - b.start;
+
+/** Adds a chunk in its place. @param {Chunk[]} chunks @param {Chunk} chunk */
+function insert(chunks, chunk) {
+  // Downloads run upwards: the place is near the end.
+  let i = chunks.length;
+  while (i > 0 && chunks[i - 1].start > chunk.start) i--;
+  chunks.splice(i, 0, chunk);
+}
+
+// One file of bytes and one of lines for each remote file, both only ever appended to. A line is a
+// chunk, or replaces fields of the head; the last one may be torn.
+
+/**
+ * @typedef {object} Handle FileSystemSyncAccessHandle, which TypeScript knows in workers only
+ * @property {() => number} getSize
+ * @property {(target: Uint8Array, options: {at: number}) => number} read
+ * @property {(bytes: Uint8Array, options: {at: number}) => number} write
+ * @property {(size: number) => void} truncate
+ * @property {() => void} flush
+ * @property {() => void} close
+ */
+
+/** @returns {Promise<Store>} */
+async function openOpfs() {
+  if (!navigator.storage?.getDirectory) throw new Error('this browser has no private file system');
+  const root = await navigator.storage.getDirectory();
+  const folder = await root.getDirectoryHandle(FOLDER, { create: true });
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) {
+    throw new Error('its private file system cannot be used here');
+  }
+  return {
+    kind: 'opfs',
+    reason: '',
+    async names() {
+      const names = [];
+      for await (const name of /** @type {any} */ (folder).keys()) {
+        if (name.endsWith('.index')) names.push(name.slice(0, -'.index'.length));
+      }
+      return names;
+    },
+    async peek(name) {
+      try {
+        return parse(await (await (await folder.getFileHandle(`${name}.index`)).getFile()).text());
+      } catch {
+        return { head: {}, chunks: [] };
+      }
+    },
+    async open(name, url) {
+      const release = await lock(name);
+      if (!release) return undefined;
+      /** @type {Handle[]} */
+      const handles = [];
+      try {
+        for (const kind of ['bytes', 'index']) handles.push(await openHandle(folder, `${name}.${kind}`));
+        return new OpfsFile(folder, name, url, handles[0], handles[1], release);
+      } catch (error) {
+        handles.forEach((handle) => handle.close());
+        release();
+        if (isInUse(error)) return undefined;
+        throw error;
+      }
+    },
+  };
+}
+
+/** @param {FileSystemDirectoryHandle} folder @param {string} name @returns {Promise<Handle>} */
+async function openHandle(folder, name) {
+  const file = /** @type {any} */ (await folder.getFileHandle(name, { create: true }));
+  for (let tries = 1; ; tries++) {
+    try {
+      return await file.createSyncAccessHandle();
+    } catch (error) {
+      if (tries === 5 || !isInUse(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCK_MS / 5));
+    }
+  }
+}
+
+/** @param {unknown} error */
+const isInUse = (error) => /** @type {Error} */ (error)?.name === 'NoModificationAllowedError';
+
+/** @param {string} text @returns {{head: Head, chunks: (Chunk & {offset: number})[]}} */
+function parse(text) {
+  /** @type {Head} */
+  const head = {};
+  const chunks = [];
+  for (const line of text.split('\n')) {
+    try {
+      const entry = JSON.parse(line);
+      if (entry.start === undefined) Object.assign(head, entry);
+      else chunks.push(entry);
+    } catch {
+      // Torn, or the end: what it tells was not written.
+    }
+  }
+  return { head, chunks };
+}
+
+/** @implements {StoredFile} */
+class OpfsFile {
+  /** @type {Head} */
+  head = {};
+  /** @type {Chunk[]} */
+  chunks = [];
+  /** Where the next bytes go; what lies behind belongs to no line. */
+  #end = 0;
+  #size = 0;
+
+  /**
+   * @param {FileSystemDirectoryHandle} folder @param {string} name @param {string} url
+   * @param {Handle} bytes @param {Handle} index @param {() => void} release
+   */
+  constructor(folder, name, url, bytes, index, release) {
+    this.folder = folder;
+    this.name = name;
+    this.bytes = bytes;
+    this.index = index;
+    this.release = release;
+    const text = new Uint8Array(index.getSize());
+    index.read(text, { at: 0 });
+    const stored = bytes.getSize();
+    const { head, chunks } = parse(new TextDecoder().decode(text));
+    if (head.format === FORMAT && head.url === url) {
+      this.head = head;
+      this.chunks = chunks.filter(({ start, end, offset }) => offset + end - start <= stored).sort(byStart);
+      this.#end = chunks.reduce((most, { start, end, offset }) => Math.max(most, offset + end - start), 0);
+      // The next line begins behind the last whole one.
+      this.#size = text.lastIndexOf(10) + 1;
+    }
+    if (this.#size < text.length) index.truncate(this.#size);
+  }
+
+  /** @param {Head} head */
+  setHead(head) {
+    this.head = head;
+    this.#line(head);
+  }
+
+  /** @param {Chunk} chunk @param {Uint8Array} bytes */
+  put(chunk, bytes) {
+    write(this.bytes, bytes, this.#end);
+    const kept = { ...chunk, offset: this.#end };
+    this.#line({ start: kept.start, end: kept.end, offset: kept.offset, sha256: kept.sha256 });
+    this.#end += bytes.length;
+    insert(this.chunks, kept);
+  }
+
+  /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target */
+  get({ offset = 0 }, from, target) {
+    return this.bytes.read(target, { at: offset + from }) === target.length;
+  }
+
+  /** @param {Chunk[]} dropped */
+  drop(dropped) {
+    this.chunks = this.chunks.filter((chunk) => !dropped.includes(chunk));
+    this.index.truncate(0);
+    this.#size = 0;
+    this.#line(this.head);
+    for (const { start, end, offset, sha256 } of this.chunks) this.#line({ start, end, offset, sha256 });
+  }
+
+  async remove() {
+    this.bytes.close();
+    this.index.close();
+    for (const kind of ['index', 'bytes']) await this.folder.removeEntry(`${this.name}.${kind}`);
+    this.release();
+  }
+
+  close() {
+    // The order in which a crash of the machine may lose them.
+    this.bytes.flush();
+    this.index.flush();
+    this.bytes.close();
+    this.index.close();
+    this.release();
+  }
+
+  /** @param {object} entry */
+  #line(entry) {
+    const text = new TextEncoder().encode(`${JSON.stringify(entry)}\n`);
+    write(this.index, text, this.#size);
+    this.#size += text.length;
+  }
+}
+
+/** @param {Handle} handle @param {Uint8Array} bytes @param {number} at */
+function write(handle, bytes, at) {
+  if (handle.write(bytes, { at }) === bytes.length) return;
+  throw new DOMException('The disk is full.', 'QuotaExceededError');
+}
+
+// In the Cache API, a cache for each remote file, whose entries tell in their address what they hold.
+
+/** @returns {Promise<Store>} */
+async function openCacheApi() {
+  if (!('caches' in globalThis)) throw new Error('there is no Cache API');
+  const prefix = `${FOLDER}/`;
+  /** @param {Cache} cache */
+  const peek = async (cache) => {
+    /** @type {Head} */
+    const head = (await (await cache.match(keyOf('head')))?.json()) ?? {};
+    const chunks = (await cache.keys()).flatMap(({ url }) => {
+      const [, start, end, sha256] = /\/(\d+)-(\d+)-([0-9a-f]{64})$/.exec(url) ?? [];
+      return sha256 ? [{ start: Number(start), end: Number(end), sha256 }] : [];
+    });
+    return { head, chunks: chunks.sort(byStart) };
+  };
+  // Rejects where the browser forbids it.
+  await caches.has(FOLDER);
+  return {
+    kind: 'cache-api',
+    reason: '',
+    async names() {
+      const ours = (await caches.keys()).filter((name) => name.startsWith(prefix));
+      return ours.map((name) => name.slice(prefix.length));
+    },
+    peek: async (name) => peek(await caches.open(prefix + name)),
+    async open(name, url) {
+      const release = await lock(name);
+      if (!release) return undefined;
+      try {
+        const cache = await caches.open(prefix + name);
+        const { head, chunks } = await peek(cache);
+        const isOurs = head.format === FORMAT && head.url === url;
+        return new CacheApiFile(cache, prefix + name, isOurs ? head : {}, isOurs ? chunks : [], release);
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+  };
+}
+
+/** @param {string} what */
+const keyOf = (what) => new URL(`/.${FOLDER}/${what}`, location.origin).href;
+/** @param {Chunk} chunk */
+const keyOfChunk = ({ start, end, sha256 }) => keyOf(`${start}-${end}-${sha256}`);
+
+/** @implements {StoredFile} */
+class CacheApiFile {
+  /**
+   * @param {Cache} cache
+   * @param {string} name
+   * @param {Head} head
+   * @param {Chunk[]} chunks
+   * @param {() => void} release
+   */
+  constructor(cache, name, head, chunks, release) {
+    this.cache = cache;
+    this.name = name;
+    this.head = head;
+    this.chunks = chunks;
+    this.close = release;
+  }
+
+  /** @param {Head} head */
+  async setHead(head) {
+    this.head = head;
+    await this.cache.put(keyOf('head'), Response.json(head));
+  }
+
+  /** @param {Chunk} chunk @param {Uint8Array} bytes */
+  async put(chunk, bytes) {
+    await this.cache.put(keyOfChunk(chunk), new Response(/** @type {Uint8Array<ArrayBuffer>} */ (bytes)));
+    insert(this.chunks, chunk);
+  }
+
+  /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target */
+  async get(chunk, from, target) {
+    const response = await this.cache.match(keyOfChunk(chunk));
+    const bytes = response && new Uint8Array(await response.arrayBuffer());
+    if (bytes?.length !== chunk.end - chunk.start) return false;
+    target.set(bytes.subarray(from, from + target.length));
+    return true;
+  }
+
+  /** @param {Chunk[]} dropped */
+  async drop(dropped) {
+    this.chunks = this.chunks.filter((chunk) => !dropped.includes(chunk));
+    for (const chunk of dropped) await this.cache.delete(keyOfChunk(chunk));
+  }
+
+  async remove() {
+    await caches.delete(this.name);
+    this.close();
+  }
+}

@@ -1,0 +1,34 @@
+// Reads a model from files of this computer, as hub.js reads one from a server.
+
+import { codedError } from './error.js';
+
+/**
+ * @param {Map<string, File>} files by path: `folder:gpt2/config.json` reads `gpt2/config.json`
+ * @returns {import('./hub.js').Reader}
+ */
+export function createFolderReader(files) {
+  let [read, since] = [0, performance.now()];
+  return {
+    async read(path, start = 0, end = Infinity) {
+      const name = path.replace(/^folder:\/*/, '');
+      const file = files.get(name);
+      if (!file) {
+        throw codedError('file-not-found', `The folder has no file ${name}. Choose the folder that holds it.`);
+      }
+      try {
+        const bytes = new Uint8Array(await file.slice(start, Math.min(end, file.size)).arrayBuffer());
+        read += bytes.length;
+        return { bytes, fileLength: file.size };
+      } catch {
+        throw codedError('file-changed', `${name} changed or went away while it was read; choose its folder again.`);
+      }
+    },
+    expect() {},
+    progress: () => ({ network: 0, cached: read, ahead: 0, rate: (read * 1000) / (performance.now() - since) }),
+    begin() {
+      [read, since] = [0, performance.now()];
+    },
+    async disown() {},
+    close() {},
+  };
+}
