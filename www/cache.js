@@ -27,7 +27,7 @@ import { isOther } from './remote.js';
  */
 
 /** Bytes on their way to the store, over which downloads had better wait. */
-const MOST_PENDING = 48 * 2 ** 20;
+const MOST_PENDING = 16 * 2 ** 20;
 
 /** @param {CacheOptions} [options] */
 export function createCache(options = {}) {

@@ -35,9 +35,9 @@ import { cancelled, PATIENCE, RemoteFile } from './remote.js';
 const GAP = 16 * 1024;
 const WASTE = 0.01;
 /** Most bytes of one request. */
-const PIECE = 8 * 2 ** 20;
+export const PIECE = 4 * 2 ** 20;
 /** Bytes that may wait to be read. */
-const WINDOW = 6 * PIECE;
+export const WINDOW = 6 * PIECE;
 /** Requests at a time: of up to `SMALL` bytes, and of more. */
 const [SMALL, MOST_SMALL, MOST_LARGE] = [256 * 1024, 24, 6];
 /** Bytes are kept in stretches of about this: so many are lost at most where a tab is closed. */

@@ -15,7 +15,7 @@ const HEADER_GUESS: u64 = 64 << 10;
 /// Headers beyond this are refused before they are fetched (the format's own limit is 100 MB).
 const HEADER_LIMIT: u64 = 16 << 20;
 /// Tensors are read in pieces of at most this many bytes, so that no file is held whole.
-const PIECE: usize = 8 << 20;
+const PIECE: usize = 4 << 20;
 
 /// A safetensors file of which the header has been read and checked.
 pub struct Safetensors {

@@ -27,7 +27,7 @@ use burn::tensor::{Device, Tensor};
 use crate::config::{ActivationNorm, Architecture, Gpt2Config, SaeConfig};
 use crate::error::Result;
 use crate::gpt2::{Block, Linear, Unembed};
-use crate::kernels::{self, Upload, upload};
+use crate::kernels::{Upload, upload};
 use crate::sae::{Activation, Sae};
 use crate::safetensors::Safetensors;
 use crate::source::{Part, Source};
@@ -326,10 +326,7 @@ async fn to_device(
         upload.push(values);
     };
     file.read_pieces(source, tensor, &shape, 0..rows, meter, take).await?;
-    let matrix = upload.finish();
-    // Not more than one matrix at a time is on its way.
-    kernels::settle(&matrix).await?;
-    Ok(matrix)
+    Ok(upload.finish())
 }
 
 fn center_row(row: &mut [f32]) {

@@ -53,17 +53,22 @@ async function ours(base, device) {
         if (progress.phase === 'jacobian') controller.abort();
       },
     })
-    .catch(() => {});
+    .catch((/** @type {any} */ error) => {
+      if (error.code !== 'cancelled') throw error;
+    });
   client.close();
   return { bytes, network, rate: bytes / seconds / 1e6 };
 }
 
-/** @param {{base: string, device: string, repeats: number}} options */
-export async function load({ base, device, repeats }) {
+/**
+ * Best of some rounds, in each: nothing cached, a bare fetch, all cached.
+ * @param {string} base @param {string} device @param {number} rounds
+ */
+export async function load(base, device, rounds) {
   const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
   const urls = [0, 3].map((layer) => `${base}/saes/blocks.${layer}.hook_resid_pre/sae_weights.safetensors`);
   const found = { bare: 0, network: 0, cache: 0, bytes: 0, again: 0 };
-  for (let i = 0; i < repeats; i++) {
+  for (let i = 0; i < rounds; i++) {
     const client = new Client();
     await client.uncache();
     client.close();

@@ -177,6 +177,8 @@ impl Upload {
         let end = self.len + 4 * values.len() as u64;
         let piece = self.out.handle.clone().offset_start(self.len).offset_end(self.total - end);
         self.out.client.write(&piece, Bytes::from_elems(values));
+        // Otherwise it would wait in wasm memory for the next launch; a failure waits for the next read.
+        let _ = self.out.client.flush();
         self.len = end;
     }
 
