@@ -9,6 +9,7 @@ mod bad_input;
 mod config;
 mod golden;
 mod gradients;
+mod intervention;
 mod loading;
 mod products;
 mod prompts;

@@ -1,0 +1,100 @@
+//! Attributions say what an intervention does: on the trained demo model, taking away the latent
+//! that is credited most with the right answer's logit lowers that logit.
+
+use std::rc::Rc;
+
+use burn::tensor::{Device, Tensor};
+use sae_attribution::config::{Gpt2Config, SaeConfig};
+use sae_attribution::folder::Folder;
+use sae_attribution::gpt2::Block;
+use sae_attribution::kernels::{self, upload};
+use sae_attribution::source::Source;
+use sae_attribution::watch::{Meter, Phase, Unwatched};
+use sae_attribution::weights::{Gpt2Weights, SaeWeights};
+use sae_attribution::{Request, Session};
+
+use crate::common::golden::addresses;
+use crate::gradients::values;
+
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/models/demo");
+
+/// Logits of the last position with `without`, rows at each position, taken from the residual
+/// stream before a layer. Everything else that stands there, the SAE's error too, is kept.
+async fn logits(ids: &[u32], layer: usize, without: &[f32]) -> Vec<f64> {
+    let (source, device) = (Folder, Device::flex());
+    let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
+    let file = |name: &str| format!("{DEMO}/model/{name}");
+    let json = source.read(&file("config.json"), None).await.unwrap().bytes;
+    let config = Gpt2Config::from_json("config.json", &json).unwrap();
+    let path = file("model.safetensors");
+    let weights = Gpt2Weights::open(&source, &path, config.clone()).await.unwrap();
+    let mut resid: Tensor<2> = weights.embed(&source, ids, &device, &mut meter).await.unwrap();
+    for i in 0..config.n_layer {
+        if i == layer {
+            let changed = values(resid).iter().zip(without).map(|(x, y)| x - y).collect();
+            resid = upload(changed, config.d_model, &device);
+        }
+        let block: Block = weights.block(&source, i, &device, &mut meter).await.unwrap();
+        resid = Rc::new(block).forward(&resid).0;
+    }
+    let unembed = weights.unembed(&source, &device, &mut meter).await.unwrap();
+    let end = kernels::layer_norm(&resid, unembed.layer_norm_epsilon as f32);
+    unembed.logits(&kernels::gather_rows(&end.y, &[ids.len() as u32 - 1])).await.unwrap()
+}
+
+async fn decoder_row(layer: usize, latent: u32) -> Vec<f32> {
+    let folder = format!("{DEMO}/saes/blocks.{layer}.hook_resid_pre");
+    let path = format!("{folder}/cfg.json");
+    let json = Folder.read(&path, None).await.unwrap().bytes;
+    let config = SaeConfig::from_json(&path, &json).unwrap();
+    let file = format!("{folder}/sae_weights.safetensors");
+    let weights = SaeWeights::open(&Folder, &file, config).await.unwrap();
+    let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
+    weights.decoder_rows(&Folder, &[latent], &mut meter).await.unwrap()
+}
+
+async fn ablate_the_most_credited(prompt: &str, answer: &str, layer: usize) {
+    let source = Box::new(Folder);
+    let session = Session::open(Device::flex(), source, addresses(DEMO)).await.unwrap();
+    let request = Request::LatentToLogit { prompt: prompt.into(), layer, k: 5 };
+    let result = session.attribute(&request, &Unwatched).await.unwrap();
+    let top = result.top_logits.as_ref().unwrap();
+    assert_eq!(top.string[0], answer, "the model knows this fact");
+
+    let of_answer = &result.attributions[..result.sources.pos.len()];
+    let most = (0..of_answer.len()).max_by(|&a, &b| of_answer[a].total_cmp(&of_answer[b])).unwrap();
+    let (pos, latent) = (result.sources.pos[most] as usize, result.sources.latent[most]);
+    let row = decoder_row(layer, latent).await;
+    let mut without = vec![0.0; result.tokens.token_id.len() * row.len()];
+    for (to, from) in without[pos * row.len()..].iter_mut().zip(&row) {
+        *to = from * result.sources.activation[most];
+    }
+
+    let ids = &result.tokens.token_id;
+    let plain = logits(ids, layer, &vec![0.0; without.len()]).await;
+    let id = top.token_id[0] as usize;
+    assert!((plain[id] - f64::from(top.logit[0])).abs() < 1e-4, "the same model as the session's");
+    let ablated = logits(ids, layer, &without).await;
+    let fall = plain[id] - ablated[id];
+    println!(
+        "{prompt:?}, layer {layer}: latent {latent} at {pos}, attribution {:.2}: {answer:?} falls by {fall:.2}",
+        of_answer[most]
+    );
+    assert!(fall > 0.5, "taking latent {latent} away lowers {answer:?} by {fall}");
+    // And it does so more than another latent that is credited with nothing.
+    let least =
+        (0..of_answer.len()).min_by(|&a, &b| of_answer[a].abs().total_cmp(&of_answer[b].abs()));
+    assert!(of_answer[least.unwrap()].abs() < 0.1 * of_answer[most]);
+}
+
+#[test]
+fn the_most_credited_latent_carries_the_answer() {
+    let cases = [
+        ("The Eiffel tower is in the city of", " Paris", 2),
+        ("The Eiffel tower is in the city of", " Paris", 3),
+        ("Fact: Serena Williams plays the sport of", " tennis", 3),
+    ];
+    for (prompt, answer, layer) in cases {
+        pollster::block_on(ablate_the_most_credited(prompt, answer, layer));
+    }
+}
