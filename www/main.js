@@ -1,287 +1,359 @@
-// The page: reads the form, asks the client, shows the reply.
+// The page: reads the form, asks the client, shows the reply; keeps the address a link to what is shown.
 
-import { Client } from './client.js';
-import { describeError } from './error.js';
-import { fromJson, toJson } from './result.js';
+import './trusted.js';
+import { codedError, describeError } from './error.js';
+import { createExplorer } from './explorer.js';
+import { createForm } from './form.js';
+import { createMeanings } from './meanings.js';
 import { fromAddress } from './sources.js';
-import { heatmap } from './views/heatmap.js';
-import { cssColor, defaultLimit } from './views/scale.js';
-import * as tables from './views/tables.js';
+import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from './state.js';
+import { createStore } from './store.js';
+import { createTake } from './take.js';
+import { short, visible } from './text.js';
+import { createTheme, storageOr } from './theme.js';
+import { kept } from './views/kept.js';
+import { advice, describeFetch, describeRequest, progressTeller } from './words.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
-/** @typedef {import('./protocol.js').Request} Request */
-/** @typedef {import('./protocol.js').Progress} Progress */
+/** @typedef {import('./state.js').View} View */
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
+const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(event: any) => void} */ act) =>
+  element(id).addEventListener(type, act);
+
+const RESULTS = new URL('./results/', import.meta.url);
+/** Files larger than this are read by a worker. */
+const READ_HERE = 500_000;
+/** The address follows at most this often: browsers refuse to change it all the time. */
+const LINK_MS = 250;
 
 const address = fromAddress(new URL(location.href));
-const client = new Client();
+const form = createForm(document, address.sources, address.selected);
+const explorer = createExplorer(document, { onView: syncLink, say: status });
+const store = createStore(RESULTS);
+const storage = storageOr();
+/** @type {Promise<import('./client.js').Client> | undefined} */
+let starting;
 /** Name of the source that the client has open. @type {string | undefined} */
 let opened;
 /** @type {AbortController | undefined} */
 let running;
-/** @type {Attribution | undefined} */
-let result;
-/** @type {ReturnType<typeof heatmap> | undefined} */
-let plot;
+/** How often Run was pressed. */
+let runs = 0;
+/** Whether the reader has asked for something: a result that still loads does not get in between. */
+let touched = false;
+/** Where what is shown came from. @type {{source?: string, file?: string} | undefined} */
+let shown;
+/** @type {Map<string, ReturnType<typeof createMeanings>>} */
+const meanings = new Map();
 
-/** What each phase is called and counted in. @type {Record<Progress['phase'], [string, string]>} */
-const PHASES = {
-  load: ['Loading weights', 'MB'],
-  forward: ['Running the model', 'blocks'],
-  encode: ['Encoding latents', 'positions'],
-  jacobian: ['Differentiating', 'targets'],
-};
-
-function fillForm() {
-  for (const [name, { title }] of Object.entries(address.sources)) {
-    element('source').append(new Option(title, name, false, name === address.selected));
-  }
-  fillLayers();
-  showFields();
+/** The client, loaded when there is something to ask it: whoever only looks needs none. */
+function getClient() {
+  const onNotice = (/** @type {import('./protocol.js').Notice} */ { message, code }) => {
+    element('advice').textContent = `${message} [${code}]`;
+  };
+  starting ??= import('./client.js').then(
+    ({ Client }) => new Client({ onNotice }),
+    (error) => {
+      throw codedError('runtime-unavailable', `The runtime could not be loaded: ${describeError(error).message}`);
+    },
+  );
+  // What did not arrive can be asked for again.
+  starting.catch(() => (starting = undefined));
+  return starting;
 }
 
-function fillLayers() {
-  const { layers } = address.sources[element('source').value];
-  const last = layers[layers.length - 1];
-  const preferences = { layer_from: layers[0], layer_to: layers.includes(3) ? 3 : last, layer: last };
-  for (const [id, preferred] of Object.entries(preferences)) {
-    element(id).replaceChildren(
-      ...layers.map((layer) => new Option(String(layer), String(layer), false, layer === preferred)),
-    );
-  }
+/** @param {string | undefined} source */
+function meaningsOf(source = '') {
+  let known = meanings.get(source);
+  if (!known) meanings.set(source, (known = createMeanings(address.sources[source], storage)));
+  return known;
 }
 
-/** @returns {Request['kind']} */
-function kind() {
-  return /** @type {any} */ (document.querySelector('input[name=kind]:checked')).value;
-}
-
-function showFields() {
-  for (const field of document.querySelectorAll('[data-kinds]')) {
-    /** @type {HTMLElement} */ (field).hidden = !field.getAttribute('data-kinds')?.split(' ').includes(kind());
-  }
-}
-
-/** @returns {Request} */
-function request() {
-  const prompt = element('prompt').value;
-  const integer = (/** @type {string} */ id) => Number(element(id).value);
-  switch (kind()) {
-    case 'token_to_latent':
-      return { kind: 'token_to_latent', prompt, layer: integer('layer') };
-    case 'latent_to_latent':
-      return {
-        kind: 'latent_to_latent',
-        prompt,
-        layer_from: integer('layer_from'),
-        layer_to: integer('layer_to'),
-        threshold: element('threshold').valueAsNumber,
-      };
-    case 'latent_to_logit':
-      return { kind: 'latent_to_logit', prompt, layer: integer('layer'), k: element('k').valueAsNumber };
-    case 'logit_difference':
-      return {
-        kind: 'logit_difference',
-        prompt,
-        layer: integer('layer'),
-        positive: element('positive').value,
-        negative: element('negative').value,
-      };
-  }
-}
-
-/** @param {string} text @param {boolean} [failed] */
-function status(text, failed = false) {
+/** @param {string} text @param {boolean} [failed] @param {string} [code] */
+function status(text, failed = false, code) {
   element('status').textContent = text;
   element('status').classList.toggle('failed', failed);
+  element('advice').textContent = code ? advice(code) : '';
+  if (code) element('status').dataset.code = code;
+  else delete element('status').dataset.code;
 }
 
-/** @param {Progress} progress */
-function showProgress({ phase, done, total }) {
-  const [name, unit] = PHASES[phase];
-  const count = (/** @type {number} */ n) => (phase === 'load' ? (n / 1e6).toFixed(1) : String(n));
-  status(`${name}: ${count(done)} of ${count(total)} ${unit}`);
-  const bar = element('progress');
-  bar.hidden = false;
-  bar.max = Math.max(total, 1);
-  bar.value = total ? done : 1;
+/** @param {unknown} thrown */
+function fail(thrown) {
+  const { code, message } = describeError(thrown);
+  if (code === 'cancelled') status('Cancelled. What was loaded is kept.', false, code);
+  else status(`${message} [${code}]`, true, code);
 }
+
+const request = () => form.request(explorer.view.threshold);
+
+// --- running ---
 
 async function run() {
-  const name = element('source').value;
+  const [name, asked] = [form.source, request()];
   const controller = new AbortController();
+  const tell = progressTeller(asked);
   running = controller;
+  touched = true;
+  runs++;
   element('run').disabled = true;
   element('cancel').disabled = false;
+  element('progress').classList.add('busy');
   const start = performance.now();
   try {
+    status('Starting the runtime and reading the model’s configuration…');
+    const client = await getClient();
     if (opened !== name) {
-      status('Starting the runtime and reading the model’s configuration…');
-      const { device, reason } = await client.open(address.sources[name], {
-        device: address.device,
-        signal: controller.signal,
-      });
+      const { model, saes } = address.sources[name];
+      const options = { device: address.device, signal: controller.signal };
+      const { device, reason } = await client.open({ model, saes }, options);
       opened = name;
       element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
       element('device').dataset.device = device;
     }
-    const reply = await client.attribute(request(), { onProgress: showProgress, signal: controller.signal });
-    await show(reply);
+    const reply = await client.attribute(asked, {
+      onProgress: (progress) => {
+        status(tell(progress));
+        element('progress').max = Math.max(progress.total, 1);
+        element('progress').value = progress.total ? progress.done : 1;
+      },
+      signal: controller.signal,
+    });
+    store.keep(name, reply);
+    await show(reply, { source: name });
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
+    void explorer.learn();
+    void showCache();
   } catch (error) {
-    const { code, message } = describeError(error);
-    status(code === 'cancelled' ? 'Cancelled. What was loaded is kept.' : `${message} [${code}]`, code !== 'cancelled');
-    element('status').dataset.code = code;
+    fail(error);
   } finally {
     running = undefined;
     element('run').disabled = false;
     element('cancel').disabled = true;
-    element('progress').hidden = true;
+    element('progress').classList.remove('busy');
+    element('progress').value = 0;
   }
 }
 
 /**
- * Shows a result part by part, so that a large one does not hold the page up.
- * @param {Attribution} shown
+ * @param {Attribution} result
+ * @param {{source?: string, file?: string}} from
+ * @param {Partial<View>} [view] as it was looked at before, if not given
  */
-async function show(shown) {
-  result = shown;
-  const breath = () => new Promise((resolve) => setTimeout(resolve));
-  delete element('status').dataset.code;
-  element('result').hidden = false;
-  element('tokens').replaceChildren(
-    ...shown.tokens.string.map((string, pos) => {
-      const item = document.createElement('li');
-      const note = document.createElement('small');
-      note.textContent = `${pos} · ${shown.tokens.token_id[pos]}`;
-      item.append(JSON.stringify(string).slice(1, -1) || '∅', note);
-      return item;
-    }),
-  );
-  const hasAttributions = shown.request.kind !== 'token_to_latent';
-  element('shown').value = hasAttributions ? 'attributions' : 'gradients';
-  const parts = [
-    () => element('statistics').replaceChildren(...tables.statistics(shown, document)),
-    () => element('pairs').replaceChildren(...tables.pairs(shown, document)),
-    () => element('logits').replaceChildren(...tables.logits(shown, document)),
-    () => draw(true),
-  ];
-  for (const part of parts) {
-    await breath();
-    // Another result came meanwhile.
-    if (result !== shown) return;
-    part();
-  }
+async function show(result, from, view) {
+  const { rows, columns, across, threshold } = explorer.view;
+  shown = from;
+  element('title').textContent = short(`${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`, 140);
+  element('examples').value = '';
+  await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(from.source));
+  syncLink();
 }
 
-/** @param {boolean} [resetLimit] */
-function draw(resetLimit = false) {
-  if (!result) return;
-  const shown = /** @type {'attributions' | 'gradients'} */ (element('shown').value);
-  const values = result[shown];
-  if (resetLimit) element('limit').value = Number(defaultLimit(values).toPrecision(3));
-  const limit = Math.abs(element('limit').valueAsNumber) || defaultLimit(values);
-  element('tooltip').hidden = true;
-  if (values.length === 0) {
-    const empty = document.createElement('p');
-    empty.textContent = 'No pairs: at least one side has no active latents.';
-    element('plot').replaceChildren(empty);
+/** Shows what answers the form already: computed in this visit, or before. */
+async function recall() {
+  if (running) return;
+  const known = store.recall(form.source, request());
+  if (known) {
+    if (known !== explorer.result) void show(known, { source: form.source });
+    status('Shown at once: this was computed or opened earlier in this visit.');
     return;
   }
-  plot = heatmap(
-    { values, rows: result.targets.label, columns: result.sources.label, limit },
-    {
-      document,
-      label: `${shown} of ${result.request.kind.replaceAll('_', ' ')}`,
-      cell: element('cell').valueAsNumber,
-      onCell: (cell) => describeCell(cell),
-    },
-  );
-  element('plot').replaceChildren(plot.element);
-  drawLegend(limit);
+  const [name, asked, before] = [form.source, request(), runs];
+  status(describeFetch(address.sources[name], asked, new URL(location.href)));
+  const entry = await store.find(name, asked);
+  const result = entry && (await store.load(entry).catch(() => undefined));
+  const isAsked = before === runs && keyOf(form.source, request()) === keyOf(name, asked);
+  if (!entry || !result || !isAsked) return;
+  await show(result, { source: name, file: entry.file });
+  status(`Computed before. ${describeFetch(address.sources[name], asked, new URL(location.href))}`);
 }
 
-/** @param {number} limit */
-function drawLegend(limit) {
-  const canvas = element('legend');
-  const context = canvas.getContext('2d');
-  for (let x = 0; x < canvas.width; x++) {
-    context.fillStyle = cssColor((2 * x) / (canvas.width - 1) - 1, 1);
-    context.fillRect(x, 0, 1, canvas.height);
+// --- links ---
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let linking;
+/** The link to what the form asks and how its answer is looked at. */
+function link() {
+  const { result, view } = explorer;
+  const isShown = result && shown && keyOf(shown.source, result.request) === keyOf(form.source, request());
+  return `#${encodeState(form.source, request(), isShown ? view : { ...DEFAULT_VIEW, threshold: view.threshold })}`;
+}
+
+function syncLink() {
+  linking ??= setTimeout(() => {
+    linking = undefined;
+    const hash = link();
+    if (hash === location.hash) return;
+    try {
+      history.replaceState(null, '', hash);
+    } catch {
+      // Too often, or a prompt longer than an address may be: the page goes on without it.
+    }
+  }, LINK_MS);
+}
+
+/** Shows what the address asks for: a result computed before, or the form, filled. */
+async function openLink() {
+  touched = false;
+  const { source, request: asked, view } = decodeState(location.hash);
+  if (!asked) {
+    if (source && Object.hasOwn(address.sources, source)) form.choose(source);
+    const list = await store.precomputed();
+    const first = list.find((entry) => entry.source === form.source);
+    if (first) return openPrecomputed(first, view);
+    nothingYet();
+    return status(describeFetch(address.sources[form.source], request(), new URL(location.href)));
   }
-  canvas.setAttribute('aria-label', `Colours from red, −${limit}, over white, 0, to blue, ${limit}`);
+  const name = source && Object.hasOwn(address.sources, source) ? source : form.source;
+  form.fill(name, asked);
+  const known = store.recall(name, asked);
+  if (known) return void show(known, { source: name }, view);
+  const entry = await store.find(name, asked);
+  if (entry) return openPrecomputed(entry, view);
+  if (view.threshold !== undefined) explorer.threshold = view.threshold;
+  nothingYet();
+  status(`The link is read. ${describeFetch(address.sources[form.source], request(), new URL(location.href))}`);
 }
 
-/** @param {{row: number, column: number, x: number, y: number, pointed: boolean} | undefined} cell */
-function describeCell(cell) {
-  const tooltip = element('tooltip');
-  tooltip.hidden = !cell;
-  if (!cell || !result || !plot) return;
-  const i = cell.row * result.sources.pos.length + cell.column;
-  const lines = [
-    `${result.sources.label[cell.column]} → ${result.targets.label[cell.row]}`,
-    `gradient ${result.gradients[i]}`,
-    `attribution ${result.attributions[i]}`,
-    `source activation ${result.sources.activation[cell.column]}`,
-    `target activation ${result.targets.activation[cell.row]}`,
-  ];
-  tooltip.textContent = lines.join('\n');
-  const box = plot.element.getBoundingClientRect();
-  const left = Math.min(box.left + cell.x + 14, innerWidth - tooltip.offsetWidth - 8);
-  const top = Math.min(box.top + cell.y + 14, innerHeight - tooltip.offsetHeight - 8);
-  tooltip.style.left = `${Math.max(left, 8)}px`;
-  tooltip.style.top = `${Math.max(top, 8)}px`;
-  // Read aloud for the keyboard; a moving pointer would only flood it.
-  if (!cell.pointed) element('cell-text').textContent = lines.join(', ');
+function nothingYet() {
+  if (explorer.result) return;
+  const empty = document.createElement('p');
+  empty.className = 'empty';
+  empty.textContent = 'Press Run to compute this in your browser.';
+  element('plot').replaceChildren(empty);
 }
 
-function save() {
-  if (!result) return;
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([toJson(result)], { type: 'application/json' }));
-  link.download = `${result.request.kind}.json`;
-  link.click();
-  URL.revokeObjectURL(link.href);
+/** @param {import('./store.js').Precomputed} entry @param {Partial<View>} [view] */
+async function openPrecomputed(entry, view = {}) {
+  try {
+    const result = await store.load(entry);
+    if (touched) return nothingYet();
+    form.fill(entry.source, result.request);
+    await show(result, { source: entry.source, file: entry.file }, view);
+    status(`Computed before. ${describeFetch(address.sources[form.source], request(), new URL(location.href))}`);
+  } catch (error) {
+    nothingYet();
+    fail(error);
+  }
+}
+
+async function fillExamples() {
+  const list = await store.precomputed();
+  element('examples').append(
+    ...list
+      .filter(({ source }) => Object.hasOwn(address.sources, source))
+      .map(({ title, file }) => new Option(short(visible(String(title)), 90), file)),
+  );
+}
+
+createTake(document, {
+  explorer,
+  link,
+  source: () => shown?.source,
+  file: async () => shown?.file ?? (explorer.result && (await store.find(shown?.source, explorer.result.request))?.file),
+  addresses: () => address.sources[shown?.source ?? form.source],
+  say: status,
+  fail,
+});
+
+// --- saved results ---
+
+/** @param {File} file @returns {Promise<Attribution>} */
+async function read(file) {
+  if (file.size < READ_HERE) return (await import('./result.js')).fromJson(await file.text());
+  const worker = new Worker(new URL('./reader.js', import.meta.url), { type: 'module' });
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data: { result, error } }) =>
+        error ? reject(codedError(error.code, error.message)) : resolve(result);
+      worker.onerror = ({ message }) => reject(new Error(message || 'The file could not be read.'));
+      worker.postMessage(file);
+    });
+  } finally {
+    worker.terminate();
+  }
 }
 
 /** @param {File | undefined} file */
 async function openFile(file) {
   if (!file) return;
   try {
-    await show(fromJson(await file.text()));
+    const result = await read(file);
+    // Of which model it is, a result does not say: meanings and links are those of the source chosen.
+    form.fill(undefined, result.request);
+    store.keep(form.source, result);
+    await show(result, { source: form.source });
     status(`Opened ${file.name}.`);
+    // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
+    if (meaningsOf(form.source).neuronpedia) void explorer.learn();
   } catch (error) {
-    const { code, message } = describeError(error);
-    status(`${message} [${code}]`, true);
-    element('status').dataset.code = code;
+    fail(error);
   }
 }
 
-fillForm();
-element('form').addEventListener('submit', (/** @type {Event} */ event) => {
+// --- what is kept ---
+
+async function showCache() {
+  if (!element('cache').open) return;
+  const client = await getClient();
+  const onDelete = async (/** @type {string | undefined} */ url) => {
+    await client.uncache(url).catch(fail);
+    await showCache();
+    element('cache').querySelector('summary').focus();
+  };
+  try {
+    element('cached').replaceChildren(...kept(await client.cached(), { document, onDelete }));
+  } catch (error) {
+    element('cached').textContent = describeError(error).message;
+  }
+}
+
+// --- the form ---
+
+on('form', 'submit', (event) => {
   event.preventDefault();
   if (!running) void run();
 });
-element('form').addEventListener('change', showFields);
-element('source').addEventListener('change', fillLayers);
-element('prompt').addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) element('form').requestSubmit();
+on('form', 'input', () => (touched = true));
+on('form', 'change', (event) => {
+  if (event.target === element('examples') || event.target === element('file')) return;
+  void recall();
+  syncLink();
 });
-element('cancel').addEventListener('click', () => running?.abort());
-element('shown').addEventListener('change', () => draw(true));
-element('limit').addEventListener('change', () => draw());
-element('cell').addEventListener('input', () => plot?.zoom(element('cell').valueAsNumber));
-element('save').addEventListener('click', save);
-element('open').addEventListener('click', () => element('file').click());
-element('file').addEventListener('change', () => {
+for (const id of ['positive', 'negative']) {
+  on(id, 'change', () => {
+    // Only who has the tokenizer can tell; before the first Run, Run will.
+    if (opened !== form.source || running) return;
+    getClient()
+      .then((client) => form.checkTargets((text) => client.tokenize(text)))
+      .catch(fail);
+  });
+}
+on('examples', 'change', async () => {
+  const entry = (await store.precomputed()).find(({ file }) => file === element('examples').value);
+  touched = false;
+  if (entry && !running) await openPrecomputed(entry, { threshold: explorer.view.threshold });
+});
+on('cancel', 'click', () => running?.abort());
+on('open', 'click', () => element('file').click());
+on('file', 'change', () => {
   void openFile(element('file').files[0]);
   element('file').value = '';
 });
+on('cache', 'toggle', () => void showCache());
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
   if (running) running.abort();
-  else element('tooltip').hidden = true;
+  else explorer.hideTooltip();
 });
+addEventListener('hashchange', () => void openLink());
+
+if (!('gpu' in navigator)) {
+  element('device').textContent = 'This browser has no WebGPU: Run computes on the CPU, with the same numbers.';
+}
+createTheme(document, storage, () => explorer.repaint());
+void openLink();
+void fillExamples();

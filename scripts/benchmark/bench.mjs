@@ -178,6 +178,7 @@ if (wanted('long') && options.fixture) {
     const tasks = /** @type {number[]} */ ((/** @type {any} */ (globalThis).tasks = []));
     new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: 'longtask', buffered: true });
   });
+  await shown.check('input[value=latent_to_latent]');
   await shown.fill('#prompt', PROMPT_64);
   const status = await runPage(shown, 600_000);
   report.longTasks = await shown.evaluate(() => /** @type {any} */ (globalThis).tasks);

@@ -28,14 +28,14 @@ export async function undriven(url) {
   const profile = mkdtempSync(join(tmpdir(), 'sae-attribution-bench-'));
   const address = new URL(url);
   address.searchParams.set('report', `http://127.0.0.1:${port}/`);
-  const browser = spawn('/usr/bin/chromium', ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, address.href], { stdio: 'ignore' });
+  const browser = spawn('/usr/bin/chromium', ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, address.href], { stdio: 'ignore', detached: true });
   const left = new Promise((done) => browser.once('exit', done));
   const found = await Promise.race([reported, left.then(() => undefined)]);
-  browser.kill();
+  // With its helpers, which would go on writing to the profile.
+  if (browser.pid) process.kill(-browser.pid, 'SIGKILL');
   await left;
   reports.closeAllConnections();
   reports.close();
-  // Its helpers end a moment later.
   rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   if (!found || found.error) throw new Error(found?.error ?? 'Chromium ended without a report');
   return found;

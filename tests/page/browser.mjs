@@ -1,6 +1,6 @@
 // A headless Chromium with the page under test, for every page test.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -31,6 +31,7 @@ export async function start({ args = CHROMIUM_ARGS, mounts = new Map() } = {}) {
     headless: true,
     args,
     viewport: { width: 1440, height: 900 },
+    permissions: ['clipboard-read', 'clipboard-write'],
   });
   return {
     context,
@@ -47,9 +48,9 @@ export async function start({ args = CHROMIUM_ARGS, mounts = new Map() } = {}) {
 /**
  * Opens the page; the test fails on any error that it lets through to the console.
  * @param {Awaited<ReturnType<typeof start>>} browser
- * @param {string} [query]
+ * @param {string} [address] from the page's own on: query, hash
  */
-export async function openPage(browser, query = '') {
+export async function openPage(browser, address = '') {
   const page = await browser.context.newPage();
   /** @type {string[]} */
   const problems = [];
@@ -60,8 +61,16 @@ export async function openPage(browser, query = '') {
       problems.push(message.text());
     }
   });
-  await page.goto(`${browser.url}/${query}`);
+  await page.goto(`${browser.url}/${address}`);
   return { page, problems };
+}
+
+/**
+ * Waits until what the page shows first is there: a result computed before, or word that there is none.
+ * @param {import('playwright-core').Page} page
+ */
+export async function settled(page) {
+  await page.waitForFunction(() => !/^Ready/.test(document.querySelector('#status')?.textContent ?? ''));
 }
 
 /**
@@ -73,4 +82,79 @@ export async function run(page, timeout = 120_000) {
   await page.click('#run');
   await page.waitForSelector('#cancel:disabled', { timeout });
   return page.textContent('#status');
+}
+
+/**
+ * Opens a result as a saved file.
+ * @param {import('playwright-core').Page} page
+ * @param {string} name
+ * @param {object} result
+ */
+export async function openResult(page, name, result) {
+  // By its path: handing over the bytes would hold the page up, which tests measure.
+  const folder = mkdtempSync(join(tmpdir(), 'sae-attribution-result-'));
+  writeFileSync(join(folder, name), JSON.stringify(result));
+  await page.setInputFiles('#file', join(folder, name));
+  await page.waitForFunction((name) => document.querySelector('#status')?.textContent === `Opened ${name}.`, name);
+  rmSync(folder, { recursive: true });
+}
+
+/** A link to a request on the bundled random model. @param {Record<string, string | number>} state */
+export function linkTo(state) {
+  return `#${new URLSearchParams(Object.entries({ source: 'tiny', ...state }).map(([key, value]) => [key, String(value)]))}`;
+}
+
+/** What the page shows first: on the bundled trained model. */
+export const DEMO = linkTo({ source: 'demo', kind: 'latent_to_latent', prompt: 'The Eiffel tower is in Paris', layer_from: 0, layer_to: 2 });
+
+export const EIFFEL = 'The Eiffel tower is in Paris';
+/** Requests on the bundled random model whose results were computed before. */
+export const LINKS = {
+  latent_to_latent: linkTo({ kind: 'latent_to_latent', prompt: EIFFEL, layer_from: 0, layer_to: 3 }),
+  token_to_latent: linkTo({ kind: 'token_to_latent', prompt: EIFFEL, layer: 3 }),
+  latent_to_logit: linkTo({ kind: 'latent_to_logit', prompt: 'The Eiffel tower is in the city of', layer: 3, k: 25 }),
+  logit_difference: linkTo({
+    kind: 'logit_difference',
+    prompt: 'Fact: Serena Williams plays the sport of',
+    layer: 3,
+    positive: ' tennis',
+    negative: ' golf',
+  }),
+};
+
+/**
+ * A made-up latent → latent result.
+ * @param {number} rows
+ * @param {number} columns
+ * @param {(i: number) => number} value
+ * @param {{tokens?: string[], pos?: (i: number, n: number) => number}} [options]
+ */
+export function madeUp(rows, columns, value, { tokens = [' x'], pos = () => 0 } = {}) {
+  const nodes = (/** @type {number} */ layer, /** @type {number} */ n) => ({
+    kind: 'latent',
+    hook_name: `blocks.${layer}.hook_resid_pre`,
+    d_sae: 24576,
+    pos: Array.from({ length: n }, (_, i) => pos(i, n)),
+    latent: Array.from({ length: n }, (_, i) => i),
+    activation: Array(n).fill(1),
+    label: Array.from({ length: n }, (_, i) => `F${layer}.${i}, '${tokens[pos(i, n)]}' (${pos(i, n)})`),
+  });
+  const values = Array.from({ length: rows * columns }, (_, i) => value(i));
+  return {
+    format_version: 1,
+    request: { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1 },
+    tokens: { token_id: tokens.map((_, i) => i), string: tokens },
+    sources: nodes(0, columns),
+    targets: nodes(1, rows),
+    gradients: values,
+    attributions: values,
+    statistics: {
+      sparsity: { nonzero: 1, total: 1, ratio: 1 },
+      sparsity_over_positions: { nonzero: 1, total: 1, ratio: 1 },
+      ...{ source_l1: 1, target_l1: 1, gradient_l1: 1, attribution_l1: 1 },
+      sources_per_position: [columns],
+      targets_per_position: [rows],
+      sae_error_norm: [],
+    },
+  };
 }

@@ -1,7 +1,8 @@
-// A diverging colour scale: red below 0, light at 0, blue above, as TransformerLens plots.
+// A diverging colour scale centred at 0: warm below, the page's own ground at 0, blue above. Both ends
+// differ in lightness from the middle and in hue from each other for the common kinds of colour blindness.
 
-/** Anchors from −1 to 1; distinguishable for the common kinds of colour blindness. */
-const ANCHORS = [
+/** Anchors from −1 to 1 on a light page: ColorBrewer's RdBu, as TransformerLens plots. */
+const LIGHT = [
   [103, 0, 31],
   [178, 24, 43],
   [214, 96, 77],
@@ -15,30 +16,73 @@ const ANCHORS = [
   [5, 48, 97],
 ];
 
+/** On a dark page the middle is dark, and the ends are light: zeros stay quiet there too. */
+const DARK = [
+  [255, 214, 170],
+  [253, 174, 107],
+  [230, 126, 60],
+  [166, 76, 32],
+  [86, 42, 26],
+  [30, 27, 25],
+  [24, 48, 70],
+  [34, 84, 132],
+  [60, 130, 196],
+  [116, 178, 228],
+  [190, 222, 248],
+];
+
 /** Colours of 2·STEPS + 1 levels, as 0xAABBGGRR for image data. */
 const STEPS = 256;
-const TABLE = Uint32Array.from({ length: 2 * STEPS + 1 }, (_, i) => {
-  const at = (i / (2 * STEPS)) * (ANCHORS.length - 1);
-  const below = ANCHORS[Math.floor(at)];
-  const above = ANCHORS[Math.ceil(at)];
-  const [r, g, b] = below.map((channel, c) => Math.round(channel + (above[c] - channel) * (at % 1)));
-  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-});
+
+/** @param {number[][]} anchors @param {number} strength of 1 the colours themselves, near 0 hardly more than the middle */
+function table(anchors, strength) {
+  const middle = anchors[(anchors.length - 1) / 2];
+  return Uint32Array.from({ length: 2 * STEPS + 1 }, (_, i) => {
+    const at = (i / (2 * STEPS)) * (anchors.length - 1);
+    const below = anchors[Math.floor(at)];
+    const above = anchors[Math.ceil(at)];
+    const [r, g, b] = below.map((channel, c) => {
+      const full = channel + (above[c] - channel) * (at % 1);
+      return Math.round(middle[c] + (full - middle[c]) * strength);
+    });
+    return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+  });
+}
+
+const TABLES = {
+  light: { full: table(LIGHT, 1), dim: table(LIGHT, 0.22) },
+  dark: { full: table(DARK, 1), dim: table(DARK, 0.22) },
+};
+
+/** @typedef {keyof typeof TABLES} Theme */
 
 /**
  * The colour of a value on a scale that ends at ±limit, as 0xAABBGGRR.
  * @param {number} value
  * @param {number} limit
+ * @param {Theme} [theme]
+ * @param {'full' | 'dim'} [strength]
  */
-export function colorBits(value, limit) {
+export function colorBits(value, limit, theme = 'light', strength = 'full') {
   const level = limit > 0 ? Math.max(-1, Math.min(1, value / limit)) : 0;
-  return TABLE[Math.round((level + 1) * STEPS)];
+  return TABLES[theme][strength][Math.round((level + 1) * STEPS)];
 }
 
-/** @param {number} value @param {number} limit */
-export function cssColor(value, limit) {
-  const bits = colorBits(value, limit);
+/** @param {number} value @param {number} limit @param {Theme} [theme] */
+export function cssColor(value, limit, theme) {
+  const bits = colorBits(value, limit, theme);
   return `rgb(${bits & 255}, ${(bits >> 8) & 255}, ${(bits >> 16) & 255})`;
+}
+
+/**
+ * The theme that a document is shown in: what the reader chose, or what the system says.
+ * @param {Document} document
+ * @returns {Theme}
+ */
+export function themeOf(document) {
+  const chosen = document.documentElement.dataset.theme;
+  if (chosen === 'dark' || chosen === 'light') return chosen;
+  return document.defaultView?.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 }
 
 /**

@@ -1,51 +1,54 @@
 // The numbers beside a heatmap, as tables.
 
+import { brief, number, short, visible } from '../text.js';
+
 /** @typedef {import('../protocol.js').Attribution} Attribution */
 
-/** Rows of the list of pairs; the JSON has all of them. */
-const SHOWN_PAIRS = 200;
+/** @param {Document} document @param {string} name @param {...(string | Node)} content */
+export function make(document, name, ...content) {
+  const [tag, className] = name.split('.');
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...content);
+  return element;
+}
 
-/** @param {number} value */
-export function number(value) {
-  if (Number.isInteger(value)) return value.toLocaleString('en-US');
-  const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(4) : value.toPrecision(6);
+/** Text of others, which may run from right to left, kept to itself. @param {Document} document @param {string} text */
+export function isolated(document, text) {
+  return make(document, 'bdi', visible(text));
 }
 
 /**
+ * A table that scrolls by itself, under its heading.
  * @param {Document} document
- * @param {string} title
- * @param {string[][]} rows the first is the head if `head`
- * @param {{head?: boolean, note?: string}} [options]
+ * @param {object} options
+ * @param {string} options.title
+ * @param {string[]} [options.head]
+ * @param {(string | Node)[][]} options.rows the first cell of each heads it
+ * @param {string} [options.note] a line on what it shows
+ * @param {number} [options.figures] this many last columns are figures
  */
-function table(document, title, rows, { head = false, note } = {}) {
-  const heading = document.createElement('h2');
-  heading.textContent = title;
+export function table(document, { title, head, rows, note, figures = 1 }) {
   const element = document.createElement('table');
-  rows.forEach((cells, i) => {
-    const row = element.insertRow();
-    cells.forEach((text, j) => {
-      const isHead = (head && i === 0) || (!head && j === 0);
-      const cell = document.createElement(isHead ? 'th' : 'td');
-      if (isHead) cell.scope = head ? 'col' : 'row';
-      cell.textContent = text;
+  const isFigure = (/** @type {number} */ j, /** @type {number} */ n) => j >= n - figures;
+  const fill = (/** @type {HTMLTableRowElement} */ row, /** @type {(string | Node)[]} */ cells, /** @type {(j: number) => string | undefined} */ scope) =>
+    cells.forEach((content, j) => {
+      const cell = document.createElement(scope(j) ? 'th' : 'td');
+      if (scope(j)) cell.scope = /** @type {string} */ (scope(j));
+      if (isFigure(j, cells.length)) cell.className = 'figure';
+      cell.append(content);
       row.append(cell);
     });
-  });
-  const box = document.createElement('div');
-  box.className = 'scroll';
+  if (head) fill(element.createTHead().insertRow(), head, () => 'col');
+  const body = element.createTBody();
+  for (const cells of rows) fill(body.insertRow(), cells, (j) => (j === 0 ? 'row' : undefined));
+  const box = make(document, 'div.scroll', element);
   box.tabIndex = 0;
   box.setAttribute('role', 'group');
   box.setAttribute('aria-label', title);
-  box.append(element);
-  const parts = [heading, box];
-  if (note) {
-    const line = document.createElement('p');
-    line.className = 'quiet';
-    line.textContent = note;
-    parts.push(line);
-  }
-  return parts;
+  const parts = [make(document, 'h3', title)];
+  if (note) parts.push(make(document, 'p.quiet', note));
+  return [...parts, box];
 }
 
 /** @param {Attribution} result @param {Document} document */
@@ -53,73 +56,57 @@ export function statistics(result, document) {
   const { statistics: s, sources, targets } = result;
   const ratio = (/** @type {import('../protocol.js').Ratio} */ r) =>
     `${number(r.nonzero)} of ${number(r.total)} = ${number(r.ratio)}`;
+  const named = (/** @type {string} */ name, /** @type {string} */ meaning) => {
+    const cell = document.createDocumentFragment();
+    cell.append(name, make(document, 'small', meaning));
+    return cell;
+  };
+  /** @type {(string | Node)[][]} */
   const rows = [
-    ['Sources × targets', `${number(sources.pos.length)} × ${number(targets.pos.length)}`],
-    ['Sparsity, as the notebook counts it', ratio(s.sparsity)],
-    ['Sparsity, positions counted', ratio(s.sparsity_over_positions)],
-    ['Σ |source activation|', number(s.source_l1)],
-    ['Σ |target activation|', number(s.target_l1)],
-    ['Σ |gradient|', number(s.gradient_l1)],
-    ['Σ |attribution|', number(s.attribution_l1)],
+    [named('Sources × targets', 'columns and rows of the heatmap'), `${number(sources.pos.length)} × ${number(targets.pos.length)}`],
+    [named('Sparsity, as the notebook counts it', 'pairs over latents² of the later SAE; positions left out'), ratio(s.sparsity)],
+    [named('Sparsity, positions counted', 'pairs over all that positions, latents and logits allow'), ratio(s.sparsity_over_positions)],
+    [named('Σ |source activation|', 'how much is active at the sources'), number(s.source_l1)],
+    [named('Σ |target activation|', 'how much is active at the targets'), number(s.target_l1)],
+    [named('Σ |gradient|', 'how sensitive all targets are to all sources'), number(s.gradient_l1)],
+    [named('Σ |attribution|', 'gradient × activation: what moves, whichever way'), number(s.attribution_l1)],
   ];
-  s.sae_error_norm.forEach((norm, pos) => rows.push([`SAE error norm at ${pos}`, number(norm)]));
-  return table(document, 'Statistics', rows);
-}
-
-/**
- * The `k` of `n` indices with the largest values, largest first; of equal ones the first. Does not
- * sort them all: there can be a million.
- * @param {number} n
- * @param {number} k
- * @param {(i: number) => number} at
- */
-function largest(n, k, at) {
-  /** @type {number[]} */
-  const top = [];
-  for (let i = 0; i < n; i++) {
-    const value = at(i);
-    if (top.length === k && value <= at(top[k - 1])) continue;
-    let place = top.length;
-    while (place > 0 && at(top[place - 1]) < value) place--;
-    top.splice(place, 0, i);
-    if (top.length > k) top.pop();
+  if (s.sae_error_norm?.length > 0) {
+    const most = s.sae_error_norm.indexOf(Math.max(...s.sae_error_norm));
+    rows.push([
+      named('SAE error norm', 'what the source SAE leaves out at a position, held constant'),
+      `${brief(Math.min(...s.sae_error_norm))} to ${brief(s.sae_error_norm[most])}, at ${short(visible(result.tokens.string[most] ?? ''), 20)} (${most})`,
+    ]);
   }
-  return top;
-}
-
-/** @param {Attribution} result @param {Document} document */
-export function pairs(result, document) {
-  const found = result.off_staircase;
-  if (!found) return [];
-  const at = (/** @type {number} */ i) =>
-    result.attributions[found.target[i] * result.sources.pos.length + found.source[i]];
-  const rows = largest(found.target.length, SHOWN_PAIRS, at).map((i) => [
-    result.sources.label[found.source[i]],
-    result.targets.label[found.target[i]],
-    number(at(i)),
-  ]);
-  const title = `Cross-position pairs over ${number(found.threshold)}: ${found.target.length}`;
-  const note = found.target.length > SHOWN_PAIRS ? `The largest ${SHOWN_PAIRS} are shown.` : undefined;
-  return table(document, title, [['From', 'To', 'Attribution'], ...rows], { head: true, note });
+  return table(document, {
+    title: 'Sparsity and norms',
+    rows,
+    note: 'How many of the possible pairs there are, and how large all of them are together.',
+  });
 }
 
 /** @param {Attribution} result @param {Document} document */
 export function logits(result, document) {
-  const list = (/** @type {string} */ title, /** @type {import('../protocol.js').Logits | undefined} */ found) =>
-    found
-      ? table(
-          document,
-          title,
-          [
-            ['Token', 'Logit', 'Probability'],
-            ...found.token_id.map((_, i) => [
-              JSON.stringify(found.string[i]),
-              number(found.logit[i]),
-              `${(100 * found.probability[i]).toPrecision(4)} %`,
-            ]),
-          ],
-          { head: true },
-        )
-      : [];
-  return [...list('The two logits', result.pair_logits), ...list('Largest logits', result.top_logits)];
+  const list = (/** @type {string} */ title, /** @type {string} */ note, /** @type {import('../protocol.js').Logits | undefined} */ found) => {
+    if (!found) return [];
+    const most = Math.max(...found.probability, 1e-12);
+    return table(document, {
+      title,
+      note,
+      head: ['Token', 'Logit', 'Probability'],
+      figures: 2,
+      rows: found.token_id.map((id, i) => {
+        const token = make(document, 'span.token', isolated(document, found.string[i] || '∅'));
+        token.title = `token ${id}`;
+        const bar = make(document, 'span.bar');
+        bar.style.width = `${(100 * found.probability[i]) / most}%`;
+        const probability = make(document, 'span.probability', bar, `${(100 * found.probability[i]).toPrecision(3)} %`);
+        return [token, brief(found.logit[i]), probability];
+      }),
+    });
+  };
+  return [
+    ...list('The two logits', 'Positive first; their difference is the target.', result.pair_logits),
+    ...list('Largest logits', 'What the model expects next, after the last token.', result.top_logits),
+  ];
 }

@@ -15,7 +15,7 @@ use super::{
 pub fn compile(device: &Device) {
     const D: usize = 4;
     let zeros = |rows: usize, columns: usize| upload(vec![0.0; rows * columns], columns, device);
-    let (x, rows) = (zeros(1, D), Rows::new([0..1].into(), device));
+    let (x, rows) = (zeros(1, D), Rows::new(std::iter::once(0..1).collect(), device));
     let normalized = layer_norm(&x, 1.0);
     normalize_jvp(&x, &rows, &normalized, None);
     scale_rows(gelu(&x).0, &rows, &x);

@@ -1,0 +1,68 @@
+// Computes the results that the page shows before anything is run: each entry of
+// www/results/index.json, by the real runtime in headless Chromium.
+//
+//   node scripts/results.mjs [FILE...]      all entries, or those of these files
+//
+// Needs the built runtime (scripts/build). Gradients are written as the shortest decimals that are the
+// same float32; attributions are left out, as they are gradients × source activations.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { start } from '../tests/page/browser.mjs';
+import { exact } from '../www/text.js';
+
+const FOLDER = new URL('../www/results/', import.meta.url);
+/** @type {{file: string, title: string, source: string, request: object}[]} */
+const index = JSON.parse(readFileSync(new URL('index.json', FOLDER), 'utf8'));
+const wanted = process.argv.slice(2);
+
+/** @param {any} result */
+function compact(result) {
+  const { attributions: _, ...kept } = result;
+  // JSON.stringify would write a float32 as the double that it is.
+  const text = JSON.stringify(kept, (key, value) =>
+    Array.isArray(value) && typeof value[0] === 'number' && FLOATS.has(key) ? `[${value.map(exact).join()}]` : value,
+  );
+  return text.replace(/"(\[[-\d.e+,]*\])"/g, '$1');
+}
+/** Arrays of float32 in a result. */
+const FLOATS = new Set(['gradients', 'activation', 'logit', 'probability', 'sae_error_norm']);
+
+const browser = await start();
+try {
+  for (const { file, title, source, request } of index) {
+    if (wanted.length > 0 && !wanted.includes(file)) continue;
+    const page = await browser.context.newPage();
+    await page.goto(`${browser.url}/results/index.json`);
+    const json = await page.evaluate(
+      async ({ source, request }) => {
+        const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
+        const [{ Client }, { SOURCES }, { toJson }] = await Promise.all(['client.js', 'sources.js', 'result.js'].map(load));
+        const client = new Client();
+        const { model, saes } = SOURCES[source];
+        await client.open({ model, saes }, { device: 'cpu' });
+        const result = await client.attribute(request);
+        // What the latents mean is there with the first look, where files beside the SAEs tell it.
+        /** @type {Record<string, Record<string, string>>} */
+        const latent_labels = {};
+        for (const { hook_name, latent } of [result.sources, result.targets]) {
+          if (!hook_name || SOURCES[source].latents !== 'contexts') continue;
+          const response = await fetch(`${SOURCES[source].saes}/${hook_name}/contexts.json`);
+          const { latents } = await response.json();
+          latent_labels[hook_name] = Object.fromEntries(
+            [...latent].filter((i) => latents[i]?.label).map((i) => [i, latents[i].label]),
+          );
+        }
+        return toJson({ ...result, latent_labels });
+      },
+      { source, request },
+    );
+    const text = compact(JSON.parse(json));
+    writeFileSync(new URL(file, FOLDER), `${text}\n`);
+    const kilobytes = (/** @type {number} */ n) => `${Math.round(n / 1000)} KB`;
+    console.log(`${file}: ${kilobytes(text.length)}, ${kilobytes(gzipSync(text).length)} as sent with gzip. ${title}`);
+    await page.close();
+  }
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,176 @@
+// Links, embedding and what can be taken away.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { python } from '../../www/snippet.js';
+import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from '../../www/state.js';
+import { EIFFEL, LINKS, linkTo, openPage, run, settled, start } from './browser.mjs';
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  browser = await start();
+});
+after(() => browser.close());
+
+test('every state survives its link', () => {
+  const prompt = 'ein "Wort" & mehr #1 = 100 % 🗼\u202e\n';
+  /** @type {import('../../www/protocol.js').Request[]} */
+  const requests = [
+    { kind: 'token_to_latent', prompt, layer: 3 },
+    { kind: 'latent_to_latent', prompt, layer_from: 0, layer_to: 11, threshold: 0.5 },
+    { kind: 'latent_to_logit', prompt: '', layer: 9, k: 25 },
+    { kind: 'logit_difference', prompt, layer: 12, positive: ' tennis', negative: '&' },
+  ];
+  /** @type {import('../../www/state.js').View} */
+  const view = { shown: 'gradients', rows: 'total', columns: 'value', across: true, limit: 0.25, threshold: 0.5, cell: { row: 7, column: 9 } };
+  for (const request of requests) {
+    assert.deepEqual(decodeState(`#${encodeState('tiny', request, view)}`), { source: 'tiny', request, view });
+  }
+  assert.deepEqual(decodeState(encodeState('tiny', requests[0], DEFAULT_VIEW)).view, {});
+  // The threshold only selects from an answer.
+  assert.equal(keyOf('a', requests[1]), keyOf('a', { .../** @type {any} */ (requests[1]), threshold: 9 }));
+  for (const hash of ['', '#', '#%', '#%E0%A4%A', '#kind=latent_to_latent', '#prompt=a&kind=x', '#cell=-1,2&rows=up&limit=-3&threshold=NaN', '#='.repeat(999)]) {
+    const { request, view } = decodeState(hash);
+    assert.equal(request, undefined, hash);
+    assert.deepEqual(view, {}, hash);
+  }
+});
+
+test('a link restores what was looked at, and follows what changes', async () => {
+  const view = { across: 1, columns: 'total', shown: 'gradients', threshold: 1, cell: '80,20' };
+  const at = `${LINKS.latent_to_latent}&${new URLSearchParams(/** @type {any} */ (view))}`;
+  const { page, problems } = await openPage(browser, at);
+  await settled(page);
+  assert.equal(await page.inputValue('#prompt'), EIFFEL);
+  assert.equal(await page.inputValue('#layer_to'), '3');
+  assert.equal(await page.inputValue('#shown'), 'gradients');
+  assert.equal(await page.inputValue('#columns'), 'total');
+  assert.ok(await page.isChecked('#across'));
+  await page.waitForFunction(() => /over 1:/.test(document.querySelector('#pairs h3')?.textContent ?? ''));
+  const pinned = await page.textContent('#detail strong');
+  assert.match(pinned ?? '', /^F0\.\d+/);
+
+  await page.selectOption('#rows', 'largest');
+  await page.focus('.heatmap');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => /rows=largest/.test(location.hash));
+  await page.click('#copy-link');
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(await page.textContent('#status') ?? '', /^Link copied/);
+  const now = await page.textContent('#detail strong');
+
+  const second = await openPage(browser, new URL(copied).hash);
+  await settled(second.page);
+  assert.equal(await second.page.textContent('#detail strong'), now);
+  assert.equal(await second.page.inputValue('#rows'), 'largest');
+  assert.deepEqual([...problems, ...second.problems], []);
+  await page.close();
+  await second.page.close();
+});
+
+test('a link to what was not computed fills the form and is ready to run', async () => {
+  const { page, problems } = await openPage(browser, `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'The city', layer: 1 })}`);
+  await settled(page);
+  assert.match((await page.textContent('#status')) ?? '', /^The link is read\. Run fetches the model and the SAE of layer 1 from this site/);
+  assert.equal(await page.inputValue('#prompt'), 'The city');
+  assert.match((await page.textContent('#plot')) ?? '', /Press Run/);
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.waitForFunction(() => /prompt=The\+city/.test(location.hash));
+
+  // Another view and back: what this visit computed is there at once.
+  const heading = await page.textContent('#title');
+  await page.check('input[value=latent_to_logit]');
+  assert.match((await page.textContent('#status')) ?? '', /Run fetches/);
+  await page.check('input[value=token_to_latent]');
+  await page.waitForFunction(() => /Shown at once/.test(document.querySelector('#status')?.textContent ?? ''));
+  assert.equal(await page.textContent('#title'), heading);
+  // So is what was computed before.
+  await page.fill('#prompt', EIFFEL);
+  await page.selectOption('#layer', '3');
+  await page.waitForFunction(() => /^Computed before/.test(document.querySelector('#status')?.textContent ?? ''));
+  assert.match((await page.textContent('#title')) ?? '', /Eiffel/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('malformed links and hostile hashes open the page as ever', async () => {
+  for (const hash of ['#%E0%A4%A', '#source=<script>&kind=constructor&prompt=x', '#source=constructor', '#source=__proto__&kind=token_to_latent&prompt=a&layer=1', '#kind=latent_to_latent&prompt=a&layer_from=99&layer_to=__proto__', '#cell=99999999,99999999', `#prompt=${'x'.repeat(10_000)}&kind=token_to_latent&layer=2`]) {
+    const { page, problems } = await openPage(browser, hash);
+    await settled(page);
+    assert.ok(await page.isEnabled('#run'), hash.slice(0, 40));
+    assert.equal(await page.inputValue('#source') !== '', true);
+    assert.deepEqual(problems, [], hash.slice(0, 40));
+    await page.close();
+  }
+});
+
+test('PNG, SVG, CSV and JSON hold what is shown', async () => {
+  const { page, problems } = await openPage(browser, LINKS.latent_to_logit);
+  await settled(page);
+  const take = async (/** @type {string} */ id) => {
+    const download = page.waitForEvent('download');
+    await page.click(`#${id}`);
+    const file = await download;
+    return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+  };
+  const json = JSON.parse((await take('save')).bytes.toString());
+  assert.deepEqual([json.format_version, json.gradients.length, json.attributions.length], [1, 25 * 205, 25 * 205]);
+
+  const csv = await take('save-csv');
+  const lines = csv.bytes.toString().trim().split('\n');
+  assert.equal(csv.name, 'latent_to_logit.csv');
+  assert.equal(lines[0], 'source_pos,source_id,source_label,source_activation,target_pos,target_id,target_label,target_activation,gradient,attribution');
+  const nonzero = json.gradients.filter((/** @type {number} */ g) => g !== 0).length;
+  assert.equal(lines.length, 1 + nonzero);
+  // The labels of latents hold a comma: quoted.
+  assert.match(lines[1], /^0,\d+,"F3\.\d+, '<\|endoftext\|>' \(0\)",/);
+  assert.ok(Math.abs(Number(lines[1].split(',').at(-1)) - json.attributions[0]) < 1e-6);
+
+  const svg = (await take('save-svg')).bytes.toString();
+  assert.ok(svg.startsWith('<svg') && svg.includes('data:image/png') && svg.includes('city (9)') && svg.includes('F3 latents'));
+  assert.ok(!/<script|onload/.test(svg));
+  const png = await take('save-png');
+  assert.equal(png.bytes.subarray(1, 4).toString(), 'PNG');
+  assert.ok(png.bytes.length > 20_000);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('the embed code shows the result in a frame of its own', async () => {
+  const { page, problems } = await openPage(browser, `${LINKS.token_to_latent}&cell=3,2`);
+  await settled(page);
+  await page.click('#copy-embed');
+  await page.waitForSelector('#code[open]');
+  const code = await page.inputValue('#code-text');
+  const src = /src="([^"]+)"/.exec(code)?.[1].replaceAll('&amp;', '&') ?? '';
+  assert.match(src, /\/embed\.html\?result=results%2Ftiny-token-latent\.json#/);
+  await page.click('#code-close');
+  await page.goto(src);
+  await page.waitForSelector('.heatmap-canvas');
+  assert.match((await page.textContent('#title')) ?? '', /token → latent, layer 3 · The Eiffel/);
+  assert.match((await page.textContent('#cell-text')) ?? '', /' E' \(2\) → F3\./);
+  assert.match((await page.getAttribute('#full', 'href')) ?? '', /index\.html#source=tiny&kind=token_to_latent/);
+  for (const bad of ['', '?result=results/none.json', '?result=javascript:alert(1)', '?result=results/index.json']) {
+    await page.goto(`${browser.url}/embed.html${bad}`);
+    await page.waitForSelector('#plot .empty');
+  }
+  assert.deepEqual(problems.filter((problem) => !/javascript:/.test(problem)), []);
+  await page.close();
+});
+
+test('Python is offered for each view, with the prompt quoted', async () => {
+  const { page } = await openPage(browser, LINKS.logit_difference);
+  await settled(page);
+  await page.click('#python');
+  await page.waitForSelector('#code[open]');
+  const code = await page.inputValue('#code-text');
+  assert.match(code, /to_single_token\(" tennis"\)/);
+  assert.match(code, /models\/tiny\/model/);
+  await page.keyboard.press('Escape');
+  await page.close();
+  const evil = python({ kind: 'token_to_latent', prompt: '""" + __import__("os") \\ \u2028 😀\n', layer: 1 }, undefined);
+  assert.ok(evil.includes(String.raw`model.to_tokens("\"\"\" + __import__(\"os\") \\ \u2028 \U0001f600\n")`), evil);
+  assert.match(evil, /gpt2-small-res-jb/);
+});

@@ -1,0 +1,231 @@
+// How the page looks and reads: accessibility, hostile text, keyboard only, first paint, screenshots.
+//
+// Screenshots go to target/screenshots for a person to look at; nothing compares them.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { DEMO, LINKS, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+const SHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  mkdirSync(SHOTS, { recursive: true });
+  browser = await start();
+});
+after(() => browser.close());
+
+/** Violations of WCAG 2.2 AA, named with the elements that they are about. @param {Page} page */
+async function violations(page) {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { violations } = await /** @type {any} */ (window).axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.map((/** @type {any} */ { html }) => html.slice(0, 160)).join(' | ')}`);
+  });
+}
+
+for (const scheme of /** @type {const} */ (['light', 'dark'])) {
+  test(`no accessibility violations in the main states, ${scheme}`, async () => {
+    const { page, problems } = await openPage(browser, DEMO);
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+    await settled(page);
+    await page.waitForSelector('#pairs tbody tr');
+    assert.deepEqual(await violations(page), [], 'a result');
+    await page.click('#pairs tbody tr:first-child button');
+    await page.click('#open-source');
+    await page.waitForSelector('#latent table');
+    await page.click('#pairs summary');
+    assert.deepEqual(await violations(page), [], 'a pinned pair');
+    await page.click('#python');
+    await page.waitForSelector('#code[open]');
+    assert.deepEqual(await violations(page), [], 'a dialog');
+    await page.keyboard.press('Escape');
+    await page.goto('about:blank');
+    await page.goto(`${browser.url}/${LINKS.logit_difference}`);
+    await settled(page);
+    assert.deepEqual(await violations(page), [], 'logit difference');
+    await page.goto('about:blank');
+    await page.goto(`${browser.url}/?device=cpu&source=gpt2-small`);
+    await page.route('https://huggingface.co/**', (route) => route.fulfill({ status: 404, headers: { 'Access-Control-Allow-Origin': '*' } }));
+    await settled(page);
+    assert.deepEqual(await violations(page), [], 'nothing yet');
+    assert.match((await run(page)) ?? '', /\[[a-z-]+\]$/);
+    assert.deepEqual(await violations(page), [], 'an error');
+    await page.goto(`${browser.url}/embed.html?result=results/tiny-token-latent.json`);
+    await page.waitForSelector('.heatmap-canvas');
+    assert.deepEqual(await violations(page), [], 'an embedded result');
+    assert.deepEqual(problems, []);
+    await page.close();
+  });
+}
+
+test('without a mouse: the largest cross-position pair, its latent, a link to it', async () => {
+  const { page } = await openPage(browser, LINKS.latent_to_latent);
+  await settled(page);
+  const tabTo = async (/** @type {string} */ selector, key = 'Tab') => {
+    for (let i = 0; i < 60; i++) {
+      if (await page.evaluate((selector) => document.activeElement?.matches(selector), selector)) return;
+      await page.keyboard.press(key);
+    }
+    assert.fail(`${selector} is not reached by Tab`);
+  };
+  await tabTo('#across');
+  await page.keyboard.press('Space');
+  await tabTo('.heatmap');
+  await page.keyboard.press('n');
+  assert.match((await page.textContent('#cell-text')) ?? '', /^F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\),/);
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'open-source');
+  assert.equal(await page.getAttribute('#open-source', 'aria-expanded'), 'true');
+  await page.waitForFunction(() => document.querySelector('#latent')?.textContent !== '');
+  await tabTo('#copy-link', 'Shift+Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => /copied/.test(document.querySelector('#status')?.textContent ?? ''));
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(link, /across=1.*cell=\d+,\d+|cell=\d+%2C\d+.*across=1|across=1&cell/);
+  await page.close();
+});
+
+const EVIL = [
+  '<img src=x onerror="document.title=1"><script>document.title=2</script>',
+  '\u202Eright to left\u2066 and \u0000\u0007 control\u200B',
+  'x'.repeat(10_000),
+  `${'שלום עולם '.repeat(50)}\n\n${'🗼'.repeat(200)}`,
+];
+
+test('markup, bidi controls and 10,000 characters show as text and break nothing', async () => {
+  const { page, problems } = await openPage(browser, '?source=tiny');
+  await settled(page);
+  const result = madeUp(6, 8, (i) => i - 20, { tokens: EVIL, pos: (i) => i % EVIL.length });
+  for (const nodes of [result.sources, result.targets]) nodes.label = nodes.label.map((_, i) => EVIL[i % EVIL.length]);
+  const evil = {
+    ...result,
+    request: { kind: 'logit_difference', prompt: EVIL[0] + EVIL[2], layer: EVIL[0], positive: EVIL[0], negative: EVIL[1] },
+    top_logits: { token_id: [1, 2, 3, 4], string: EVIL, logit: [1, 2, 3, 4], probability: [0.1, 0.2, 0.3, 0.4] },
+  };
+  for (const width of [360, 1440]) {
+    await page.setViewportSize({ width, height: 800 });
+    await openResult(page, `evil-${width}.json`, evil);
+    await page.focus('.heatmap');
+    for (const key of ['ArrowRight', 'n', 'Enter']) await page.keyboard.press(key);
+    await page.hover('.heatmap', { position: { x: Math.floor(width * 0.28) + 10, y: 170 } });
+    const { scrollWidth, title, extra } = await page.evaluate(() => ({
+      scrollWidth: document.documentElement.scrollWidth,
+      title: document.title,
+      extra: document.querySelectorAll('#result img, #result script, #tooltip *').length,
+    }));
+    assert.ok(scrollWidth <= width, `${scrollWidth} px wide at ${width}`);
+    assert.equal(title, 'SAE attribution in the browser');
+    assert.equal(extra, 0);
+    const shown = (await page.textContent('main')) ?? '';
+    assert.ok(shown.includes('<img src=x onerror') && shown.includes('⟨U+202E⟩right to left⟨U+2066⟩'));
+    assert.ok(!/[\u202a-\u202e\u2066-\u2069\u0000\u0007]/.test(shown), 'a control character is let through');
+    await page.screenshot({ path: `${SHOTS}hostile-${width}.png`, fullPage: true });
+  }
+  // A prompt of that kind goes through the real thing.
+  await page.setViewportSize({ width: 360, height: 800 });
+  await page.check('input[value=token_to_latent]');
+  await page.fill('#prompt', `${EVIL[0]}${EVIL[1]}`);
+  await run(page);
+  await page.fill('#prompt', EVIL[2]);
+  assert.match((await run(page)) ?? '', /\[prompt-too-long\]$/);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
+  // Results of other shapes than promised are refused or shown, never thrown.
+  for (const odd of [{}, { tokens: 3 }, { tokens: { string: [{}] } }, { statistics: 5 }, { top_logits: { string: 3 } }, { sources: null }]) {
+    await page.setInputFiles('#file', { name: 'odd.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify({ ...result, ...odd })) });
+    await page.waitForFunction(() => /Opened odd|\[result-invalid\]/.test(document.querySelector('#status')?.textContent ?? ''));
+  }
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('nothing makes markup or script from text', async () => {
+  const { page } = await openPage(browser, DEMO);
+  await settled(page);
+  const outcomes = await page.evaluate(() => {
+    const attempt = (/** @type {() => unknown} */ act) => {
+      try {
+        act();
+        return 'let through';
+      } catch (error) {
+        return /** @type {Error} */ (error).name;
+      }
+    };
+    return [
+      attempt(() => document.body.insertAdjacentHTML('beforeend', '<b>x</b>')),
+      attempt(() => (document.createElement('script').text = 'document.title = 1')),
+      attempt(() => document.body.setAttribute('onclick', 'document.title = 1')),
+      attempt(() => new Worker('data:text/javascript,1')),
+      attempt(() => new Worker('./worker.js?other')),
+    ];
+  });
+  assert.deepEqual(outcomes, Array(5).fill('TypeError'));
+  await page.close();
+});
+
+test('first paint: a heatmap within a second, no model, no wasm, little to transfer, nothing that moves', async (t) => {
+  const page = await browser.context.newPage();
+  /** @type {{url: string, raw: number, sent: number}[]} */
+  const files = [];
+  const waiting = /** @type {Promise<unknown>[]} */ ([]);
+  page.on('response', (response) => {
+    if (!response.url().startsWith('http')) return;
+    waiting.push(response.body().then((body) => files.push({ url: response.url(), raw: body.length, sent: gzipSync(body).length })));
+  });
+  await page.addInitScript(() => {
+    const shifts = (/** @type {any} */ (window).shifts = /** @type {number[]} */ ([]));
+    new PerformanceObserver((list) => list.getEntries().forEach((entry) => shifts.push(/** @type {any} */ (entry).value))).observe({ type: 'layout-shift', buffered: true });
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector('.heatmap-canvas')) return;
+      observer.disconnect();
+      requestAnimationFrame(() => (/** @type {any} */ (window).painted = performance.now()));
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await page.goto(`${browser.url}/`);
+  await page.waitForFunction(() => /** @type {any} */ (window).painted);
+  await page.waitForTimeout(800);
+  await Promise.all(waiting);
+  const { painted, shifts } = await page.evaluate(() => ({ painted: /** @type {any} */ (window).painted, shifts: /** @type {any} */ (window).shifts }));
+  const sum = (/** @type {'raw' | 'sent'} */ key) => files.reduce((total, file) => total + file[key], 0);
+  const shift = shifts.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
+  t.diagnostic(`${files.length} files, ${(sum('sent') / 1000).toFixed(0)} KB with gzip, ${(sum('raw') / 1000).toFixed(0)} KB without; heatmap after ${painted.toFixed(0)} ms; layout shift ${shift.toFixed(4)}`);
+  assert.ok(files.every(({ url }) => !/\.wasm|\.safetensors|worker\.js|config\.json/.test(url)), files.map(({ url }) => url).join('\n'));
+  assert.ok(sum('sent') <= 150_000, `${sum('sent')} bytes`);
+  // A second on a quiet machine; tests share theirs.
+  assert.ok(painted < 3000, `${painted} ms`);
+  assert.ok(shift < 0.02, `layout shift ${shift}`);
+  // What main.js imports is asked for at once, not one import after another.
+  const modules = files.map(({ url }) => new URL(url).pathname.slice(1)).filter((path) => path.endsWith('.js') && path !== 'main.js');
+  const preloaded = await page.locator('link[rel=modulepreload]').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+  assert.deepEqual(preloaded.sort(), [...new Set(modules)].sort());
+  await page.close();
+});
+
+test('screenshots at three widths, light and dark', async () => {
+  const { page } = await openPage(browser, '');
+  for (const scheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [width, height] of [[360, 740], [768, 1024], [1440, 900]]) {
+      await page.setViewportSize({ width, height });
+      for (const [kind, link] of Object.entries({ ...LINKS, latent_to_latent: DEMO })) {
+        if (width !== 1440 && kind !== 'latent_to_latent') continue;
+        await page.goto('about:blank');
+        await page.goto(`${browser.url}/${link}${kind === 'latent_to_latent' ? '&cell=84,14' : ''}`);
+        await settled(page);
+        await page.waitForTimeout(250);
+        assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= width, `${kind} at ${width}`);
+        await page.screenshot({ path: `${SHOTS}${kind}-${width}-${scheme}.png`, fullPage: true });
+      }
+    }
+  }
+  await page.close();
+});

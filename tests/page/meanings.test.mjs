@@ -1,0 +1,184 @@
+// What latents mean: contexts beside an SAE, and neuronpedia.org for who agreed to ask it.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { readContexts } from '../../www/contexts.js';
+import { dashboardOf, layerOf } from '../../www/neuronpedia.js';
+import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  browser = await start();
+});
+after(() => browser.close());
+
+test('places have their names on neuronpedia.org', () => {
+  assert.equal(layerOf('blocks.3.hook_resid_pre'), '3-res-jb');
+  assert.equal(layerOf('blocks.11.hook_resid_post'), '12-res-jb');
+  assert.equal(layerOf('../blocks.3.hook_resid_pre/x'), undefined);
+  assert.match(dashboardOf('blocks.3.hook_resid_pre', 17) ?? '', /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/3-res-jb\/17\?embed=true&/);
+});
+
+test('contexts that are malformed are as good as none', () => {
+  for (const file of [undefined, null, 3, {}, { format_version: 2, sentences: [], latents: {} }, { format_version: 1, sentences: 'x', latents: [] }]) {
+    assert.equal(readContexts(file).size, 0);
+  }
+  const odd = readContexts({
+    format_version: 1,
+    sentences: [['a', 3]],
+    latents: { 1: null, x: {}, 2: { label: 5, max: 'x', top: [[0, [[0, 'NaN']]], [9, []], 'no'] } },
+  });
+  assert.deepEqual([...odd.keys()], [2]);
+  assert.equal(odd.get(2)?.label, undefined);
+  assert.deepEqual(odd.get(2)?.contexts, [{ tokens: ['a', '3'], activation: new Map([[0, 0]]) }]);
+});
+
+/** The bundled random model with contexts beside its SAEs. @param {Page} page @param {object} file */
+async function withContexts(page, file) {
+  await page.route('**/sources.js', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace(/layers: \[0, 1, 2, 3\],/, "layers: [0, 1, 2, 3], latents: 'contexts',") });
+  });
+  await page.route('**/contexts.json', (route) => route.fulfill({ json: file }));
+}
+
+test('contexts name latents in panel, heatmap and tables, when a latent is opened', async () => {
+  const page = await browser.context.newPage();
+  await withContexts(page, {
+    format_version: 1,
+    hook_name: 'blocks.0.hook_resid_pre',
+    d_sae: 512,
+    sentences: [['<|endoftext|>', 'The', ' <b>E</b>', 'iff', '\u202el']],
+    latents: { 27: { label: 'capital E <i>', max: 3.2, density: 0.013, top: [[0, [[2, 3.2], [3, 0.4]]]] } },
+  });
+  const read = /** @type {string[]} */ ([]);
+  page.on('request', (request) => /contexts\.json/.test(request.url()) && read.push(request.url()));
+  await page.goto(`${browser.url}/${LINKS.latent_to_latent}`);
+  await settled(page);
+  assert.deepEqual(read, [], 'nothing is read before a latent is opened');
+  await page.waitForSelector('#pairs tbody button');
+  await page.click('#pairs tbody tr:first-child button');
+  await page.click('#open-source');
+  await page.waitForSelector('#latent table');
+  assert.equal(read.length, 1);
+  assert.match(read[0], /blocks\.0\.hook_resid_pre\/contexts\.json$/);
+  const panel = (await page.textContent('#latent')) ?? '';
+  assert.match(panel, /capital E <i>/);
+  assert.match(panel, /largest activation 3\.2, active on 1\.3 % of tokens/);
+  assert.deepEqual(await page.locator('#latent mark').allTextContents(), [' <b>E</b>', 'iff']);
+  assert.ok(panel.includes('⟨U+202E⟩l'));
+  const named = page.locator('#strongest tr', { hasText: "F0.27, ' E' (2)" }).first();
+  assert.equal(await named.locator('small').first().textContent(), 'capital E <i>');
+  assert.equal(await page.locator('#latent b, #latent i').count(), 0);
+  await page.close();
+});
+
+test('the bundled model’s latents have names at first sight, and contexts when opened', async () => {
+  const { page, problems } = await openPage(browser, DEMO);
+  await settled(page);
+  await page.waitForSelector('#pairs tbody tr small.meaning');
+  await page.click('#pairs tbody tr:first-child button');
+  await page.click('#open-target');
+  await page.waitForSelector('#latent table');
+  assert.ok((await page.locator('#latent mark').count()) > 0);
+  assert.match((await page.textContent('#latent')) ?? '', /largest activation .*active on .*% of tokens/);
+  assert.deepEqual(problems, []);
+
+  // What is run gets its names too, and takes them along when it is saved.
+  await page.goto('about:blank');
+  await page.goto(`${browser.url}/?device=cpu${linkTo({ source: 'demo', kind: 'latent_to_logit', prompt: 'The capital of', layer: 2, k: 5 })}`);
+  await settled(page);
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.waitForSelector('#strongest small.meaning');
+  const download = page.waitForEvent('download');
+  await page.click('#save');
+  const saved = JSON.parse(readFileSync(await (await download).path(), 'utf8'));
+  assert.ok(Object.values(saved.latent_labels['blocks.2.hook_resid_pre']).length > 3);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+/** @param {Page} page @param {(route: import('playwright-core').Route) => unknown} answer */
+async function neuronpedia(page, answer) {
+  const asked = /** @type {{url: string, body: any}[]} */ ([]);
+  await page.route('https://www.neuronpedia.org/**', async (route) => {
+    const request = route.request();
+    asked.push({ url: request.url(), body: request.postDataJSON?.() });
+    if (/\/api\//.test(request.url())) return answer(route);
+    return route.fulfill({ contentType: 'text/html', body: '<title>dashboard</title>a dashboard' });
+  });
+  return asked;
+}
+
+test('neuronpedia.org is asked only after consent, in batches, and once', async () => {
+  const page = await browser.context.newPage();
+  const headers = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'Content-Type' };
+  const asked = await neuronpedia(page, (route) =>
+    route.request().method() === 'OPTIONS'
+      ? route.fulfill({ status: 204, headers })
+      : route.fulfill({
+          headers,
+          json: route.request().postDataJSON().map((/** @type {any} */ { modelId, layer, index }) => ({
+            modelId,
+            layer,
+            index: String(index),
+            explanations: index % 2 ? [{ description: `words <b>about</b> ${index}` }] : [],
+          })),
+        }),
+  );
+  await page.goto(`${browser.url}/?source=gpt2-small`);
+  await settled(page);
+  await openResult(page, 'r.json', madeUp(20, 2100, (i) => (i % 17) - 8));
+  await page.focus('.heatmap');
+  for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
+  await page.waitForSelector('#agree');
+  assert.match((await page.textContent('#latent')) ?? '', /sends it the layer and index .* never your prompt/);
+  assert.deepEqual(asked, []);
+  await page.click('#agree');
+  await page.waitForFunction(() => /words <b>about<\/b> 1/.test(document.querySelector('#strongest')?.textContent ?? ''));
+  /** @type {any[][]} */
+  const batches = asked.filter(({ body }) => body).map(({ body }) => body);
+  assert.deepEqual(batches.map((body) => body.length).sort((a, b) => a - b), [20, 52, 2048]);
+  assert.deepEqual(Object.keys(batches[0][0]).sort(), ['index', 'layer', 'maxActsToReturn', 'modelId']);
+  const frame = page.locator('#latent iframe');
+  assert.match((await frame.getAttribute('src')) ?? '', /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/0-res-jb\/1\?embed=true/);
+  // Another visit: what is known is not asked again.
+  const before = asked.filter(({ body }) => body).length;
+  await page.reload();
+  await settled(page);
+  await openResult(page, 'r.json', madeUp(20, 2100, (i) => (i % 17) - 8));
+  await page.focus('.heatmap');
+  for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
+  await page.waitForSelector('#latent iframe');
+  assert.match((await page.textContent('#latent')) ?? '', /words <b>about<\/b> 1/);
+  assert.equal(asked.filter(({ body }) => body).length, before);
+  // And no more, once that is the wish.
+  await page.click('#latent button');
+  await page.waitForSelector('#agree');
+  await page.evaluate(() => localStorage.clear());
+  await page.close();
+});
+
+test('a refusal or no connection is told, and stops nothing', async () => {
+  for (const [answer, words] of /** @type {const} */ ([
+    [(/** @type {any} */ route) => route.fulfill({ status: 429, headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'Content-Type' } }), /too many requests|could not be reached/],
+    [(/** @type {any} */ route) => route.abort(), /could not be reached/],
+  ])) {
+    const page = await browser.context.newPage();
+    await neuronpedia(page, answer);
+    await page.goto(`${browser.url}/?source=gpt2-small`);
+    await settled(page);
+    await openResult(page, 'r.json', madeUp(5, 7, (i) => (i % 5) - 2));
+    await page.focus('.heatmap');
+    for (const key of ['ArrowRight', 'Enter']) await page.keyboard.press(key);
+    await page.click('#agree');
+    await page.waitForFunction((words) => new RegExp(words).test(document.querySelector('#status')?.textContent ?? ''), words.source);
+    assert.ok(await page.isVisible('.heatmap-canvas'));
+    await page.evaluate(() => localStorage.clear());
+    await page.close();
+  }
+});

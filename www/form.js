@@ -1,0 +1,131 @@
+// The form: what is asked, of which model.
+
+import { visible } from './text.js';
+
+/** @typedef {import('./protocol.js').Request} Request */
+/** @typedef {import('./sources.js').NamedSource} NamedSource */
+
+/**
+ * @param {Document} document
+ * @param {Record<string, NamedSource>} sources
+ * @param {string} selected name of the source
+ */
+export function createForm(document, sources, selected) {
+  /** @param {string} id @returns {any} */
+  const element = (id) => document.getElementById(id);
+  const form = element('form');
+
+  for (const [name, { title }] of Object.entries(sources)) {
+    element('source').append(new Option(title, name, false, name === selected));
+  }
+
+  /** Offers the layers that the source has an SAE for, and keeps those chosen where it can. */
+  function fillLayers() {
+    const { layers } = sources[element('source').value];
+    const last = layers[layers.length - 1];
+    const preferences = { layer_from: layers[0], layer_to: layers.includes(3) ? 3 : last, layer: last };
+    for (const [id, preferred] of Object.entries(preferences)) {
+      const before = Number(element(id).value);
+      const kept = element(id).value !== '' && layers.includes(before) ? before : preferred;
+      element(id).replaceChildren(
+        ...layers.map((layer) => new Option(String(layer), String(layer), false, layer === kept)),
+      );
+    }
+  }
+
+  /** @returns {Request['kind']} */
+  function kind() {
+    return form.querySelector('input[name=kind]:checked').value;
+  }
+
+  function showFields() {
+    for (const field of form.querySelectorAll('[data-kinds]')) {
+      field.hidden = !field.getAttribute('data-kinds').split(' ').includes(kind());
+    }
+  }
+
+  fillLayers();
+  showFields();
+  form.addEventListener('change', showFields);
+  element('source').addEventListener('change', fillLayers);
+  element('prompt').addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  });
+
+  return {
+    /** @returns {string} */
+    get source() {
+      return element('source').value;
+    },
+
+    /** @param {number} threshold @returns {Request} */
+    request(threshold) {
+      const prompt = element('prompt').value;
+      const integer = (/** @type {string} */ id) => Number(element(id).value);
+      const asked = kind();
+      switch (asked) {
+        case 'token_to_latent':
+          return { kind: asked, prompt, layer: integer('layer') };
+        case 'latent_to_latent':
+          return { kind: asked, prompt, layer_from: integer('layer_from'), layer_to: integer('layer_to'), threshold };
+        case 'latent_to_logit':
+          return { kind: asked, prompt, layer: integer('layer'), k: element('k').valueAsNumber };
+        case 'logit_difference':
+          return {
+            kind: asked,
+            prompt,
+            layer: integer('layer'),
+            positive: element('positive').value,
+            negative: element('negative').value,
+          };
+      }
+    },
+
+    /** @param {string} source */
+    choose(source) {
+      element('source').value = source;
+      fillLayers();
+    },
+
+    /**
+     * Asks again what was asked. A layer that the source lacks is not chosen.
+     * @param {string | undefined} source
+     * @param {Request} request
+     */
+    fill(source, request) {
+      if (source && Object.hasOwn(sources, source) && source !== element('source').value) this.choose(source);
+      for (const radio of form.querySelectorAll('input[name=kind]')) radio.checked = radio.value === request.kind;
+      for (const [id, value] of Object.entries(request)) {
+        const field = element(id);
+        if (id === 'kind' || id === 'threshold' || !field) continue;
+        if (field.tagName !== 'SELECT' || [...field.options].some((option) => option.value === String(value))) {
+          field.value = String(value);
+        }
+      }
+      showFields();
+    },
+
+    /**
+     * Says whether each target is one token, for who asks with `tokenize`.
+     * @param {(text: string) => Promise<{string: string[]}>} tokenize tokens of a text, BOS first
+     */
+    async checkTargets(tokenize) {
+      const problems = [];
+      for (const id of ['positive', 'negative']) {
+        const text = element(id).value;
+        const { string } = await tokenize(text);
+        const tokens = string.slice(1);
+        const good = tokens.length === 1;
+        element(id).setAttribute('aria-invalid', String(!good));
+        const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
+        if (!good) {
+          const shown = `${tokens.slice(0, 6).map(quoted).join(' ')}${tokens.length > 6 ? ' …' : ''}`;
+          problems.push(`${quoted(text.slice(0, 60))} is ${tokens.length} tokens${shown && `: ${shown}`}; it must be one.`);
+        }
+      }
+      const note = element('token-note');
+      note.textContent = problems.join(' ') || 'A leading space belongs to the token.';
+      note.classList.toggle('failed', problems.length > 0);
+    },
+  };
+}

@@ -1,0 +1,111 @@
+// What the page says about fetching, computing and failing.
+
+import { bytes, duration } from './text.js';
+
+/** @typedef {import('./protocol.js').Request} Request */
+/** @typedef {import('./protocol.js').Progress} Progress */
+/** @typedef {import('./sources.js').NamedSource} NamedSource */
+
+/** @type {Record<Request['kind'], string>} */
+export const KIND_NAMES = {
+  token_to_latent: 'token → latent',
+  latent_to_latent: 'latent → latent',
+  latent_to_logit: 'latent → logit',
+  logit_difference: 'logit difference',
+};
+
+/** @param {Request} request */
+export function layersOf(request) {
+  return request.kind === 'latent_to_latent' ? [request.layer_from, request.layer_to] : [request.layer];
+}
+
+/** @param {Request} request */
+export function describeRequest(request) {
+  const name = KIND_NAMES[request.kind];
+  switch (request.kind) {
+    case 'latent_to_latent':
+      return `${name}, layer ${request.layer_from} → ${request.layer_to}`;
+    case 'latent_to_logit':
+      return `${name}, layer ${request.layer}, ${request.k} logits`;
+    case 'logit_difference':
+      return `${name}, layer ${request.layer}, “${request.positive}” − “${request.negative}”`;
+    default:
+      return `${name}, layer ${request.layer}`;
+  }
+}
+
+/**
+ * What Run is going to fetch, and from where.
+ * @param {NamedSource & {bytes?: (request: Request) => number | undefined}} source
+ * @param {Request} request
+ * @param {URL} page
+ */
+export function describeFetch(source, request, page) {
+  const hosts = [...new Set([source.model, source.saes].map((address) => new URL(address, page).host))];
+  const from = hosts.map((host) => (host === page.host ? 'this site' : host)).join(' and ');
+  const layers = [...new Set(layersOf(request))];
+  const what = `the model and the ${layers.length > 1 ? `SAEs of layers ${layers.join(' and ')}` : `SAE of layer ${layers[0]}`}`;
+  const size = source.bytes?.(request);
+  return (
+    `Run fetches ${what} from ${from}${size ? ` (about ${bytes(size)})` : ''}, and the runtime from this site. ` +
+    'The prompt stays here.'
+  );
+}
+
+/** What each phase is called and counted in. @type {Record<string, [string, string]>} */
+const PHASES = {
+  load: ['Loading weights', ''],
+  forward: ['Running the model', 'blocks'],
+  encode: ['Encoding latents', 'positions'],
+  jacobian: ['Differentiating', 'targets'],
+};
+
+/**
+ * Follows one request's progress. `network`, `cached` (bytes) and `rate` (bytes a second) are told by
+ * newer clients; without them the rate is measured here.
+ * @param {Request} request
+ */
+export function progressTeller(request) {
+  const wanted = `${KIND_NAMES[request.kind]}, layer${layersOf(request).length > 1 ? 's' : ''} ${layersOf(request).join(' → ')}`;
+  /** @type {{time: number, done: number} | undefined} */
+  let start;
+  return (/** @type {Progress & {network?: number, cached?: number, rate?: number}} */ progress, now = performance.now()) => {
+    const { phase, done, total, cached, rate } = progress;
+    const [name, unit] = PHASES[phase] ?? [phase, ''];
+    if (phase !== 'load') return `${name}: ${done} of ${total} ${unit}`;
+    start ??= { time: now, done };
+    const seconds = (now - start.time) / 1000;
+    const speed = rate ?? (seconds > 0.5 ? (done - start.done) / seconds : 0);
+    const parts = [`${name} for ${wanted}: ${bytes(done)} of ${bytes(total)}`];
+    if (cached) parts.push(`${bytes(cached)} kept from before`);
+    if (speed > 0 && done < total) parts.push(`${bytes(speed)}/s`, `about ${duration((total - done) / speed)} left`);
+    return parts.join(' · ');
+  };
+}
+
+/** What to do about an error, by its code. @type {Record<string, string>} */
+const ADVICE = {
+  'prompt-too-long': 'Shorten the prompt.',
+  'layer-order': 'Choose a later layer to go to, or an earlier one to come from.',
+  'layer-out-of-range': 'Choose one of the layers that the model has.',
+  'k-out-of-range': 'Choose a k between 1 and the size of the vocabulary.',
+  'request-invalid': 'Check the numbers in the form.',
+  'not-one-token': 'A leading space belongs to the token: “ tennis” is one token of GPT-2, “tennis” is two.',
+  'result-too-large': 'Shorten the prompt, or choose fewer logits.',
+  'file-not-found': 'Check the address of the model, or choose another one.',
+  'access-denied': 'Check that the address is public, or choose another model.',
+  'rate-limited': 'Wait a while and run again: what has arrived is kept.',
+  offline: 'Connect and run again: what has arrived is kept.',
+  'file-changed': 'Run again to start with the new version.',
+  'fetch-failed': 'Check the connection and run again: what has arrived is kept.',
+  'webgpu-unavailable': 'Drop ?device=webgpu from the address to compute on the CPU.',
+  'device-failed': 'Run again: a fresh device is started. If it fails again, ?device=cpu in the address computes without it.',
+  'runtime-unavailable': 'Check the connection and run again.',
+  'result-not-finite': 'Try ?device=cpu in the address.',
+  'result-invalid': 'Open a JSON file saved by this page.',
+};
+
+/** @param {string} code */
+export function advice(code) {
+  return ADVICE[code] ?? '';
+}
