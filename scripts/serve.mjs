@@ -1,14 +1,16 @@
-// A static server for development and tests, with byte ranges and CORS as the hub has them.
+// A static server for development and tests, with byte ranges and CORS as the hub has them; text is sent
+// compressed, as hosts of static pages do.
 //
 //   node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]
 //
 // --fixtures mounts every folder of FIXTURES (colon-separated; default tests/fixtures/*) under
 // /fixtures/NAME and lists the names at /fixtures.json.
 
-import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { basename, dirname, extname, join, normalize, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 
 const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -77,6 +79,12 @@ export function serve({ port = 0, mounts, lists = new Map() }) {
       }
       response.statusCode = 206;
       response.setHeader('Content-Range', `bytes ${start}-${end}/${stat.size}`);
+    }
+    const isText = !/octet-stream|wasm/.test(String(response.getHeader('Content-Type')));
+    if (isText && !range && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) {
+      response.setHeader('Content-Encoding', 'gzip');
+      response.setHeader('Vary', 'Accept-Encoding');
+      return response.end(gzipSync(readFileSync(file)));
     }
     response.setHeader('Content-Length', end - start + 1);
     if (request.method === 'HEAD' || stat.size === 0) return response.end();

@@ -81,6 +81,19 @@ export function createForm(document, sources, selected) {
       }
     },
 
+    /**
+     * Offers one more source, or another in the place of one, and chooses it.
+     * @param {string} name
+     * @param {NamedSource} source
+     */
+    add(name, source) {
+      const known = [...element('source').options].find((option) => option.value === name);
+      if (known) known.text = source.title;
+      else element('source').append(new Option(source.title, name));
+      sources[name] = source;
+      this.choose(name);
+    },
+
     /** @param {string} source */
     choose(source) {
       element('source').value = source;

@@ -23,6 +23,8 @@ const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(ev
   element(id).addEventListener(type, act);
 
 const RESULTS = new URL('./results/', import.meta.url);
+/** Name of the source in a folder of this computer. */
+const FOLDER = 'folder';
 /** Files larger than this are read by a worker. */
 const READ_HERE = 500_000;
 /** The address follows at most this often: browsers refuse to change it all the time. */
@@ -35,6 +37,8 @@ const store = createStore(RESULTS);
 const storage = storageOr();
 /** @type {Promise<import('./client.js').Client> | undefined} */
 let starting;
+/** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
+let picked;
 /** Name of the source that the client has open. @type {string | undefined} */
 let opened;
 /** @type {AbortController | undefined} */
@@ -107,7 +111,8 @@ async function run() {
     const client = await getClient();
     if (opened !== name) {
       const { model, saes } = address.sources[name];
-      const options = { device: address.device, signal: controller.signal };
+      const files = name === FOLDER ? picked : undefined;
+      const options = { device: address.device, files, signal: controller.signal };
       const { device, reason } = await client.open({ model, saes }, options);
       opened = name;
       element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
@@ -294,6 +299,23 @@ async function openFile(file) {
   }
 }
 
+/** @param {FileList} files of a folder that holds a model and SAEs */
+async function openFolder(files) {
+  if (files.length === 0) return;
+  try {
+    const { localSource } = await import('./local.js');
+    const found = localSource(files);
+    picked = found.files;
+    if (opened === FOLDER) opened = undefined;
+    meanings.delete(FOLDER);
+    form.add(FOLDER, found.source);
+    await recall();
+    syncLink();
+  } catch (error) {
+    fail(error);
+  }
+}
+
 // --- what is kept ---
 
 async function showCache() {
@@ -319,7 +341,7 @@ on('form', 'submit', (event) => {
 });
 on('form', 'input', () => (touched = true));
 on('form', 'change', (event) => {
-  if (event.target === element('examples') || event.target === element('file')) return;
+  if (['examples', 'file', 'folder'].includes(event.target.id)) return;
   void recall();
   syncLink();
 });
@@ -342,6 +364,11 @@ on('open', 'click', () => element('file').click());
 on('file', 'change', () => {
   void openFile(element('file').files[0]);
   element('file').value = '';
+});
+on('open-folder', 'click', () => element('folder').click());
+on('folder', 'change', () => {
+  // Emptied only when they have been read: the list would be emptied with it.
+  void openFolder(element('folder').files).then(() => (element('folder').value = ''));
 });
 on('cache', 'toggle', () => void showCache());
 document.addEventListener('keydown', (event) => {

@@ -42,15 +42,26 @@ export function describeRequest(request) {
  */
 export function describeFetch(source, request, page) {
   const hosts = [...new Set([source.model, source.saes].map((address) => new URL(address, page).host))];
-  const from = hosts.map((host) => (host === page.host ? 'this site' : host)).join(' and ');
+  const nameOf = (/** @type {string} */ host) =>
+    host === page.host ? 'this site' : host || 'the folder of this computer';
+  const from = hosts.map(nameOf).join(' and ');
   const layers = [...new Set(layersOf(request))];
   const what = `the model and the ${layers.length > 1 ? `SAEs of layers ${layers.join(' and ')}` : `SAE of layer ${layers[0]}`}`;
   const size = source.bytes?.(request);
+  /** @type {{saveData?: boolean} | undefined} */
+  const connection = /** @type {any} */ (navigator).connection;
+  const saving =
+    connection?.saveData && size && size > MUCH
+      ? 'Your browser asks to save data: the examples were computed before and need no download. '
+      : '';
   return (
-    `Run fetches ${what} from ${from}${size ? ` (about ${bytes(size)})` : ''}, and the runtime from this site. ` +
+    `${saving}Run fetches ${what} from ${from}${size ? ` (about ${bytes(size)})` : ''}, and the runtime from this site. ` +
     'The prompt stays here.'
   );
 }
+
+/** Bytes that a reader who saves data is warned of. */
+const MUCH = 10e6;
 
 /** What each phase is called and counted in. @type {Record<string, [string, string]>} */
 const PHASES = {

@@ -142,7 +142,7 @@ export async function startHub() {
      *   pace: ms after each 64 KiB; published: SHA-256 in its LFS pointer
      */
     put(name, content, { faults = [], pace = 0, published } = {}) {
-      const path = `/owner/repo/resolve/main/${name.replaceAll(/[^\w.-]+/g, '-')}`;
+      const path = `/owner/repo/resolve/main/${name.replaceAll(/[^\w./-]+/g, '-')}`;
       const bytes = typeof content === 'number' ? bytesOf(content, name) : content;
       const seen = { redirects: 0, ranges: [], bytes: 0, open: 0, mostOpen: 0, lastByte: 0, lastClose: 0 };
       const lines = ['version https://git-lfs.github.com/spec/v1', `oid sha256:${published}`, `size ${bytes.length}`, ''];

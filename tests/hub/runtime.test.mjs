@@ -1,0 +1,179 @@
+// The runtime itself over a hub that counts: it reads what a request needs, once, through good days and
+// bad. Bytes are of the tiny fixture; scripts/bench has those of GPT-2 small.
+
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { start } from '../page/browser.mjs';
+import { startHub } from './server.mjs';
+
+const FIXTURE = new URL('../fixtures/tiny/', import.meta.url).pathname;
+const D_MODEL = 64;
+const D_SAE = 512;
+const ROW = 4 * D_MODEL;
+/** The first read of a safetensors file, which holds its header. */
+const HEADER = 64 * 1024;
+const BLOCK = 4 * (12 * D_MODEL ** 2 + 13 * D_MODEL);
+const ENCODER = D_SAE * ROW + ROW + 4 * D_SAE;
+const REQUEST = { kind: 'latent_to_latent', prompt: 'The Eiffel tower is in Paris', layer_from: 0, layer_to: 3 };
+
+/** @type {Awaited<ReturnType<typeof startHub>>} */
+let hub;
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  hub = await startHub();
+  browser = await start();
+});
+after(async () => {
+  await browser.close();
+  await hub.close();
+});
+
+/**
+ * Puts the fixture on the hub, under a name of its own so that nothing of it is kept yet.
+ * @param {string} name
+ * @param {{pace?: number}} [options]
+ */
+function publish(name, options) {
+  const files = readdirSync(FIXTURE, { recursive: true, encoding: 'utf8' }).filter((path) => /^(model|saes)\/.*\.(json|safetensors)$/.test(path));
+  const urls = files.map((path) => hub.put(`${name}/${path}`, readFileSync(FIXTURE + path), options));
+  const base = urls[0].slice(0, urls[0].indexOf(name) + name.length);
+  const at = (/** @type {string} */ path) => hub.at(`${base}/${path}`);
+  return {
+    source: { model: `${base}/model`, saes: `${base}/saes` },
+    at,
+    bytes: (/** @type {string} */ path) => at(path).seen.bytes,
+    total: () => urls.reduce((sum, url) => sum + hub.at(url).seen.bytes, 0),
+  };
+}
+
+/**
+ * A tab with a client of its own that has opened a source.
+ * @param {import('node:test').TestContext} t
+ * @param {{model: string, saes: string}} source
+ */
+async function visit(t, source) {
+  const page = await browser.context.newPage();
+  t.after(() => page.close());
+  await page.goto(`${browser.url}/results/index.json`);
+  await page.evaluate(async (source) => {
+    const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+    /** @type {any} */ (globalThis).client = new Client();
+    await /** @type {any} */ (globalThis).client.open(source, { device: 'cpu' });
+  }, source);
+  return {
+    /** @param {object} request @param {number} [cancelAfter] ms */
+    ask: (request, cancelAfter) =>
+      page.evaluate(
+        async ([request, cancelAfter]) => {
+          const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(/** @type {number} */ (cancelAfter));
+          try {
+            const found = await /** @type {any} */ (globalThis).client.attribute(request, { signal });
+            const { sources, targets, tokens, gradients } = found;
+            return {
+              tokens: tokens.token_id,
+              latents: [...sources.latent],
+              size: [sources.pos.length, targets.pos.length],
+              sum: gradients.reduce((/** @type {number} */ sum, /** @type {number} */ g) => sum + Math.abs(g), 0),
+            };
+          } catch (error) {
+            return { code: /** @type {any} */ (error).code };
+          }
+        },
+        /** @type {[object, number | undefined]} */ ([request, cancelAfter]),
+      ),
+    kept: async () => {
+      // What came is kept a moment later.
+      await sleep(500);
+      await page.close();
+    },
+  };
+}
+
+const rows = (/** @type {number[]} */ values) => new Set(values).size * ROW;
+
+test('bytes are those of the tensors needed; the next prompt reads rows alone, the next visit nothing', async (t) => {
+  const { source, bytes, total } = publish('bytes');
+  const first = await visit(t, source);
+  const found = await first.ask(REQUEST);
+  assert.deepEqual(found.size, [100, 181]);
+  const model = 3 * BLOCK + rows(found.tokens ?? []) + (found.tokens?.length ?? 0) * ROW;
+  const from = ENCODER + rows(found.latents ?? []);
+  const within = (/** @type {number} */ got, /** @type {number} */ needed) =>
+    assert.ok(got <= 1.02 * needed && got > 0, `${got} bytes came, ${needed} were needed`);
+  within(bytes('model/model.safetensors') - HEADER, model);
+  within(bytes('saes/blocks.0.hook_resid_pre/sae_weights.safetensors') - HEADER, from);
+  within(bytes('saes/blocks.3.hook_resid_pre/sae_weights.safetensors') - HEADER, ENCODER);
+  assert.equal(bytes('saes/blocks.1.hook_resid_pre/sae_weights.safetensors'), 0);
+
+  const before = total();
+  const next = await first.ask({ ...REQUEST, prompt: 'The Eiffel tower is in the city of' });
+  const fresh = (/** @type {number[]} */ all, /** @type {number[]} */ known) => rows(all.filter((value) => !known.includes(value)));
+  const positions = ((next.tokens?.length ?? 0) - (found.tokens?.length ?? 0)) * ROW;
+  within(total() - before, fresh(next.tokens ?? [], found.tokens ?? []) + positions + fresh(next.latents ?? [], found.latents ?? []));
+  await first.kept();
+
+  const again = total();
+  const second = await visit(t, source);
+  assert.deepEqual(await second.ask(REQUEST), found);
+  assert.equal(total() - again, 0, 'the next visit reads what is kept');
+});
+
+test('cancelling keeps what came', async (t) => {
+  const { source, total } = publish('cancelled', { pace: 20 });
+  const tab = await visit(t, source);
+  assert.equal((await tab.ask(REQUEST, 150)).code, 'cancelled');
+  await sleep(200);
+  const before = total();
+  await sleep(300);
+  assert.equal(total(), before, 'nothing comes after Cancel');
+  assert.deepEqual((await tab.ask(REQUEST)).size, [100, 181]);
+  const needed = 3 * BLOCK + 2 * ENCODER + 3 * HEADER + 125 * ROW;
+  const files = 100_000;
+  assert.ok(total() < 1.15 * (needed + files), `${total()} bytes for ${needed}`);
+});
+
+test('a server that fails now and then only takes longer', async (t) => {
+  const { source, at } = publish('failing');
+  const tab = await visit(t, source);
+  at('model/model.safetensors').faults = [{ kind: 'status', status: 503 }, { kind: 'reset' }, { kind: 'wrong-range' }];
+  at('saes/blocks.3.hook_resid_pre/sae_weights.safetensors').faults = [{ kind: 'ignore-range' }, { kind: 'short' }];
+  assert.deepEqual((await tab.ask(REQUEST)).size, [100, 181]);
+});
+
+test('a file that changes is an error once; the next request starts with the new version', async (t) => {
+  const name = 'changing';
+  const { source } = publish(name);
+  const tab = await visit(t, source);
+  const right = await tab.ask({ ...REQUEST, layer_to: 1 });
+  const path = 'model/model.safetensors';
+  const bytes = readFileSync(FIXTURE + path);
+  // The same tensors with one number changed in the last block, which the first request did not read.
+  const header = Number(bytes.readBigUInt64LE(0));
+  const tensors = JSON.parse(bytes.toString('utf8', 8, 8 + header));
+  bytes.writeFloatLE(0.125, 8 + header + tensors['h.3.mlp.c_proj.bias'].data_offsets[0]);
+  hub.put(`${name}/${path}`, bytes);
+  const changed = await tab.ask({ kind: 'latent_to_logit', prompt: REQUEST.prompt, layer: 3, k: 5 });
+  assert.equal(changed.code, 'file-changed');
+  assert.equal((await tab.ask({ kind: 'latent_to_logit', prompt: REQUEST.prompt, layer: 3, k: 5 })).code, undefined);
+  assert.deepEqual(await tab.ask({ ...REQUEST, layer_to: 1 }), right);
+});
+
+test('tensors that lie are refused, and not kept', async (t) => {
+  const name = 'damaged';
+  const { source } = publish(name);
+  const path = 'saes/blocks.3.hook_resid_pre/sae_weights.safetensors';
+  const good = readFileSync(FIXTURE + path);
+  const bad = Buffer.from(good);
+  bad.fill(0xff, bad.length - 4000);
+  hub.put(`${name}/${path}`, bad);
+  const tab = await visit(t, source);
+  assert.equal((await tab.ask(REQUEST)).code, 'tensor-not-finite');
+  hub.put(`${name}/${path}`, good);
+  // The session knows the old version: it says so, and the next request reads the new one.
+  const next = await tab.ask(REQUEST);
+  const found = next.code ? await tab.ask(REQUEST) : next;
+  assert.deepEqual(found.size, [100, 181]);
+});
