@@ -39,8 +39,9 @@ export function describeRequest(request) {
  * @param {NamedSource & {bytes?: (request: Request) => number | undefined}} source
  * @param {Request} request
  * @param {URL} page
+ * @param {boolean} [savesData] whether the browser asks for little traffic
  */
-export function describeFetch(source, request, page) {
+export function describeFetch(source, request, page, savesData = asksToSaveData()) {
   const hosts = [...new Set([source.model, source.saes].map((address) => new URL(address, page).host))];
   const nameOf = (/** @type {string} */ host) =>
     host === page.host ? 'this site' : host || 'the folder of this computer';
@@ -48,10 +49,8 @@ export function describeFetch(source, request, page) {
   const layers = [...new Set(layersOf(request))];
   const what = `the model and the ${layers.length > 1 ? `SAEs of layers ${layers.join(' and ')}` : `SAE of layer ${layers[0]}`}`;
   const size = source.bytes?.(request);
-  /** @type {{saveData?: boolean} | undefined} */
-  const connection = /** @type {any} */ (navigator).connection;
   const saving =
-    connection?.saveData && size && size > MUCH
+    savesData && size && size > MUCH
       ? 'Your browser asks to save data: the examples were computed before and need no download. '
       : '';
   return (
@@ -62,6 +61,9 @@ export function describeFetch(source, request, page) {
 
 /** Bytes that a reader who saves data is warned of. */
 const MUCH = 10e6;
+
+/** @returns {boolean} */
+const asksToSaveData = () => Boolean(/** @type {any} */ (globalThis.navigator)?.connection?.saveData);
 
 /** What each phase is called and counted in. @type {Record<string, [string, string]>} */
 const PHASES = {

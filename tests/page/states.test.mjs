@@ -31,7 +31,10 @@ test('the page says what Run will fetch, and from where', () => {
     describeFetch(source, request, page),
     'Run fetches the model and the SAE of layer 3 from huggingface.co and this site, and the runtime from this site. The prompt stays here.',
   );
-  assert.match(describeFetch({ ...source, bytes: () => 650e6 }, request, page), /\(about 650\.0 MB\)/);
+  const large = { ...source, bytes: () => 650e6 };
+  assert.match(describeFetch(large, request, page), /^Run fetches .*\(about 650\.0 MB\)/);
+  assert.match(describeFetch(large, request, page, true), /^Your browser asks to save data/);
+  assert.match(describeFetch({ ...source, model: 'folder:a', saes: 'folder:a' }, request, page), /from the folder of this computer/);
   assert.notEqual(advice('device-failed'), '');
   assert.equal(advice('unheard-of'), '');
 });
