@@ -132,6 +132,9 @@ async function run() {
     status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
     void explorer.learn();
     void showCache();
+    // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
+    const { protocol, host } = new URL(address.sources[name].model, location.href);
+    if (protocol.startsWith('http') && host !== location.host) void client.persist();
   } catch (error) {
     fail(error);
   } finally {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { start } from '../page/browser.mjs';
+import { run, start } from '../page/browser.mjs';
 import { startHub } from './server.mjs';
 
 const FIXTURE = new URL('../fixtures/tiny/', import.meta.url).pathname;
@@ -176,4 +176,23 @@ test('tensors that lie are refused, and not kept', async (t) => {
   const next = await tab.ask(REQUEST);
   const found = next.code ? await tab.ask(REQUEST) : next;
   assert.deepEqual(found.size, [100, 181]);
+});
+
+test('the page asks once to keep what came from elsewhere', async (t) => {
+  const { source } = publish('persisted');
+  const page = await browser.context.newPage();
+  t.after(() => page.close());
+  await page.addInitScript(() => {
+    let asked = 0;
+    navigator.storage.persist = async () => {
+      document.documentElement.dataset.persisted = String(++asked);
+      return true;
+    };
+  });
+  await page.goto(`${browser.url}/?${new URLSearchParams({ ...source, layers: '0,3', device: 'cpu' })}`);
+  for (const prompt of ['The Eiffel tower', 'The Eiffel tower is in Paris']) {
+    await page.fill('#prompt', prompt);
+    assert.match((await run(page)) ?? '', /^Done/);
+  }
+  assert.equal(await page.getAttribute('html', 'data-persisted'), '1');
 });
