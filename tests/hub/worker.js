@@ -78,20 +78,6 @@ const calls = {
     }
     return sum(new Uint8Array(await new Blob(/** @type {BlobPart[]} */ (all)).arrayBuffer()));
   },
-  async timed(name, ...args) {
-    const before = performance.now();
-    await calls[name](...args);
-    return (performance.now() - before) / 1000;
-  },
-  async discard(url) {
-    const body = /** @type {ReadableStream} */ ((await fetch(url, { cache: 'no-store' })).body).getReader();
-    while (!(await body.read()).done);
-  },
-  /** Reads as the runtime does, and does nothing with it. */
-  async take(path, size, part = 4 * 2 ** 20) {
-    reader.expect([{ path, start: 0, end: size }]);
-    for (let at = 0; at < size; at += part) await reader.read(path, at, Math.min(at + part, size));
-  },
   progress: () => reader.progress(),
   /** Cancels, and answers when all reads have been rejected. */
   cancel() {
