@@ -2,6 +2,7 @@
 //
 // `?source=NAME` or `?model=URL&saes=URL` and `?expected=URL` verify other weights; `?device=` as on the page.
 
+import './trusted.js';
 import { check } from './checks.js';
 import { Client } from './client.js';
 import { describeError } from './error.js';
