@@ -90,6 +90,17 @@ export class Client {
   }
 
   /**
+   * Tokens whose text begins with this one, commonest first.
+   * @param {string} text
+   * @param {number} [limit]
+   * @returns {Promise<{token_id: number[], string: string[]}>}
+   */
+  async complete(text, limit = 12) {
+    await this.#reopen();
+    return this.#ask({ type: 'complete', text, limit });
+  }
+
+  /**
    * Answers one request. Requests are answered in turn.
    * @param {import('./protocol.js').Request} request
    * @param {{onProgress?: (progress: import('./protocol.js').Progress) => void, signal?: AbortSignal}} [options]

@@ -118,6 +118,12 @@ export function createForm(document, sources, selected) {
       showFields();
     },
 
+    /** Offers tokens to complete a target with. @param {string[]} tokens */
+    offer(tokens) {
+      const options = tokens.map((token) => Object.assign(document.createElement('option'), { value: token }));
+      element('likely').replaceChildren(...options);
+    },
+
     /**
      * Says whether each target is one token, for who asks with `tokenize`.
      * @param {(text: string) => Promise<{string: string[]}>} tokenize tokens of a text, BOS first

@@ -349,6 +349,14 @@ on('form', 'change', (event) => {
   syncLink();
 });
 for (const id of ['positive', 'negative']) {
+  on(id, 'input', async () => {
+    if (opened !== form.source || running) return;
+    const text = element(id).value;
+    const client = await getClient();
+    // A list that does not come takes nothing from what is typed.
+    const { string } = await client.complete(text).catch(() => ({ string: [] }));
+    if (element(id).value === text) form.offer(string);
+  });
   on(id, 'change', () => {
     // Only who has the tokenizer can tell; before the first Run, Run will.
     if (opened !== form.source || running) return;

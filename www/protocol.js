@@ -112,6 +112,7 @@
  * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind, shapes?: Record<string, string>,
  *     files?: Map<string, File>}
  *   | {type: 'tokenize', id: number, prompt: string}
+ *   | {type: 'complete', id: number, text: string, limit: number}
  *   | {type: 'attribute', id: number, request: Request}
  *   | {type: 'memory', id: number}
  *   | {type: 'cancel', id: number}

@@ -48,6 +48,15 @@ const cache = createCache({
   whenIdle: () => idle.then(() => new Promise((resolve) => setTimeout(resolve))),
 });
 
+const { port1: heard, port2: called } = new MessageChannel();
+/** Lets messages be heard, such as the one that cancels. A timer would wait 4 ms each time. */
+function breath() {
+  return new Promise((resolve) => {
+    heard.onmessage = resolve;
+    called.postMessage(undefined);
+  });
+}
+
 /** @param {FromWorker} message @param {Transferable[]} [transfer] */
 function post(message, transfer = []) {
   self.postMessage(message, { transfer });
@@ -113,6 +122,7 @@ async function answer(message, signal) {
   if (message.type === 'open') return open(message);
   if (!session || !reader) throw codedError('not-open', 'No model is open.');
   if (message.type === 'tokenize') return session.tokenize(message.prompt);
+  if (message.type === 'complete') return session.complete(message.text, message.limit);
   const { report, end } = reporter(message.id, signal, reader);
   try {
     return await session.attribute(message.request, report);
@@ -233,8 +243,7 @@ function reporter(id, signal, reader) {
     latest = progress;
     if (isNew || progress.done === progress.total || performance.now() - told > BREATH_MS) {
       tell();
-      // Lets the message that cancels be heard.
-      await new Promise((resolve) => setTimeout(resolve));
+      await breath();
     }
     return !signal.aborted;
   };

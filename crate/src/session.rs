@@ -66,8 +66,17 @@ impl Session {
                 n_ctx: self.store.config.n_ctx,
             });
         }
+        Ok(self.named(token_id))
+    }
+
+    /// At most `limit` tokens whose text begins with this one, for choosing a target.
+    pub fn complete(&self, text: &str, limit: usize) -> Tokens {
+        self.named(self.tokenizer.complete(text, limit))
+    }
+
+    fn named(&self, token_id: Vec<u32>) -> Tokens {
         let string = token_id.iter().map(|&id| self.tokenizer.display(id)).collect();
-        Ok(Tokens { token_id, string })
+        Tokens { token_id, string }
     }
 
     /// Answers one request.

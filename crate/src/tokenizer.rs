@@ -4,6 +4,7 @@
 //! words, is written out here: the library does it with regular expressions, which with their
 //! Unicode tables would be half of the CPU build (0.58 MB as sent, 0.22 without).
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -24,6 +25,8 @@ pub struct Tokenizer {
     chars: Vec<char>,
     bos_token_id: u32,
     vocab_size: usize,
+    /// What each token reads as, sorted; made when it is first needed.
+    readings: OnceCell<Vec<(String, u32)>>,
 }
 
 /// What is read of a `tokenizer.json`.
@@ -105,6 +108,7 @@ impl Tokenizer {
             chars,
             bos_token_id,
             vocab_size,
+            readings: OnceCell::new(),
         })
     }
 
@@ -174,6 +178,26 @@ impl Tokenizer {
             [id] => Ok(id),
             ref ids => Err(Error::NotOneToken { text: text.into(), tokens: ids.len() }),
         }
+    }
+
+    /// Tokens whose text begins with this one: that text itself, if it is a token, then those that
+    /// were merged first, which are the commonest. What [`single`](Self::single) would refuse, such
+    /// as parts of characters, is left out.
+    pub fn complete(&self, text: &str, limit: usize) -> Vec<u32> {
+        let readings = self.readings.get_or_init(|| {
+            let all = (0..self.vocab_size as u32).map(|id| (self.display(id), id));
+            let mut all: Vec<_> =
+                all.filter(|(text, _)| !text.is_empty() && !text.contains('\u{fffd}')).collect();
+            all.sort_unstable();
+            all
+        });
+        let first = readings.partition_point(|(reading, _)| reading.as_str() < text);
+        let rest = readings[first..].iter().take_while(|(reading, _)| reading.starts_with(text));
+        let mut found: Vec<(bool, u32)> =
+            rest.map(|(reading, id)| (reading.len() > text.len(), *id)).collect();
+        found.sort_unstable();
+        let is_single = |&id: &u32| self.single(&self.display(id)) == Ok(id);
+        found.into_iter().map(|(_, id)| id).filter(is_single).take(limit).collect()
     }
 
     /// Checks an id given by number.

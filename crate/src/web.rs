@@ -302,6 +302,11 @@ impl JsSession {
         self.session.tokenize(prompt).map(|tokens| plain(&tokens)).map_err(js_error)
     }
 
+    /// `{token_id, string}` of at most `limit` tokens whose text begins with this one.
+    pub fn complete(&self, text: &str, limit: usize) -> JsValue {
+        plain(&self.session.complete(text, limit))
+    }
+
     /// Answers one request; `report` hears of progress (see `JsWatch`).
     pub async fn attribute(
         &self,

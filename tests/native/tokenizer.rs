@@ -100,6 +100,23 @@ fn every_text_is_cut_as_the_library_cuts_it() {
 }
 
 #[test]
+fn tokens_are_completed_from_their_beginning() {
+    let session = crate::altered::open(&crate::altered::Altered::default()).unwrap();
+    let texts = |text: &str, limit| session.complete(text, limit).string;
+    let found = texts(" te", 5);
+    assert!(found.len() == 5 && found.iter().all(|token| token.starts_with(" te")), "{found:?}");
+    assert_eq!(texts(" tennis", 3), [" tennis"]);
+    assert_eq!(texts(" the", 2)[0], " the", "the text itself comes first");
+    assert_eq!(texts("no token begins so", 3), [""; 0]);
+    let all = session.complete("", 10_000);
+    for (text, id) in all.string.iter().zip(&all.token_id) {
+        let tokens = session.tokenize(text).unwrap().token_id;
+        assert_eq!(tokens[1..], [*id], "{text:?}");
+    }
+    assert!(all.token_id.len() > 1000, "a test of nothing");
+}
+
+#[test]
 fn other_kinds_of_tokenizers_are_errors() {
     let json = std::fs::read_to_string(FILE).unwrap();
     let refused = |json: String| match Tokenizer::from_json("t.json", json.as_bytes(), 0, 1 << 17) {

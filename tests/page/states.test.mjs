@@ -81,6 +81,10 @@ test('a target that is not one token is told before it is run', async () => {
   await page.press('#positive', 'Tab');
   await page.waitForSelector('#positive[aria-invalid=false]');
   assert.match((await page.textContent('#token-note')) ?? '', /leading space/);
+  // Tokens to choose from, as they are typed.
+  await page.fill('#positive', '');
+  await page.locator('#positive').pressSequentially(' base');
+  await page.waitForSelector('#likely option[value=" baseball"]', { state: 'attached' });
   await page.close();
 });
 
