@@ -14,8 +14,10 @@ import { createReader, publishedSha256 } from './hub.js';
 /** @typedef {Extract<ToWorker, {type: `cache-${string}`}>} CacheMessage */
 /** What is answered in turn. @typedef {Exclude<ToWorker, CacheMessage | {type: 'cancel'}>} Queued */
 
-/** Progress is posted, and messages are heard, at most this often. */
+/** Messages are heard at most this often. */
 const BREATH_MS = 16;
+/** Progress is told at most this often: to draw it takes from the processor that computes. */
+const TELL_MS = 100;
 /** While the runtime waits for bytes, those that arrive are told this often. */
 const LOADING_MS = 200;
 /** What the runtime says of files whose content is no use; they need not be kept. */
@@ -218,6 +220,7 @@ function reporter(id, signal, reader) {
   /** @type {Progress | undefined} */
   let latest;
   let told = -Infinity;
+  let breathed = -Infinity;
   let loaded = 0;
   const before = reader.progress();
   const tell = () => {
@@ -241,8 +244,10 @@ function reporter(id, signal, reader) {
   const report = async (/** @type {Progress} */ progress) => {
     const isNew = progress.phase !== latest?.phase;
     latest = progress;
-    if (isNew || progress.done === progress.total || performance.now() - told > BREATH_MS) {
-      tell();
+    const now = performance.now();
+    if (isNew || progress.done === progress.total || now - told > TELL_MS) tell();
+    if (isNew || now - breathed > BREATH_MS) {
+      breathed = now;
       await breath();
     }
     return !signal.aborted;
