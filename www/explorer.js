@@ -100,7 +100,6 @@ export function createExplorer(document, { onView, say }) {
       showStrongest,
       () => element('logits').replaceChildren(...logits(shown, document)),
       () => element('statistics').replaceChildren(...statistics(shown, document)),
-      () => element('likely').replaceChildren(...likely(shown)),
     ];
     for (const part of parts) {
       part();
@@ -112,15 +111,6 @@ export function createExplorer(document, { onView, say }) {
       const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
       if (alive()) totals = attributed?.all.rowTotal;
     }
-  }
-
-  /** Tokens that a target may be. @param {Attribution} shown */
-  function likely({ top_logits }) {
-    return (top_logits?.string ?? []).slice(0, 50).map((string) => {
-      const option = document.createElement('option');
-      option.value = string;
-      return option;
-    });
   }
 
   function limit() {

@@ -156,6 +156,7 @@ async function show(result, from, view) {
   shown = from;
   element('title').textContent = short(`${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`, 140);
   element('examples').value = '';
+  form.offer((result.top_logits?.string ?? []).slice(0, 50));
   await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(from.source));
   syncLink();
 }

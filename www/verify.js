@@ -7,6 +7,7 @@ import { check } from './checks.js';
 import { Client } from './client.js';
 import { describeError } from './error.js';
 import { fromAddress } from './sources.js';
+import { fetchText } from './store.js';
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
@@ -78,14 +79,8 @@ async function run() {
   }
 }
 
-/** @returns {Promise<import('./checks.js').Expectations>} */
-async function readExpectations() {
-  const response = await fetch(expected);
-  if (!response.ok) throw new Error(`${expected} could not be read: the server answered ${response.status}.`);
-  return response.json();
-}
-
-const expectations = readExpectations();
+/** @type {Promise<import('./checks.js').Expectations>} */
+const expectations = fetchText(expected).then(JSON.parse);
 expectations.then(
   ({ title, source, cases }) => {
     const from = sources[given ? selected : (source ?? selected)];

@@ -109,8 +109,6 @@ async function work() {
     current = { id: message.id, controller };
     reader?.begin();
     await reply(message, (message) => answer(message, controller.signal));
-    // What was expected and not read takes memory.
-    reader?.expect([]);
     current = undefined;
   }
 }

@@ -33,8 +33,11 @@ impl Host {
 /// - returns `[values.len() / columns, columns]`
 pub fn upload(values: Vec<f32>, columns: usize, _: &Device) -> Tensor<2> {
     let rows = values.len() / columns;
-    let data = TensorData::new(values, [rows, columns]);
-    Tensor::from_primitive::<Flex>(FlexTensor::from_data(data))
+    tensor(values, [rows, columns])
+}
+
+fn tensor(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
+    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
 }
 
 /// A matrix on its way to the device, piece by piece.
@@ -58,8 +61,7 @@ impl Upload {
     /// The matrix, once all of it was pushed.
     pub fn finish(self) -> Tensor<2> {
         assert_eq!(self.values.len(), self.shape[0] * self.shape[1], "a part is missing");
-        let data = TensorData::new(self.values, self.shape);
-        Tensor::from_primitive::<Flex>(FlexTensor::from_data(data))
+        tensor(self.values, self.shape)
     }
 }
 

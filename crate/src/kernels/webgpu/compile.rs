@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use super::probe;
 use super::product::{Product, Shape};
 use super::{
-    BLOCK_ROWS, Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu,
-    handle, layer_norm, normalize_jvp, repack, scale_rows, upload,
+    Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu, handle,
+    layer_norm, normalize_jvp, repack, scale_rows, upload,
 };
 
 /// Launches each kernel once on next to nothing; the browser compiles them beside whatever else
@@ -24,10 +24,7 @@ pub fn compile(device: &Device) {
     attention_jvp(&zeros(1, 3 * D), &rows, &rows, &attention);
     attention_vjp(&x, &rows, &rows, &attention);
 
-    let shape = match probe::shape() {
-        Shape::Lanes { columns, .. } => Shape::Lanes { rows: BLOCK_ROWS, columns },
-        tiles @ Shape::Tiles { .. } => tiles,
-    };
+    let shape = probe::shape();
     let fours = matches!(shape, Shape::Lanes { .. });
     // Forward, forward into the residual stream, tangents, tangents into it, cotangents.
     let uses = [(false, true, false), (false, true, true), (false, false, false)];

@@ -9,13 +9,16 @@ use crate::error::Result;
 use crate::kernels::upload;
 
 use super::product::Shape;
-use super::{matmul, settle};
+use super::{BLOCK_ROWS, matmul, settle};
 
 /// Names that [`tune`] returns: shapes of products that some adapter is fast with.
 pub const SHAPES: [&str; 3] = ["lanes", "tiles-4", "tiles-8"];
 
-const CANDIDATES: [Shape; 3] =
-    [Shape::Lanes { rows: 9, columns: 8 }, Shape::Tiles { side: 4 }, Shape::Tiles { side: 8 }];
+const CANDIDATES: [Shape; 3] = [
+    Shape::Lanes { rows: BLOCK_ROWS, columns: 8 },
+    Shape::Tiles { side: 4 },
+    Shape::Tiles { side: 8 },
+];
 
 /// Where one run takes this long, it is measurement enough.
 const ENOUGH_MS: f64 = 8.0;
