@@ -13,15 +13,17 @@
 //!    Take the cheaper. Either starts with one row a direction, in its own position.
 //! 3. Take a batch of directions that fits in memory through all blocks, keeping only rows that
 //!    are not zero and, at the end, only positions where something is read.
-//! 4. Multiply with the vectors of the other side, position by position, and read the batch back.
-//!    Pairs against causality stay exactly 0.
+//! 4. The other side waits at the end, or comes to meet them at the attention of the last block:
+//!    until there it, too, has one row a direction, where those that move have one a position.
+//! 5. Multiply the two, position by position, and read the batch back. Pairs against causality
+//!    stay exactly 0.
 
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::gpt2::Linearized;
+use crate::gpt2::{Inner, Linearized};
 use crate::kernels::{self, Normalized, Rows};
 use crate::sparse::read_back;
 use crate::watch::Meter;
@@ -72,11 +74,17 @@ pub enum Mode {
 pub async fn jacobian(path: &Path<'_>, mode: Mode, meter: &mut Meter<'_>) -> Result<Vec<f32>> {
     let (n_targets, n_sources) = (path.targets.pos.len(), path.sources.pos.len());
     let mut gradients = vec![0f32; n_targets * n_sources];
-    let (moving, fixed) = path.sides(mode);
+    if gradients.is_empty() {
+        return Ok(gradients);
+    }
+    let vectors = path.vectors(mode);
+    let meeting = path.meeting(mode, vectors.fixed);
+    let n_moving = path.sides(mode).0.pos.len();
     let mut start = 0;
-    while start < moving.pos.len() && !fixed.pos.is_empty() {
+    while start < n_moving {
         let batch = path.batch(mode, start);
-        for (range, other, values) in path.batch_products(mode, batch.clone(), meter).await? {
+        let found = path.batch_products(mode, batch.clone(), &vectors.moving, &meeting, meter);
+        for (range, other, values) in found.await? {
             for (row, i) in values.chunks_exact(other.len().max(1)).zip(range) {
                 for (&value, j) in row.iter().zip(other.clone()) {
                     let (target, source) = match mode {
@@ -106,6 +114,20 @@ pub fn cheaper(path: &Path<'_>) -> Mode {
     }
 }
 
+/// Vectors of the residual stream, `[n, d_model]` each.
+struct Vectors {
+    moving: Tensor<2>,
+    fixed: Tensor<2>,
+}
+
+/// Where the moving directions meet the fixed ones, and what they are multiplied with there.
+enum Meeting {
+    /// Behind the last block on the way.
+    Behind(Tensor<2>),
+    /// At its attention.
+    AtAttention(Inner),
+}
+
 impl Path<'_> {
     /// The directions that move and those that wait at the other end.
     fn sides(&self, mode: Mode) -> (&Directions, &Directions) {
@@ -113,6 +135,68 @@ impl Path<'_> {
             Mode::Forward => (self.sources, self.targets),
             Mode::Reverse => (self.targets, self.sources),
         }
+    }
+
+    /// The block on which the way ends, and the number of others before it.
+    fn last_block(&self, mode: Mode) -> Option<&Linearized> {
+        match mode {
+            Mode::Forward => self.blocks.last(),
+            Mode::Reverse => self.blocks.first(),
+        }
+    }
+
+    /// Both sides' vectors, those of the targets taken back through the normalisation that they
+    /// are read behind.
+    fn vectors(&self, mode: Mode) -> Vectors {
+        let (sources, targets) = (self.sources.rows.clone(), self.targets.rows.clone());
+        let targets = match self.read {
+            Some(read) => {
+                kernels::normalize_jvp(&targets, &self.own_rows(self.targets), read, None)
+            }
+            None => targets,
+        };
+        match mode {
+            Mode::Forward => Vectors { moving: sources, fixed: targets },
+            Mode::Reverse => Vectors { moving: targets, fixed: sources },
+        }
+    }
+
+    /// One row for each direction, in its position.
+    fn own_rows(&self, directions: &Directions) -> Rows {
+        Rows::new(own_positions(&directions.pos, self.n_pos), &directions.rows.device())
+    }
+
+    /// Where to meet: at the attention, if that saves products and all fixed directions can be
+    /// taken there at once.
+    fn meeting(&self, mode: Mode, fixed: Tensor<2>) -> Meeting {
+        let directions = self.sides(mode).1;
+        let Some(block) = self.last_block(mode) else { return Meeting::Behind(fixed) };
+        let [behind, at_attention] = self.last_products(mode, block);
+        let fits = directions.pos.len() * block.row_bytes() <= BATCH_BYTES;
+        if behind <= at_attention || !fits {
+            return Meeting::Behind(fixed);
+        }
+        let rows = self.own_rows(directions);
+        Meeting::AtAttention(match mode {
+            Mode::Forward => block.vjp_out(&fixed, &rows),
+            Mode::Reverse => block.jvp_in(&fixed, &rows),
+        })
+    }
+
+    /// Products from the attention of the last block on: meeting behind the block, and there.
+    fn last_products(&self, mode: Mode, block: &Linearized) -> [u64; 2] {
+        let (moving, fixed) = self.sides(mode);
+        let layouts = self.layouts(mode, &(0..moving.pos.len()));
+        let end = layouts.last().expect("there is one more than there are blocks");
+        let rows: usize = end.iter().map(Range::len).sum();
+        let own = own_positions(&fixed.pos, self.n_pos);
+        let pairs: usize = end.iter().zip(&own).map(|(a, b)| a.len() * b.len()).sum();
+        let (out, width) = match mode {
+            Mode::Forward => (block.products_out(), 2),
+            Mode::Reverse => (block.products_in(), 4),
+        };
+        let pair = (pairs * block.d_model()) as u64;
+        [rows as u64 * out + pair, fixed.pos.len() as u64 * out + width * pair]
     }
 
     /// For each number of blocks gone through, the directions of a batch that have a row at each
@@ -127,18 +211,16 @@ impl Path<'_> {
             Mode::Forward => fixed.pos.last().is_some_and(|&last| at <= last as usize),
             Mode::Reverse => fixed.pos.first().is_some_and(|&first| at >= first as usize),
         };
-        let positions = 0..self.n_pos;
-        let start = positions.clone().map(|at| before(at)..before(at + 1)).collect();
         let cone = |at: usize| match mode {
             Mode::Forward => 0..before(at + 1),
             Mode::Reverse => before(at)..pos.len(),
         };
         let kept = |at: usize, keep: bool| if keep { cone(at) } else { 0..0 };
-        let mut layouts = vec![start];
+        let mut layouts = vec![own_positions(pos, self.n_pos)];
         for gone in 1..=self.blocks.len() {
             let last = gone == self.blocks.len();
             layouts.push(
-                (positions.clone())
+                (0..self.n_pos)
                     .map(|at| kept(at, if last { read(at) } else { matters(at) }))
                     .collect(),
             );
@@ -148,16 +230,24 @@ impl Path<'_> {
 
     fn products(&self, mode: Mode) -> u64 {
         let all = 0..self.sides(mode).0.pos.len();
-        let rows: Vec<usize> = (self.layouts(mode, &all).iter())
-            .map(|layout| layout.iter().map(Range::len).sum())
+        let rows: Vec<u64> = (self.layouts(mode, &all).iter())
+            .map(|layout| layout.iter().map(|range| range.len() as u64).sum())
             .collect();
-        let steps = rows.windows(2);
-        match mode {
-            Mode::Forward => steps.zip(self.blocks).map(|(w, b)| b.jvp_products(w[0], w[1])).sum(),
-            Mode::Reverse => {
-                steps.zip(self.blocks.iter().rev()).map(|(w, b)| b.vjp_products(w[0], w[1])).sum()
-            }
-        }
+        let Some(last) = self.last_block(mode) else { return 0 };
+        let whole: u64 = (rows.windows(2).enumerate())
+            .map(|(i, step)| match mode {
+                Mode::Forward => {
+                    let block = &self.blocks[i];
+                    step[0] * block.products_in() + step[1] * block.products_out()
+                }
+                Mode::Reverse => {
+                    let block = &self.blocks[self.blocks.len() - 1 - i];
+                    step[0] * block.products_out() + step[1] * block.products_in()
+                }
+            })
+            .sum();
+        let [behind, at_attention] = self.last_products(mode, last);
+        whole - behind.saturating_sub(at_attention)
     }
 
     /// The next directions, as many as fit in memory together.
@@ -185,10 +275,11 @@ impl Path<'_> {
         &self,
         mode: Mode,
         batch: Range<usize>,
+        moving: &Tensor<2>,
+        meeting: &Meeting,
         meter: &mut Meter<'_>,
     ) -> Result<Vec<(Range<usize>, Range<usize>, Vec<f32>)>> {
-        let (moving, fixed) = self.sides(mode);
-        let device = moving.rows.device();
+        let device = moving.device();
         let layouts: Vec<Rows> = (self.layouts(mode, &batch).into_iter())
             .map(|layout| Rows::new(layout, &device))
             .collect();
@@ -197,52 +288,56 @@ impl Path<'_> {
             meter.add(units).await?;
             return Ok(Vec::new());
         }
-        let mut rows = match batch.len() == moving.pos.len() {
-            true => moving.rows.clone(),
+        let end = layouts.last().expect("there is one more than there are blocks");
+        let pairs = self.pairs(mode, end);
+        if pairs.is_empty() {
+            meter.add(units).await?;
+            return Ok(Vec::new());
+        }
+        let blocks: Vec<_> =
+            pairs.iter().map(|(_, rows, other)| (rows.clone(), other.clone())).collect();
+
+        let mut rows = match batch.len() == moving.dims()[0] {
+            true => moving.clone(),
             false => {
                 let indices: Vec<u32> = batch.clone().map(|i| i as u32).collect();
-                kernels::gather_rows(&moving.rows, &indices)
+                kernels::gather_rows(moving, &indices)
             }
         };
-        let through_read = |rows: Tensor<2>, layout: &Rows| match self.read {
-            Some(read) => kernels::normalize_jvp(&rows, layout, read, None),
-            None => rows,
-        };
-        if mode == Mode::Reverse {
-            rows = through_read(rows, &layouts[0]);
-        }
+        let mut values = None;
         for (i, step) in layouts.windows(2).enumerate() {
-            rows = match mode {
-                Mode::Forward => self.blocks[i].jvp(&rows, &step[0], &step[1]),
+            let [from, to] = [&step[0], &step[1]];
+            let is_last = i + 1 == self.blocks.len();
+            let (block, inner) = match mode {
+                Mode::Forward => {
+                    let block = &self.blocks[i];
+                    (block, block.jvp_across(&block.jvp_in(&rows, from), from, to))
+                }
                 Mode::Reverse => {
-                    self.blocks[self.blocks.len() - 1 - i].vjp(&rows, &step[0], &step[1])
+                    let block = &self.blocks[self.blocks.len() - 1 - i];
+                    (block, block.vjp_across(&block.vjp_out(&rows, from), from, to))
                 }
             };
-            kernels::pace(&rows).await?;
+            match (meeting, mode) {
+                (Meeting::AtAttention(fixed), _) if is_last => {
+                    let beside = kernels::products(&inner.beside, &fixed.beside, &blocks, None);
+                    let all =
+                        kernels::products(&inner.through, &fixed.through, &blocks, Some(&beside));
+                    values = Some(all);
+                }
+                (_, Mode::Forward) => rows = block.jvp_out(&inner, to),
+                (_, Mode::Reverse) => rows = block.vjp_in(&inner, to),
+            }
+            kernels::pace(values.as_ref().unwrap_or(&rows)).await?;
             meter.add(batch.len() as u64).await?;
         }
         if self.blocks.is_empty() {
             meter.add(units).await?;
         }
-        let end = layouts.last().expect("there is one more than there are blocks");
-        if mode == Mode::Forward {
-            rows = through_read(rows, end);
+        if let Meeting::Behind(fixed) = meeting {
+            values = Some(kernels::products(&rows, fixed, &blocks, None));
         }
-
-        let mut pairs = Vec::new();
-        for pos in 0..self.n_pos {
-            let at = |p: usize| fixed.pos.partition_point(|&q| (q as usize) < p);
-            let (here, other) = (end.directions(pos), at(pos)..at(pos + 1));
-            if !here.is_empty() && !other.is_empty() {
-                pairs.push((here, end.range(pos), other));
-            }
-        }
-        let blocks: Vec<_> =
-            pairs.iter().map(|(_, rows, other)| (rows.clone(), other.clone())).collect();
-        if blocks.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values = kernels::products(&rows, &fixed.rows, &blocks);
+        let values = values.expect("they met in one of the two places");
         let values = read_back(values, "gradients").await?;
         let mut rest = &values[..];
         Ok(pairs
@@ -256,6 +351,15 @@ impl Path<'_> {
             .collect())
     }
 
+    /// At each position where there are both: moving directions, their rows, and fixed directions.
+    fn pairs(&self, mode: Mode, end: &Rows) -> Vec<(Range<usize>, Range<usize>, Range<usize>)> {
+        let fixed = own_positions(&self.sides(mode).1.pos, self.n_pos);
+        (fixed.into_iter().enumerate())
+            .map(|(pos, other)| (end.directions(pos), end.range(pos), other))
+            .filter(|(here, _, other)| !here.is_empty() && !other.is_empty())
+            .collect()
+    }
+
     /// Applies the directions' scales.
     fn scale(&self, gradients: &mut [f32]) {
         let n_sources = self.sources.pos.len().max(1);
@@ -266,4 +370,10 @@ impl Path<'_> {
             }
         }
     }
+}
+
+/// The directions of each position, of directions with these positions.
+fn own_positions(pos: &[u32], n_pos: usize) -> Vec<Range<usize>> {
+    let before = |at: usize| pos.partition_point(|&p| (p as usize) < at);
+    (0..n_pos).map(|at| before(at)..before(at + 1)).collect()
 }

@@ -34,6 +34,11 @@ impl Linear {
     fn vjp(&self, cotangent: &Tensor<2>) -> Tensor<2> {
         kernels::matmul_transposed(cotangent, &self.weight)
     }
+
+    /// Products that a row takes.
+    fn products(&self) -> u64 {
+        self.weight.dims().iter().product::<usize>() as u64
+    }
 }
 
 /// One transformer block. The LayerNorms' gains and biases are folded into the layers that read
@@ -82,55 +87,77 @@ impl Block {
         let block = self.clone();
         (resid, Linearized { block, before_attention, attention, before_mlp, gelu_slope })
     }
-
-    /// Products of one row through a whole block, the unit in which the two modes of
-    /// differentiation are compared.
-    fn products(&self) -> [u64; 2] {
-        let size = |layer: &Linear| layer.weight.dims().iter().product::<usize>() as u64;
-        [size(&self.qkv), size(&self.output) + size(&self.mlp_in) + size(&self.mlp_out)]
-    }
 }
 
+/// Tangents or cotangents within a block, on either side of its attention.
+#[derive(Debug, Clone)]
+pub struct Inner {
+    /// Of what goes through the attention: queries, keys and values before it, `[rows, 3 d_model]`,
+    /// or what its heads read after it, `[rows, d_model]`.
+    pub through: Tensor<2>,
+    /// Of the residual stream beside it: `[rows, d_model]`.
+    pub beside: Tensor<2>,
+}
+
+/// A block's derivative is three linear maps: into the attention and out of it position by
+/// position, and the attention across positions.
 impl Linearized {
-    /// Tangents of the residual stream before the block to tangents after it.
-    ///
-    /// # Shapes
-    /// - `tangent`: `[rows of from, d_model]`; returns `[rows of to, d_model]`
-    pub fn jvp(&self, tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
-        let Block { qkv, output, mlp_in, mlp_out, .. } = &*self.block;
-        let x = kernels::normalize_jvp(tangent, from, &self.before_attention, None);
-        let mixed = kernels::attention_jvp(&qkv.jvp(&x, None), from, to, &self.attention);
-        let tangent = output.jvp(&mixed, Some(&kernels::repack(tangent, from, to)));
-        let x = kernels::normalize_jvp(&tangent, to, &self.before_mlp, None);
-        let hidden = kernels::scale_rows(mlp_in.jvp(&x, None), to, &self.gelu_slope);
+    /// Tangents of the residual stream before the block to those before the attention.
+    pub fn jvp_in(&self, tangent: &Tensor<2>, rows: &Rows) -> Inner {
+        let x = kernels::normalize_jvp(tangent, rows, &self.before_attention, None);
+        Inner { through: self.block.qkv.jvp(&x, None), beside: tangent.clone() }
+    }
+
+    /// Tangents before the attention to those after it.
+    pub fn jvp_across(&self, tangent: &Inner, from: &Rows, to: &Rows) -> Inner {
+        let through = kernels::attention_jvp(&tangent.through, from, to, &self.attention);
+        Inner { through, beside: kernels::repack(&tangent.beside, from, to) }
+    }
+
+    /// Tangents after the attention to those of the residual stream after the block.
+    pub fn jvp_out(&self, tangent: &Inner, rows: &Rows) -> Tensor<2> {
+        let Block { output, mlp_in, mlp_out, .. } = &*self.block;
+        let tangent = output.jvp(&tangent.through, Some(&tangent.beside));
+        let x = kernels::normalize_jvp(&tangent, rows, &self.before_mlp, None);
+        let hidden = kernels::scale_rows(mlp_in.jvp(&x, None), rows, &self.gelu_slope);
         mlp_out.jvp(&hidden, Some(&tangent))
     }
 
-    /// Cotangents of the residual stream after the block to cotangents before it.
-    ///
-    /// # Shapes
-    /// - `cotangent`: `[rows of from, d_model]`; returns `[rows of to, d_model]`
-    pub fn vjp(&self, cotangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
-        let Block { qkv, output, mlp_in, mlp_out, .. } = &*self.block;
-        let hidden = kernels::scale_rows(mlp_out.vjp(cotangent), from, &self.gelu_slope);
+    /// Cotangents of the residual stream after the block to those after the attention.
+    pub fn vjp_out(&self, cotangent: &Tensor<2>, rows: &Rows) -> Inner {
+        let Block { output, mlp_in, mlp_out, .. } = &*self.block;
+        let hidden = kernels::scale_rows(mlp_out.vjp(cotangent), rows, &self.gelu_slope);
         let x = mlp_in.vjp(&hidden);
-        let cotangent = kernels::normalize_jvp(&x, from, &self.before_mlp, Some(cotangent));
-        let mixed = output.vjp(&cotangent);
-        let x = qkv.vjp(&kernels::attention_vjp(&mixed, from, to, &self.attention));
-        let cotangent = kernels::repack(&cotangent, from, to);
-        kernels::normalize_jvp(&x, to, &self.before_attention, Some(&cotangent))
+        let beside = kernels::normalize_jvp(&x, rows, &self.before_mlp, Some(cotangent));
+        Inner { through: output.vjp(&beside), beside }
     }
 
-    /// Products that [`jvp`](Self::jvp) takes for these numbers of rows.
-    pub fn jvp_products(&self, from: usize, to: usize) -> u64 {
-        let [qkv, rest] = self.block.products();
-        qkv * from as u64 + rest * to as u64
+    /// Cotangents after the attention to those before it.
+    pub fn vjp_across(&self, cotangent: &Inner, from: &Rows, to: &Rows) -> Inner {
+        let through = kernels::attention_vjp(&cotangent.through, from, to, &self.attention);
+        Inner { through, beside: kernels::repack(&cotangent.beside, from, to) }
     }
 
-    /// Products that [`vjp`](Self::vjp) takes for these numbers of rows.
-    pub fn vjp_products(&self, from: usize, to: usize) -> u64 {
-        let [qkv, rest] = self.block.products();
-        rest * from as u64 + qkv * to as u64
+    /// Cotangents before the attention to those of the residual stream before the block.
+    pub fn vjp_in(&self, cotangent: &Inner, rows: &Rows) -> Tensor<2> {
+        let x = self.block.qkv.vjp(&cotangent.through);
+        kernels::normalize_jvp(&x, rows, &self.before_attention, Some(&cotangent.beside))
+    }
+
+    /// Products that a row takes into the attention.
+    pub fn products_in(&self) -> u64 {
+        self.block.qkv.products()
+    }
+
+    /// Products that a row takes out of it.
+    pub fn products_out(&self) -> u64 {
+        let Block { output, mlp_in, mlp_out, .. } = &*self.block;
+        output.products() + mlp_in.products() + mlp_out.products()
+    }
+
+    /// Width of the residual stream.
+    pub fn d_model(&self) -> usize {
+        self.block.output.weight.dims()[0]
     }
 
     /// Bytes on the device that a row of tangents takes on its way.

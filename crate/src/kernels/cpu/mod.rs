@@ -120,18 +120,22 @@ fn product(
     upload(out, columns, &x.device())
 }
 
-/// For each block, `x[rows of x] · w[rows of w]ᵀ`, one after the other.
+/// For each block, `x[rows of x] · w[rows of w]ᵀ`, one after the other, plus `add`.
 ///
 /// # Shapes
-/// - `x`, `w`: `[_, inner]`; returns `[1, Σ rows of x · rows of w]`
+/// - `x`, `w`: `[_, inner]`; returns `[1, Σ rows of x · rows of w]`, and `add` likewise
 pub fn products(
     x: &Tensor<2>,
     w: &Tensor<2>,
     blocks: &[(std::ops::Range<usize>, std::ops::Range<usize>)],
+    add: Option<&Tensor<2>>,
 ) -> Tensor<2> {
     let [_, inner] = x.dims();
     let (x_host, w_host) = (Host::of(x), Host::of(w));
-    let mut out = vec![0.0; blocks.iter().map(|(x, w)| x.len() * w.len()).sum()];
+    let mut out = match add {
+        Some(add) => Host::of(add).values().to_vec(),
+        None => vec![0.0; blocks.iter().map(|(x, w)| x.len() * w.len()).sum()],
+    };
     let mut rest = &mut out[..];
     for (x_rows, w_rows) in blocks {
         let (block, after) = rest.split_at_mut(x_rows.len() * w_rows.len());

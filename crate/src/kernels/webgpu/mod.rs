@@ -221,19 +221,20 @@ pub fn matmul(
 /// - `x`: `[rows, inner]`, `w`: `[columns, inner]`; returns `[rows, columns]`
 pub fn matmul_transposed(x: &Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
     let ([rows, _], [columns, _]) = (x.dims(), w.dims());
-    products(x, w, &[(0..rows, 0..columns)]).reshape([rows, columns])
+    products(x, w, &[(0..rows, 0..columns)], None).reshape([rows, columns])
 }
 
-/// For each block, `x[rows of x] · w[rows of w]ᵀ`, one after the other.
+/// For each block, `x[rows of x] · w[rows of w]ᵀ`, one after the other, plus `add`.
 ///
 /// # Shapes
-/// - `x`, `w`: `[_, inner]`; returns `[1, Σ rows of x · rows of w]`
+/// - `x`, `w`: `[_, inner]`; returns `[1, Σ rows of x · rows of w]`, and `add` likewise
 pub fn products(
     x: &Tensor<2>,
     w: &Tensor<2>,
     blocks: &[(Range<usize>, Range<usize>)],
+    add: Option<&Tensor<2>>,
 ) -> Tensor<2> {
-    product(x, w, None, None, true, blocks)
+    product(x, w, None, add, true, blocks)
 }
 
 /// Products of rows of `x` with `w`, or with rows of it that are its columns where `transposed`.

@@ -205,10 +205,11 @@ impl Product {
 
     fn store(self, source: &mut String, row: &str, column: &str, sum: &str) {
         let bias = if self.bias { " + bias[c]" } else { "" };
-        let add = if self.add { " + added[r * info.columns + c]" } else { "" };
+        let add = if self.add { " + added[at]" } else { "" };
         line(source, format!("{{ let r = {row}; let c = {column};"));
         line(source, "if r < info.rows && c < info.columns {");
-        line(source, format!("out[info.out_first + r * info.columns + c] = {sum}{bias}{add};"));
+        line(source, "let at = info.out_first + r * info.columns + c;");
+        line(source, format!("out[at] = {sum}{bias}{add};"));
         line(source, "} }");
     }
 }
