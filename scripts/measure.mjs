@@ -224,7 +224,7 @@ try {
         const second = (performance.now() - start) / 1000;
         const memory = await client.memory();
         client.close();
-        return { device: opened.device, seconds: once.seconds, again: { seconds, gflop }, second, wasm: memory.wasm, result: toJson(result) };
+        return { device: opened.device, shape: opened.shape, seconds: once.seconds, again: { seconds, gflop }, second, wasm: memory.wasm, result: toJson(result) };
       },
       [`${browser.url}/fixture`, options.device, request],
     );
@@ -234,7 +234,7 @@ try {
     const { result, ...rest } = answer;
     const entry = { name, ...rest, heap, resident: peakResident(), errors, wrong };
     report.push(entry);
-    console.error(`${name} on ${answer.device}: ${wrong.length ? `WRONG: ${wrong.join(', ')}` : 'equal to the reference'}, ` +
+    console.error(`${name} on ${answer.device} (${answer.shape}): ${wrong.length ? `WRONG: ${wrong.join(', ')}` : 'equal to the reference'}, ` +
       Object.entries(errors).map(([what, error]) => `${what} ${error.toExponential(1)}`).join(', '));
   }
 } finally {

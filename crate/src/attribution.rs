@@ -78,12 +78,12 @@ pub async fn jacobian(path: &Path<'_>, mode: Mode, meter: &mut Meter<'_>) -> Res
         return Ok(gradients);
     }
     let vectors = path.vectors(mode);
-    let meeting = path.meeting(mode, vectors.fixed);
+    let met = path.meet(mode, &vectors.fixed);
     let n_moving = path.sides(mode).0.pos.len();
     let mut start = 0;
     while start < n_moving {
         let batch = path.batch(mode, start);
-        let found = path.batch_products(mode, batch.clone(), &vectors.moving, &meeting, meter);
+        let found = path.batch_products(mode, batch.clone(), &vectors, met.as_ref(), meter);
         for (range, other, values) in found.await? {
             for (row, i) in values.chunks_exact(other.len().max(1)).zip(range) {
                 for (&value, j) in row.iter().zip(other.clone()) {
@@ -118,14 +118,6 @@ pub fn cheaper(path: &Path<'_>) -> Mode {
 struct Vectors {
     moving: Tensor<2>,
     fixed: Tensor<2>,
-}
-
-/// Where the moving directions meet the fixed ones, and what they are multiplied with there.
-enum Meeting {
-    /// Behind the last block on the way.
-    Behind(Tensor<2>),
-    /// At its attention.
-    AtAttention(Inner),
 }
 
 impl Path<'_> {
@@ -166,20 +158,17 @@ impl Path<'_> {
         Rows::new(own_positions(&directions.pos, self.n_pos), &directions.rows.device())
     }
 
-    /// Where to meet: at the attention, if that saves products and all fixed directions can be
-    /// taken there at once.
-    fn meeting(&self, mode: Mode, fixed: Tensor<2>) -> Meeting {
+    /// The fixed directions at the attention of the last block on the way, if meeting there saves
+    /// products and all of them can be taken there at once.
+    fn meet(&self, mode: Mode, fixed: &Tensor<2>) -> Option<Inner> {
         let directions = self.sides(mode).1;
-        let Some(block) = self.last_block(mode) else { return Meeting::Behind(fixed) };
+        let block = self.last_block(mode)?;
         let [behind, at_attention] = self.last_products(mode, block);
         let fits = directions.pos.len() * block.row_bytes() <= BATCH_BYTES;
-        if behind <= at_attention || !fits {
-            return Meeting::Behind(fixed);
-        }
         let rows = self.own_rows(directions);
-        Meeting::AtAttention(match mode {
-            Mode::Forward => block.vjp_out(&fixed, &rows),
-            Mode::Reverse => block.jvp_in(&fixed, &rows),
+        (at_attention < behind && fits).then(|| match mode {
+            Mode::Forward => block.vjp_out(fixed, &rows),
+            Mode::Reverse => block.jvp_in(fixed, &rows),
         })
     }
 
@@ -275,8 +264,8 @@ impl Path<'_> {
         &self,
         mode: Mode,
         batch: Range<usize>,
-        moving: &Tensor<2>,
-        meeting: &Meeting,
+        Vectors { moving, fixed }: &Vectors,
+        met: Option<&Inner>,
         meter: &mut Meter<'_>,
     ) -> Result<Vec<(Range<usize>, Range<usize>, Vec<f32>)>> {
         let device = moving.device();
@@ -318,8 +307,8 @@ impl Path<'_> {
                     (block, block.vjp_across(&block.vjp_out(&rows, from), from, to))
                 }
             };
-            match (meeting, mode) {
-                (Meeting::AtAttention(fixed), _) if is_last => {
+            match (met, mode) {
+                (Some(fixed), _) if is_last => {
                     let beside = kernels::products(&inner.beside, &fixed.beside, &blocks, None);
                     let all =
                         kernels::products(&inner.through, &fixed.through, &blocks, Some(&beside));
@@ -334,10 +323,7 @@ impl Path<'_> {
         if self.blocks.is_empty() {
             meter.add(units).await?;
         }
-        if let Meeting::Behind(fixed) = meeting {
-            values = Some(kernels::products(&rows, fixed, &blocks, None));
-        }
-        let values = values.expect("they met in one of the two places");
+        let values = values.unwrap_or_else(|| kernels::products(&rows, fixed, &blocks, None));
         let values = read_back(values, "gradients").await?;
         let mut rest = &values[..];
         Ok(pairs

@@ -1,4 +1,5 @@
-// Tangents of what the heads read, from tangents of scores and values. One invocation an element.
+// Tangents of what the heads read, from tangents of scores and values. One invocation four columns of
+// a head: what rows there are is the same for them.
 struct Info { rows: u32, n_pos: u32, d: u32, d_head: u32, n_head: u32 }
 @group(0) @binding(0) var<storage, read> tangent: array<f32>;
 @group(0) @binding(1) var<storage, read> from_rows: array<i32>;
@@ -10,29 +11,48 @@ struct Info { rows: u32, n_pos: u32, d: u32, d_head: u32, n_head: u32 }
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(0) @binding(8) var<uniform> info: Info;
 
+// Of a row of qkv: neighbouring invocations load side by side.
+fn columns_of(values: u32, column: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(
+        qkv[values + column.x], qkv[values + column.y], qkv[values + column.z], qkv[values + column.w],
+    );
+}
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let at = id.x + id.y * groups.x * 64u;
-    if at >= info.rows * info.d { return; }
-    let row = at / info.d;
-    let column = at % info.d;
-    let head = column / info.d_head;
+    let quarter = (info.d_head + 3u) / 4u;
+    let width = info.n_head * quarter;
+    if at >= info.rows * width { return; }
+    let row = at / width;
+    let head = (at % width) / quarter;
+    // Beyond the head's last column, that one again.
+    let within = vec4<u32>(0u, 1u, 2u, 3u) * quarter + at % quarter;
+    let column = head * info.d_head + min(within, vec4<u32>(info.d_head - 1u));
     let query = u32(to_rows[3u * info.n_pos + row]);
     let direction = i32(row) - to_rows[3u * query + 2u];
     let weights = (head * info.n_pos + query) * info.n_pos;
     let changes = (row * info.n_head + head) * info.n_pos;
-    var sum = 0.0;
+    var sum = vec4<f32>(0.0);
     var total = 0.0;
     for (var key = 0u; key <= query; key++) {
         let weight = pattern[weights + key];
         let change = weight * scores[changes + key];
         total += change;
-        sum += change * qkv[(3u * key + 2u) * info.d + column];
+        sum += change * columns_of((3u * key + 2u) * info.d, column);
         let other = row_in_from(key, direction);
-        if other >= 0 { sum += weight * tangent[(3u * u32(other) + 2u) * info.d + column]; }
+        if other < 0 { continue; }
+        let t = (3u * u32(other) + 2u) * info.d + column;
+        sum += weight * vec4<f32>(tangent[t.x], tangent[t.y], tangent[t.z], tangent[t.w]);
     }
-    out[at] = sum - total * mixed[query * info.d + column];
+    let z = query * info.d + column;
+    sum -= total * vec4<f32>(mixed[z.x], mixed[z.y], mixed[z.z], mixed[z.w]);
+    let first = row * info.d + column;
+    out[first.x] = sum.x;
+    out[first.y] = sum.y;
+    out[first.z] = sum.z;
+    out[first.w] = sum.w;
 }

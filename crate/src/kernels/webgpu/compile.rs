@@ -2,12 +2,14 @@
 
 use burn::tensor::Device;
 
-use super::probe;
 use super::product::{Product, Shape};
 use super::{
     Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu, handle,
-    layer_norm, normalize_jvp, repack, scale_rows, upload,
+    layer_norm, normalize_jvp, repack, scale_rows, shape, upload,
 };
+
+/// Rows and columns of products where the time goes: full register blocks.
+const MANY: usize = 14 * 9 * 32;
 
 /// Launches each kernel once on next to nothing; the browser compiles them beside whatever else
 /// happens. Products come in as many shapes as there are numbers of rows: those of many rows are
@@ -24,8 +26,6 @@ pub fn compile(device: &Device) {
     attention_jvp(&zeros(1, 3 * D), &rows, &rows, &attention);
     attention_vjp(&x, &rows, &rows, &attention);
 
-    let shape = probe::shape();
-    let fours = matches!(shape, Shape::Lanes { .. });
     // Forward, forward into the residual stream, tangents, tangents into it, cotangents.
     let uses = [(false, true, false), (false, true, true), (false, false, false)];
     for (transposed, bias, add) in
@@ -37,6 +37,8 @@ pub fn compile(device: &Device) {
         for _ in 0..usize::from(bias) + usize::from(add) {
             launch = launch.input(&x);
         }
+        let shape = shape([MANY, MANY], true, transposed);
+        let fours = matches!(shape, Shape::Lanes { .. });
         let kernel = Product { shape, transposed, fours, bias, add };
         launch.output([1, D]).run(Source::Product(kernel), [1, 1], &[1, D, D, 0, 0, 0]);
     }

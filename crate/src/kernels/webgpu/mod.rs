@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use super::{Attention, Normalized, Rows, count};
 pub use compile::compile;
 pub use probe::{SHAPES, tune};
-use product::{LANES, Product, Shape, TILE};
+use product::{Product, Shape, TILE};
 
 /// Invocations of a workgroup in kernels that have one an element.
 const GROUP: usize = 64;
@@ -33,8 +33,9 @@ const MAX_GROUPS: usize = 65_535;
 const FEW_ROWS: usize = 16;
 /// Workgroups below which smaller ones are better.
 const FEW_GROUPS: usize = 4;
-/// Rows of a register block without workgroup memory: with more, sums leave the registers.
-const BLOCK_ROWS: usize = 9;
+/// Most sums of an invocation without workgroup memory: twice as many take twice as long to
+/// compile and run a tenth faster.
+const MOST_SUMS: usize = 264;
 
 /// Where a kernel's text comes from; also its name in the cache of compiled ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -251,20 +252,22 @@ fn product(
     let near = handle(x);
     let n = blocks.iter().map(|(x_rows, w_rows)| x_rows.len() * columns(w_rows)).sum();
     let out = Launch::on(&near).output([1, n]).outputs.remove(0);
+    // One shape for all blocks: each takes long to compile.
+    let most_rows = blocks.iter().map(|(x_rows, _)| x_rows.len()).max().unwrap_or(0);
+    let most_columns = blocks.iter().map(|(_, w_rows)| columns(w_rows)).max().unwrap_or(0);
+    let fours = inner % 4 == 0 && (transposed || w_columns % 4 == 0);
+    let shape = shape([most_rows, most_columns], fours, transposed);
+    let fours = fours && matches!(shape, Shape::Lanes { .. });
     let mut first = 0;
     for (x_rows, w_rows) in blocks {
         let (rows, columns) = (x_rows.len(), columns(w_rows));
         count(rows, inner, columns);
-        let fours = inner % 4 == 0 && (transposed || columns % 4 == 0);
-        let shape = match probe::shape() {
-            Shape::Tiles { side } if rows > FEW_ROWS => Shape::Tiles { side },
-            _ => lanes(rows, columns, fours, transposed),
-        };
         let groups = match shape {
-            Shape::Lanes { rows: r, columns: c } => [columns.div_ceil(LANES * c), rows.div_ceil(r)],
+            Shape::Lanes { rows: r, columns: c, width } => {
+                [columns.div_ceil(width * c), rows.div_ceil(r)]
+            }
             Shape::Tiles { .. } => [columns.div_ceil(TILE), rows.div_ceil(TILE)],
         };
-        let fours = fours && matches!(shape, Shape::Lanes { .. });
         let (bias_, add_) = (bias.is_some(), add.is_some());
         let kernel = Product { shape, transposed, fours, bias: bias_, add: add_ };
         let mut launch = Launch::on(&near).input(x).input(w);
@@ -279,18 +282,33 @@ fn product(
     Tensor::from_primitive::<Wgpu>(out)
 }
 
+/// How this adapter spreads a product of that size.
+fn shape([rows, columns]: [usize; 2], fours: bool, transposed: bool) -> Shape {
+    match probe::shape() {
+        Shape::Tiles { side } if rows > FEW_ROWS => Shape::Tiles { side },
+        Shape::Tiles { .. } => lanes(probe::SMALL_LANES, [rows, columns], fours, transposed),
+        most => lanes(most, [rows, columns], fours, transposed),
+    }
+}
+
 /// Lanes with as many columns as leave work for all, and rows spread evenly: 14 are 7 and 7.
-fn lanes(rows: usize, columns: usize, fours: bool, transposed: bool) -> Shape {
-    let block = rows.div_ceil(rows.div_ceil(BLOCK_ROWS));
+fn lanes(most: Shape, [rows, columns]: [usize; 2], fours: bool, transposed: bool) -> Shape {
+    let Shape::Lanes { rows: most_rows, columns: most_columns, width } = most else {
+        unreachable!("tiles are no lanes")
+    };
+    let block = rows.div_ceil(rows.div_ceil(most_rows));
     let sizes: &[usize] = match (fours, transposed) {
-        (true, false) => &[8, 4],
-        (true, true) => &[8, 4, 2, 1],
+        (true, false) => &[24, 16, 8, 4],
+        (true, true) => &[24, 16, 8, 4, 2, 1],
         (false, _) => &[2, 1],
     };
-    let groups = |size: usize| rows.div_ceil(block) * columns.div_ceil(size * LANES);
-    let enough = sizes.iter().find(|&&size| groups(size) >= FEW_GROUPS);
-    let columns = *enough.or(sizes.last()).expect("there are sizes");
-    Shape::Lanes { rows: block, columns }
+    let fits = |&&size: &&usize| {
+        let groups = rows.div_ceil(block) * columns.div_ceil(size * width);
+        let is_used = size * width < 2 * columns;
+        size <= most_columns && block * size <= MOST_SUMS && groups >= FEW_GROUPS && is_used
+    };
+    let columns = *sizes.iter().find(fits).or(sizes.last()).expect("there are sizes");
+    Shape::Lanes { rows: block, columns, width }
 }
 
 /// Rows of a matrix.
@@ -432,7 +450,7 @@ pub fn attention_jvp(tangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention
     let launch = launch.input(&at.qkv).input(&at.pattern).input(&at.mixed).input(&scores);
     launch.output([n, d]).run_one(
         kernel!("attention_jvp_mix", "rows"),
-        groups_of(n * d, GROUP),
+        groups_of(n * quarters(at), GROUP),
         &info,
     )
 }
@@ -456,7 +474,13 @@ pub fn attention_vjp(cotangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attenti
     let n = to.len();
     let launch = Launch::on(&near).input(cotangent).rows(from).rows(to);
     let launch = launch.input(&at.qkv).input(&at.pattern).input(&scores).output([n, 3 * d]);
-    launch.run_one(kernel!("attention_vjp_mix", "rows"), groups_of(n * 3 * d, GROUP), &info(n))
+    let groups = groups_of(n * quarters(at), GROUP);
+    launch.run_one(kernel!("attention_vjp_mix", "rows"), groups, &info(n))
+}
+
+/// Fours of columns of all heads.
+fn quarters(at: &Attention) -> usize {
+    at.n_head * (at.mixed.dims()[1] / at.n_head).div_ceil(4)
 }
 
 /// Waits until the device has computed a tensor.

@@ -1,24 +1,22 @@
 //! WGSL of matrix products, written out for a register block.
 //!
-//! An adapter is fast with one of two shapes, and no name says which: a GPU wants tiles in
+//! An adapter is fast with one of a few shapes, and no name says which: a GPU wants tiles in
 //! workgroup memory, an emulation on the CPU wants no workgroup memory at all, only many products
-//! a load. `super::probe` tries both at the start.
+//! a load. `super::probe` tries them at the start.
 
 use std::fmt::Write;
 
 /// How a product is spread over invocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
-    /// Each invocation sums `rows × columns` of the result, neighbours side by side, so that they
-    /// load side by side. No workgroup memory.
-    Lanes { rows: usize, columns: usize },
+    /// Each of `width` invocations sums `rows × columns` of the result, neighbours side by side,
+    /// so that they load side by side. No workgroup memory.
+    Lanes { rows: usize, columns: usize, width: usize },
     /// A workgroup sums 64 × 64 of the result, each invocation `side × side`, from tiles of both
     /// matrices in workgroup memory.
     Tiles { side: usize },
 }
 
-/// Invocations of a workgroup of [`Shape::Lanes`].
-pub(super) const LANES: usize = 32;
 /// Side of the result that a workgroup of [`Shape::Tiles`] sums.
 pub(super) const TILE: usize = 64;
 /// Products between two barriers of [`Shape::Tiles`].
@@ -47,47 +45,53 @@ impl Product {
             "rows: u32, inner: u32, columns: u32, x_first: u32, w_first: u32, out_first: u32";
         line(source, format!("struct Info {{ {info} }}"));
         let matrix = if self.fours { "vec4<f32>" } else { "f32" };
+        let result = if self.is_packed() { "vec4<f32>" } else { "f32" };
         let mut inputs = vec![("x", matrix), ("w", matrix)];
-        inputs.extend(self.bias.then_some(("bias", "f32")));
-        inputs.extend(self.add.then_some(("added", "f32")));
+        inputs.extend(self.bias.then_some(("bias", result)));
+        inputs.extend(self.add.then_some(("added", result)));
         for (i, (name, element)) in inputs.iter().enumerate() {
             let binding = format!("@group(0) @binding({i}) var<storage, read>");
             line(source, format!("{binding} {name}: array<{element}>;"));
         }
         let n = inputs.len();
-        line(source, format!("@group(0) @binding({n}) var<storage, read_write> out: array<f32>;"));
+        let out = format!("var<storage, read_write> out: array<{result}>");
+        line(source, format!("@group(0) @binding({n}) {out};"));
         line(source, format!("@group(0) @binding({}) var<uniform> info: Info;", n + 1));
         match self.shape {
-            Shape::Lanes { rows, columns } => self.lanes(source, rows, columns),
+            Shape::Lanes { rows, columns, width } => self.lanes(source, [rows, columns], width),
             Shape::Tiles { side } => self.tiles(source, side),
         }
         text
     }
 
-    fn lanes(self, source: &mut String, rows: usize, columns: usize) {
-        let step = if self.fours { 4 } else { 1 };
-        // With vectors along the rows of `w`, four columns are one sum of vectors.
-        let packed = self.fours && !self.transposed;
-        let (width, zero) = if packed { (4, "vec4<f32>(0.0)") } else { (1, "0.0") };
-        let sums = columns / width;
-        let column = |j: usize| format!("first_column + {}u", j * LANES);
+    /// Whether four neighbours of the result are one sum of vectors.
+    fn is_packed(self) -> bool {
+        self.fours && !self.transposed
+    }
 
-        line(source, format!("@compute @workgroup_size({LANES})"));
+    fn lanes(self, source: &mut String, [rows, columns]: [usize; 2], lanes: usize) {
+        let step = if self.fours { 4 } else { 1 };
+        let (width, zero) = if self.is_packed() { (4, "vec4<f32>(0.0)") } else { (1, "0.0") };
+        let sums = columns / width;
+
+        line(source, format!("@compute @workgroup_size({lanes})"));
         main(source);
         line(source, format!("let first_row = group.y * {rows}u;"));
-        line(source, format!("let first_column = group.x * {}u + lane;", LANES * sums));
+        line(source, format!("let first_column = group.x * {}u + lane;", lanes * sums));
         line(source, format!("let inner = info.inner / {step}u;"));
         line(source, format!("let columns = info.columns / {width}u;"));
-        // Beyond the edge, the last row and column are summed again and not stored.
+        // Beyond the edge, the last row and column are summed and stored again: to tell the two
+        // apart at every sum takes longer to compile than all the rest.
         for i in 0..rows {
-            let row = format!("min(first_row + {i}u, info.rows - 1u)");
-            line(source, format!("var x{i} = (info.x_first + {row}) * inner;"));
+            line(source, format!("let r{i} = min(first_row + {i}u, info.rows - 1u);"));
+            line(source, format!("var x{i} = (info.x_first + r{i}) * inner;"));
         }
         for j in 0..sums {
-            let column = format!("min({}, columns - 1u)", column(j));
+            let column = format!("first_column + {}u", j * lanes);
+            line(source, format!("let c{j} = min({column}, columns - 1u);"));
             let start = match self.transposed {
-                true => format!("(info.w_first + {column}) * inner"),
-                false => format!("info.w_first * columns + {column}"),
+                true => format!("(info.w_first + c{j}) * inner"),
+                false => format!("info.w_first * columns + c{j}"),
             };
             line(source, format!("var w{j} = {start};"));
         }
@@ -122,16 +126,11 @@ impl Product {
         }
         line(source, "}");
         for i in 0..rows {
+            line(source, format!("let o{i} = info.out_first / {width}u + r{i} * columns;"));
             for j in 0..sums {
-                let row = format!("first_row + {i}u");
-                if packed {
-                    for (k, part) in XYZW.iter().enumerate() {
-                        let column = format!("4u * ({}) + {k}u", column(j));
-                        self.store(source, &row, &column, &format!("s{i}_{j}.{part}"));
-                    }
-                } else {
-                    self.store(source, &row, &column(j), &format!("s{i}_{j}"));
-                }
+                let bias = if self.bias { format!(" + bias[c{j}]") } else { String::new() };
+                let add = if self.add { format!(" + added[o{i} + c{j}]") } else { String::new() };
+                line(source, format!("out[o{i} + c{j}] = s{i}_{j}{bias}{add};"));
             }
         }
         line(source, "}");
@@ -193,24 +192,19 @@ impl Product {
         line(source, "}");
         line(source, "workgroupBarrier();");
         line(source, "}");
+        let bias = if self.bias { " + bias[c]" } else { "" };
+        let add = if self.add { " + added[at]" } else { "" };
         for i in 0..side {
             for j in 0..side {
-                let row = format!("first_row + row + {i}u");
-                let column = format!("first_column + column + {}u", j * across);
-                self.store(source, &row, &column, &format!("s{i}_{j}"));
+                line(source, format!("{{ let r = first_row + row + {i}u;"));
+                line(source, format!("let c = first_column + column + {}u;", j * across));
+                line(source, "if r < info.rows && c < info.columns {");
+                line(source, "let at = info.out_first + r * info.columns + c;");
+                line(source, format!("out[at] = s{i}_{j}{bias}{add};"));
+                line(source, "} }");
             }
         }
         line(source, "}");
-    }
-
-    fn store(self, source: &mut String, row: &str, column: &str, sum: &str) {
-        let bias = if self.bias { " + bias[c]" } else { "" };
-        let add = if self.add { " + added[at]" } else { "" };
-        line(source, format!("{{ let r = {row}; let c = {column};"));
-        line(source, "if r < info.rows && c < info.columns {");
-        line(source, "let at = info.out_first + r * info.columns + c;");
-        line(source, format!("out[at] = {sum}{bias}{add};"));
-        line(source, "} }");
     }
 }
 
