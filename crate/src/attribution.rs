@@ -180,12 +180,12 @@ impl Path<'_> {
         let rows: usize = end.iter().map(Range::len).sum();
         let own = own_positions(&fixed.pos, self.n_pos);
         let pairs: usize = end.iter().zip(&own).map(|(a, b)| a.len() * b.len()).sum();
-        let (out, width) = match mode {
-            Mode::Forward => (block.products_out(), 2),
-            Mode::Reverse => (block.products_in(), 4),
+        let (a_row, a_pair) = match mode {
+            Mode::Forward => (block.products_out(), block.products_of_pair(false)),
+            Mode::Reverse => (block.products_in(), block.products_of_pair(true)),
         };
-        let pair = (pairs * block.d_model()) as u64;
-        [rows as u64 * out + pair, fixed.pos.len() as u64 * out + width * pair]
+        let behind = rows as u64 * a_row + (pairs * block.d_model()) as u64;
+        [behind, fixed.pos.len() as u64 * a_row + pairs as u64 * a_pair]
     }
 
     /// For each number of blocks gone through, the directions of a batch that have a row at each
@@ -309,10 +309,7 @@ impl Path<'_> {
             };
             match (met, mode) {
                 (Some(fixed), _) if is_last => {
-                    let beside = kernels::products(&inner.beside, &fixed.beside, &blocks, None);
-                    let all =
-                        kernels::products(&inner.through, &fixed.through, &blocks, Some(&beside));
-                    values = Some(all);
+                    values = Some(inner.products(fixed, &blocks));
                 }
                 (_, Mode::Forward) => rows = block.jvp_out(&inner, to),
                 (_, Mode::Reverse) => rows = block.vjp_in(&inner, to),

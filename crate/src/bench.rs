@@ -86,7 +86,8 @@ impl BlockBench {
             block: Rc::new(Block {
                 n_head: 12,
                 layer_norm_epsilon: 1e-5,
-                qkv: linear(D, 3 * D),
+                query_key: linear(D, 2 * D),
+                value: linear(D, D),
                 output: linear(D, D),
                 mlp_in: linear(D, 4 * D),
                 mlp_out: linear(4 * D, D),

@@ -5,6 +5,8 @@
 //! once; then tangents go forward and cotangents go back through fixed linear maps. Knows nothing
 //! of SAEs or files.
 
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use burn::tensor::Tensor;
@@ -49,9 +51,10 @@ pub struct Block {
     pub n_head: usize,
     /// Added to the variance in both LayerNorms.
     pub layer_norm_epsilon: f64,
-    /// `W_Q`, `W_K` and `W_V` side by side, each with its heads side by side:
-    /// `[d_model, 3 d_model]`.
-    pub qkv: Linear,
+    /// `W_Q` and `W_K` side by side, each with its heads side by side: `[d_model, 2 d_model]`.
+    pub query_key: Linear,
+    /// `W_V`, heads side by side: `[d_model, d_model]`.
+    pub value: Linear,
     /// `W_O`: `[d_model, d_model]`.
     pub output: Linear,
     /// `W_in`: `[d_model, d_mlp]`.
@@ -66,6 +69,9 @@ pub struct Linearized {
     block: Rc<Block>,
     before_attention: Normalized,
     attention: Attention,
+    /// What attention scores read off the normalised residual stream ([`kernels::score_reads`]),
+    /// once it is needed.
+    score_reads: OnceCell<Tensor<2>>,
     before_mlp: Normalized,
     gelu_slope: Tensor<2>,
 }
@@ -78,46 +84,78 @@ impl Block {
     pub fn forward(self: &Rc<Self>, resid: &Tensor<2>) -> (Tensor<2>, Linearized) {
         let epsilon = self.layer_norm_epsilon as f32;
         let before_attention = kernels::layer_norm(resid, epsilon);
-        let qkv = self.qkv.forward(&before_attention.y, None);
-        let attention = kernels::attention(qkv, self.n_head);
+        let [query_key, value] =
+            [&self.query_key, &self.value].map(|layer| layer.forward(&before_attention.y, None));
+        let attention = kernels::attention(query_key, value, self.n_head);
         let resid = self.output.forward(&attention.mixed, Some(resid));
         let before_mlp = kernels::layer_norm(&resid, epsilon);
         let (hidden, gelu_slope) = kernels::gelu(&self.mlp_in.forward(&before_mlp.y, None));
         let resid = self.mlp_out.forward(&hidden, Some(&resid));
-        let block = self.clone();
-        (resid, Linearized { block, before_attention, attention, before_mlp, gelu_slope })
+        let linearized = Linearized {
+            block: self.clone(),
+            before_attention,
+            attention,
+            score_reads: OnceCell::new(),
+            before_mlp,
+            gelu_slope,
+        };
+        (resid, linearized)
     }
 }
 
 /// Tangents or cotangents within a block, on either side of its attention.
 #[derive(Debug, Clone)]
 pub struct Inner {
-    /// Of what goes through the attention: queries, keys and values before it, `[rows, 3 d_model]`,
-    /// or what its heads read after it, `[rows, d_model]`.
-    pub through: Tensor<2>,
-    /// Of the residual stream beside it: `[rows, d_model]`.
+    /// Of the residual stream beside the attention: `[rows, d_model]`.
     pub beside: Tensor<2>,
+    /// Of values before it, of what its heads read after it: `[rows, d_model]`.
+    pub heads: Tensor<2>,
+    /// Of the scores that the row's position has a part in, before it ([`Attention::own_scores`]).
+    pub scores: Option<Tensor<2>>,
+}
+
+impl Inner {
+    /// For each block, rows of this times rows of the other side, one after the other.
+    pub fn products(&self, other: &Self, blocks: &[(Range<usize>, Range<usize>)]) -> Tensor<2> {
+        let beside = kernels::products(&self.beside, &other.beside, blocks, None);
+        let both = kernels::products(&self.heads, &other.heads, blocks, Some(&beside));
+        match (&self.scores, &other.scores) {
+            (Some(ours), Some(theirs)) => kernels::products(ours, theirs, blocks, Some(&both)),
+            _ => both,
+        }
+    }
 }
 
 /// A block's derivative is three linear maps: into the attention and out of it position by
 /// position, and the attention across positions.
+///
+/// Queries and keys never appear: at a prompt, a score is linear in the residual stream at its
+/// query and at its key, and a position has a part in no more than `n_pos + 1` scores of a head,
+/// where its query and key are `2 d_head` numbers.
 impl Linearized {
     /// Tangents of the residual stream before the block to those before the attention.
     pub fn jvp_in(&self, tangent: &Tensor<2>, rows: &Rows) -> Inner {
         let x = kernels::normalize_jvp(tangent, rows, &self.before_attention, None);
-        Inner { through: self.block.qkv.jvp(&x, None), beside: tangent.clone() }
+        let windows = self.attention.score_windows(rows);
+        let scores = kernels::products(&x, self.score_reads(), &windows, None);
+        Inner {
+            beside: tangent.clone(),
+            heads: self.block.value.jvp(&x, None),
+            scores: Some(scores.reshape([rows.len(), self.attention.own_scores()])),
+        }
     }
 
     /// Tangents before the attention to those after it.
     pub fn jvp_across(&self, tangent: &Inner, from: &Rows, to: &Rows) -> Inner {
-        let through = kernels::attention_jvp(&tangent.through, from, to, &self.attention);
-        Inner { through, beside: kernels::repack(&tangent.beside, from, to) }
+        let scores = tangent.scores.as_ref().expect("it is before the attention");
+        let heads = kernels::attention_jvp(&tangent.heads, scores, from, to, &self.attention);
+        Inner { beside: kernels::repack(&tangent.beside, from, to), heads, scores: None }
     }
 
     /// Tangents after the attention to those of the residual stream after the block.
     pub fn jvp_out(&self, tangent: &Inner, rows: &Rows) -> Tensor<2> {
         let Block { output, mlp_in, mlp_out, .. } = &*self.block;
-        let tangent = output.jvp(&tangent.through, Some(&tangent.beside));
+        let tangent = output.jvp(&tangent.heads, Some(&tangent.beside));
         let x = kernels::normalize_jvp(&tangent, rows, &self.before_mlp, None);
         let hidden = kernels::scale_rows(mlp_in.jvp(&x, None), rows, &self.gelu_slope);
         mlp_out.jvp(&hidden, Some(&tangent))
@@ -129,24 +167,33 @@ impl Linearized {
         let hidden = kernels::scale_rows(mlp_out.vjp(cotangent), rows, &self.gelu_slope);
         let x = mlp_in.vjp(&hidden);
         let beside = kernels::normalize_jvp(&x, rows, &self.before_mlp, Some(cotangent));
-        Inner { through: output.vjp(&beside), beside }
+        Inner { heads: output.vjp(&beside), beside, scores: None }
     }
 
     /// Cotangents after the attention to those before it.
     pub fn vjp_across(&self, cotangent: &Inner, from: &Rows, to: &Rows) -> Inner {
-        let through = kernels::attention_vjp(&cotangent.through, from, to, &self.attention);
-        Inner { through, beside: kernels::repack(&cotangent.beside, from, to) }
+        let (heads, scores) = kernels::attention_vjp(&cotangent.heads, from, to, &self.attention);
+        let beside = kernels::repack(&cotangent.beside, from, to);
+        Inner { beside, heads, scores: Some(scores) }
     }
 
     /// Cotangents before the attention to those of the residual stream before the block.
     pub fn vjp_in(&self, cotangent: &Inner, rows: &Rows) -> Tensor<2> {
-        let x = self.block.qkv.vjp(&cotangent.through);
+        let scores = cotangent.scores.as_ref().expect("it is before the attention");
+        let windows = self.attention.score_windows(rows);
+        let x = self.block.value.vjp(&cotangent.heads);
+        let x = kernels::row_products(scores, self.score_reads(), &windows, Some(&x));
         kernels::normalize_jvp(&x, rows, &self.before_attention, Some(&cotangent.beside))
+    }
+
+    fn score_reads(&self) -> &Tensor<2> {
+        self.score_reads
+            .get_or_init(|| kernels::score_reads(&self.block.query_key.weight, &self.attention))
     }
 
     /// Products that a row takes into the attention.
     pub fn products_in(&self) -> u64 {
-        self.block.qkv.products()
+        self.block.value.products() + (self.attention.own_scores() * self.d_model()) as u64
     }
 
     /// Products that a row takes out of it.
@@ -160,10 +207,16 @@ impl Linearized {
         self.block.output.weight.dims()[0]
     }
 
+    /// Products of a pair that meets before the attention, or after it.
+    pub fn products_of_pair(&self, is_before: bool) -> u64 {
+        let scores = if is_before { self.attention.own_scores() } else { 0 };
+        (2 * self.d_model() + scores) as u64
+    }
+
     /// Bytes on the device that a row of tangents takes on its way.
     pub fn row_bytes(&self) -> usize {
         let [d_model, d_mlp] = self.block.mlp_in.weight.dims();
-        4 * (2 * d_mlp + 3 * d_model + 4 * d_model + self.attention.pattern.dims()[0])
+        4 * (2 * d_mlp + 5 * d_model + self.attention.own_scores())
     }
 }
 

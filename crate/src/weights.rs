@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `W_E` | `wte.weight` | `[vocab_size, d_model]` |
 //! | `W_pos` | `wpe.weight` | `[n_ctx, d_model]` |
-//! | `qkv` | `h.{i}.attn.c_attn.{weight,bias}`, folded with `h.{i}.ln_1.*` | `[d_model, 3 d_model]` |
+//! | `query_key`, `value` | `h.{i}.attn.c_attn.{weight,bias}`, folded with `h.{i}.ln_1.*` | `[d_model, 2 d_model]`, `[d_model, d_model]` |
 //! | `output` | `h.{i}.attn.c_proj.*`, centred | `[d_model, d_model]` |
 //! | `mlp_in` | `h.{i}.mlp.c_fc.*`, folded with `h.{i}.ln_2.*` | `[d_model, d_mlp]` |
 //! | `mlp_out` | `h.{i}.mlp.c_proj.*`, centred | `[d_mlp, d_model]` |
@@ -164,27 +164,33 @@ impl Gpt2Weights {
         let (ln_1, ln_2) = (at("ln_1"), at("ln_2"));
         let [c_attn, c_proj] = [at("attn.c_attn"), at("attn.c_proj")];
         let [fc, proj] = [at("mlp.c_fc"), at("mlp.c_proj")];
+        let [query_key, value] =
+            self.reading(source, &c_attn, &ln_1, (d, [2 * d, d]), device, meter).await?;
+        let output = self.writing(source, &c_proj, [d, d], device, meter).await?;
+        let [mlp_in] = self.reading(source, &fc, &ln_2, (d, [d_mlp]), device, meter).await?;
         Ok(Block {
             n_head: self.config.n_head,
             layer_norm_epsilon: self.config.layer_norm_epsilon,
-            qkv: self.reading(source, &c_attn, &ln_1, [d, 3 * d], device, meter).await?,
-            output: self.writing(source, &c_proj, [d, d], device, meter).await?,
-            mlp_in: self.reading(source, &fc, &ln_2, [d, d_mlp], device, meter).await?,
+            query_key,
+            value,
+            output,
+            mlp_in,
             mlp_out: self.writing(source, &proj, [d_mlp, d], device, meter).await?,
         })
     }
 
-    /// Reads a layer that reads a LayerNorm, and folds that one's gain and bias into it:
-    /// `(x g + h) W + b = x (g W) + (h W + b)`.
-    async fn reading(
+    /// Reads layers that read a LayerNorm and lie side by side in one matrix, and folds that one's
+    /// gain and bias into them: `(x g + h) W + b = x (g W) + (h W + b)`.
+    async fn reading<const N: usize>(
         &self,
         source: &dyn Source,
         layer: &str,
         layer_norm: &str,
-        [d_in, d_out]: [usize; 2],
+        (d_in, widths): (usize, [usize; N]),
         device: &Device,
         meter: &mut Meter<'_>,
-    ) -> Result<Linear> {
+    ) -> Result<[Linear; N]> {
+        let d_out = widths.iter().sum();
         let gain = self.read(source, &format!("{layer_norm}.weight"), d_in, meter).await?;
         let shift = self.read(source, &format!("{layer_norm}.bias"), d_in, meter).await?;
         let bias = self.read(source, &format!("{layer}.bias"), d_out, meter).await?;
@@ -197,10 +203,13 @@ impl Gpt2Weights {
             }
         };
         let weight = self.name(&format!("{layer}.weight"));
-        let weight =
-            to_device(&self.file, source, &weight, [d_in, d_out], fold, device, meter).await?;
-        let bias = folded.into_iter().map(|b| b as f32).collect();
-        Ok(Linear { weight, bias: upload(bias, d_out, device) })
+        let shape = (d_in, widths);
+        let weights = to_device(&self.file, source, &weight, shape, fold, device, meter).await?;
+        let mut rest = folded.into_iter().map(|b| b as f32);
+        Ok(weights.map(|weight| {
+            let d_out = weight.dims()[1];
+            Linear { weight, bias: upload(rest.by_ref().take(d_out).collect(), d_out, device) }
+        }))
     }
 
     /// Reads a layer that writes to the residual stream, and makes all that it writes have mean 0
@@ -217,8 +226,8 @@ impl Gpt2Weights {
         center_row(&mut bias);
         let center = |_, row: &mut [f32]| center_row(row);
         let weight = self.name(&format!("{layer}.weight"));
-        let weight =
-            to_device(&self.file, source, &weight, [d_in, d_out], center, device, meter).await?;
+        let [weight] =
+            to_device(&self.file, source, &weight, (d_in, [d_out]), center, device, meter).await?;
         Ok(Linear { weight, bias: upload(bias, d_out, device) })
     }
 
@@ -307,26 +316,35 @@ impl Gpt2Weights {
     }
 }
 
-/// Reads a matrix onto the device piece by piece; `change` gets each row's index and the row.
-async fn to_device(
+/// Reads a matrix onto the device piece by piece, as one tensor for each of `widths` columns;
+/// `change` gets each row's index and the row.
+async fn to_device<const N: usize>(
     file: &Safetensors,
     source: &dyn Source,
     tensor: &str,
-    shape: [usize; 2],
+    (rows, widths): (usize, [usize; N]),
     mut change: impl FnMut(usize, &mut [f32]),
     device: &Device,
     meter: &mut Meter<'_>,
-) -> Result<Tensor<2>> {
-    let [rows, columns] = shape;
-    let mut upload = Upload::new(shape, device);
+) -> Result<[Tensor<2>; N]> {
+    let columns = widths.iter().sum();
+    let mut uploads = widths.map(|width| Upload::new([rows, width], device));
     let take = |first: usize, mut values: Vec<f32>| {
         for (row, i) in values.chunks_exact_mut(columns).zip(first..) {
             change(i, row);
         }
-        upload.push(values);
+        if let [upload] = &mut uploads[..] {
+            return upload.push(values);
+        }
+        let mut start = 0;
+        for (upload, width) in uploads.iter_mut().zip(widths) {
+            let rows = values.chunks_exact(columns);
+            upload.push(rows.flat_map(|row| &row[start..start + width]).copied().collect());
+            start += width;
+        }
     };
-    file.read_pieces(source, tensor, &shape, 0..rows, meter, take).await?;
-    Ok(upload.finish())
+    file.read_pieces(source, tensor, &[rows, columns], 0..rows, meter, take).await?;
+    Ok(uploads.map(Upload::finish))
 }
 
 fn center_row(row: &mut [f32]) {
@@ -419,8 +437,8 @@ impl SaeWeights {
             row.iter_mut().for_each(|w| *w *= factor);
             row.iter_mut().zip(&norms).for_each(|(w, norm)| *w *= norm);
         };
-        let shape = [d_in, d_sae];
-        let w_enc = to_device(&self.file, source, "W_enc", shape, rescale, device, meter).await?;
+        let shape = (d_in, [d_sae]);
+        let [w_enc] = to_device(&self.file, source, "W_enc", shape, rescale, device, meter).await?;
         let mut b_dec = self.file.read(source, "b_dec", &[d_in], meter).await?;
         b_dec.iter_mut().for_each(|b| *b /= factor);
         let activation = match architecture {

@@ -47,7 +47,8 @@ impl Random {
         Block {
             n_head: 3,
             layer_norm_epsilon: 1e-5,
-            qkv: self.linear(D, 3 * D, 0.5),
+            query_key: self.linear(D, 2 * D, 0.5),
+            value: self.linear(D, D, 0.5),
             output: self.linear(D, D, 0.4),
             mlp_in: self.linear(D, 4 * D, 0.4),
             mlp_out: self.linear(4 * D, D, 0.3),
@@ -337,11 +338,8 @@ fn attributions_of_a_linear_model_are_complete() {
     let mut model = Model::random(3, 1);
     let mut block = (*model.blocks[0]).clone();
     block.layer_norm_epsilon = 1e6;
-    let mut weight = values(block.qkv.weight.clone());
-    weight.chunks_exact_mut(3 * D).for_each(|row| row[..D].fill(0.0));
-    let mut bias = values(block.qkv.bias.clone());
-    bias[..D].fill(0.0);
-    block.qkv = Linear { weight: tensor(weight, [D, 3 * D]), bias: tensor(bias, [1, 3 * D]) };
+    block.query_key.weight = block.query_key.weight * 0.0;
+    block.query_key.bias = block.query_key.bias * 0.0;
     block.output.weight = block.output.weight * 1e3;
     block.mlp_out.weight = block.mlp_out.weight * 0.0;
     model.blocks = vec![Rc::new(block)];

@@ -16,15 +16,15 @@ pub(crate) type Read = dyn Fn(Tensor<2>) -> Tensor<2>;
 pub(crate) fn forward(block: &Block, resid: Tensor<2>) -> Tensor<2> {
     let [n_pos, d_model] = resid.dims();
     let dense = |layer: &Linear, x: Tensor<2>| x.matmul(layer.weight.clone()) + layer.bias.clone();
-    let qkv = dense(&block.qkv, layer_norm(resid.clone(), block.layer_norm_epsilon));
-    let [query, key, value] = [0, 1, 2].map(|part| {
-        let part = qkv.clone().slice([0..n_pos, part * d_model..(part + 1) * d_model]);
-        part.reshape([n_pos, block.n_head, d_model / block.n_head]).swap_dims(0, 1)
-    });
+    let normalized = layer_norm(resid.clone(), block.layer_norm_epsilon);
+    let query_key = dense(&block.query_key, normalized.clone());
+    let part = |i: usize| query_key.clone().slice([0..n_pos, i * d_model..(i + 1) * d_model]);
+    let [query, key, value] = [part(0), part(1), dense(&block.value, normalized)]
+        .map(|part| part.reshape([n_pos, block.n_head, d_model / block.n_head]).swap_dims(0, 1));
     let scores = query.matmul(key.swap_dims(1, 2)) / ((d_model / block.n_head) as f64).sqrt();
     let later: Vec<bool> = (0..n_pos * n_pos).map(|i| i % n_pos > i / n_pos).collect();
     let later: Tensor<3, Bool> =
-        Tensor::from_data(TensorData::new(later, [1, n_pos, n_pos]), &block.qkv.weight.device());
+        Tensor::from_data(TensorData::new(later, [1, n_pos, n_pos]), &resid.device());
     let mixed = softmax(scores.mask_fill(later, f32::NEG_INFINITY), 2).matmul(value);
     let resid = resid + dense(&block.output, mixed.swap_dims(0, 1).reshape([n_pos, d_model]));
     let hidden = dense(&block.mlp_in, layer_norm(resid.clone(), block.layer_norm_epsilon));

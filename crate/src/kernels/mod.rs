@@ -10,6 +10,7 @@
 //! All tensors are f32 and row-major. Knows nothing of GPT-2 beyond the shape of its parts.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use burn::tensor::Tensor;
 
@@ -45,12 +46,40 @@ pub struct Normalized {
 pub struct Attention {
     /// Number of heads.
     pub n_head: usize,
-    /// Queries, keys and values side by side, each with its heads side by side: `[pos, 3 d]`.
-    pub qkv: Tensor<2>,
+    /// Queries and keys side by side, each with its heads side by side: `[pos, 2 d]`.
+    pub query_key: Tensor<2>,
+    /// Values, heads side by side: `[pos, d]`.
+    pub value: Tensor<2>,
     /// Attention patterns, `[n_head · pos, pos]`; only keys up to the query are meaningful.
     pub pattern: Tensor<2>,
     /// What the heads read, before `W_O`: `[pos, d]`.
     pub mixed: Tensor<2>,
+}
+
+impl Attention {
+    /// Positions of the prompt.
+    pub fn n_pos(&self) -> usize {
+        self.mixed.dims()[0]
+    }
+
+    /// Scores that what is at one position has a part in: as the key of its own and all later
+    /// queries, and as the query of all earlier keys and its own.
+    ///
+    /// They are numbered key first, `offset · n_head + head` with `offset = query − position` for
+    /// queries and then `offset = n_pos − position + key` for keys, so that the rows of
+    /// [`score_reads`] that belong to a position lie side by side.
+    pub fn own_scores(&self) -> usize {
+        (self.n_pos() + 1) * self.n_head
+    }
+
+    /// For each position with rows, these and the rows of [`score_reads`] that they meet.
+    pub fn score_windows(&self, rows: &Rows) -> Vec<(Range<usize>, Range<usize>)> {
+        (0..self.n_pos())
+            .map(|pos| (rows.range(pos), pos * self.n_head))
+            .filter(|(rows, _)| !rows.is_empty())
+            .map(|(rows, first)| (rows, first..first + self.own_scores()))
+            .collect()
+    }
 }
 
 thread_local! {

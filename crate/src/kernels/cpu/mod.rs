@@ -153,6 +153,36 @@ pub fn products(
     upload(out, n, &x.device())
 }
 
+/// For each block, `x[rows of x] · w[rows of w]`, one below the other, plus `add`.
+///
+/// # Shapes
+/// - `x`: `[Σ rows of x, inner]`, `w`: `[_, columns]`; returns `[Σ rows of x, columns]`, and `add`
+///   likewise
+pub fn row_products(
+    x: &Tensor<2>,
+    w: &Tensor<2>,
+    blocks: &[(std::ops::Range<usize>, std::ops::Range<usize>)],
+    add: Option<&Tensor<2>>,
+) -> Tensor<2> {
+    let ([rows, inner], [_, columns]) = (x.dims(), w.dims());
+    let (x_host, w_host) = (Host::of(x), Host::of(w));
+    let mut out = match add {
+        Some(add) => Host::of(add).values().to_vec(),
+        None => vec![0.0; rows * columns],
+    };
+    for (x_rows, w_rows) in blocks {
+        count(x_rows.len(), inner, columns);
+        add_product(
+            &x_host.values()[x_rows.start * inner..x_rows.end * inner],
+            &w_host.values()[w_rows.start * columns..w_rows.end * columns],
+            Side::Plain,
+            &mut out[x_rows.start * columns..x_rows.end * columns],
+            [x_rows.len(), inner, columns],
+        );
+    }
+    upload(out, columns, &x.device())
+}
+
 /// Rows of a matrix.
 ///
 /// # Shapes
@@ -294,15 +324,14 @@ fn overlap(a: &Rows, b: &Rows, pos: usize) -> std::ops::Range<usize> {
 /// Causal softmax attention, heads side by side.
 ///
 /// # Shapes
-/// - `qkv`: `[pos, 3 d]`
-pub fn attention(qkv: Tensor<2>, n_head: usize) -> Attention {
-    let [n_pos, width] = qkv.dims();
-    let d = width / 3;
+/// - `query_key`: `[pos, 2 d]`, `value`: `[pos, d]`
+pub fn attention(query_key: Tensor<2>, value: Tensor<2>, n_head: usize) -> Attention {
+    let [n_pos, d] = value.dims();
     let d_head = d / n_head;
     let scale = 1.0 / (d_head as f32).sqrt();
-    let host = Host::of(&qkv);
+    let (scored, read) = (Host::of(&query_key), Host::of(&value));
     let part = |pos: usize, part: usize, head: usize| {
-        &host.values()[pos * width + part * d + head * d_head..][..d_head]
+        &scored.values()[(2 * pos + part) * d + head * d_head..][..d_head]
     };
     let mut pattern = vec![0f32; n_head * n_pos * n_pos];
     let mut mixed = vec![0f32; n_pos * d];
@@ -318,44 +347,71 @@ pub fn attention(qkv: Tensor<2>, n_head: usize) -> Attention {
             let out = &mut mixed[query * d + head * d_head..][..d_head];
             for (key, weight) in row.iter_mut().enumerate() {
                 *weight /= sum;
-                add_scaled(out, *weight, part(key, 2, head));
+                add_scaled(out, *weight, &read.values()[key * d + head * d_head..][..d_head]);
             }
         }
     }
-    let device = qkv.device();
+    let device = value.device();
     Attention {
         n_head,
         pattern: upload(pattern, n_pos, &device),
         mixed: upload(mixed, d, &device),
-        qkv,
+        query_key,
+        value,
     }
+}
+
+/// What scores read off the normalised residual stream, by position and head: at their keys
+/// `W_K q_i / √d_head` for the query of each position, then at their queries `W_Q k_j / √d_head`
+/// for the key of each.
+///
+/// # Shapes
+/// - `weight`: `[d, 2 d]`, `W_Q` and `W_K` side by side; returns `[2 · pos · n_head, d]`
+pub fn score_reads(weight: &Tensor<2>, at: &Attention) -> Tensor<2> {
+    let [n_pos, d] = at.value.dims();
+    let d_head = d / at.n_head;
+    let scale = 1.0 / (d_head as f32).sqrt();
+    let (weight, scored) = (Host::of(weight), Host::of(&at.query_key));
+    let mut out = vec![0f32; 2 * n_pos * at.n_head * d];
+    for (row, out) in out.chunks_exact_mut(d).enumerate() {
+        let (pos, head) = (row / at.n_head % n_pos, row % at.n_head);
+        // What is read at the key comes of the query, and the other way round.
+        let [ours, theirs] = if row / at.n_head < n_pos { [1, 0] } else { [0, 1] };
+        let theirs = &scored.values()[(2 * pos + theirs) * d + head * d_head..][..d_head];
+        for (out, weight) in out.iter_mut().zip(weight.values().chunks_exact(2 * d)) {
+            *out = scale * dot(&weight[ours * d + head * d_head..][..d_head], theirs);
+        }
+    }
+    upload(out, d, &at.value.device())
 }
 
 fn add_scaled(out: &mut [f32], factor: f32, values: &[f32]) {
     out.iter_mut().zip(values).for_each(|(out, value)| *out += factor * value);
 }
 
-/// Tangents of queries, keys and values to tangents of what the heads read:
-/// `dmixed_i = Σ_j P_ij (dS_ij v_j + dv_j) − mixed_i Σ_j P_ij dS_ij` with
-/// `dS_ij = (dq_i · k_j + q_i · dk_j) / √d_head`.
+/// Tangents of values and scores to tangents of what the heads read:
+/// `dmixed_i = Σ_j P_ij (dS_ij v_j + dv_j) − mixed_i Σ_j P_ij dS_ij`, with `dS_ij` the sum of what
+/// is there of it at its query and at its key.
 ///
 /// # Shapes
-/// - `tangent`: `[rows of from, 3 d]`; returns `[rows of to, d]`
-pub fn attention_jvp(tangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention) -> Tensor<2> {
+/// - `value`: `[rows of from, d]`, `scores`: `[rows of from, own scores]`
+///   ([`Attention::own_scores`]); returns `[rows of to, d]`
+pub fn attention_jvp(
+    value: &Tensor<2>,
+    scores: &Tensor<2>,
+    from: &Rows,
+    to: &Rows,
+    at: &Attention,
+) -> Tensor<2> {
     let view = View::of(at);
-    let host = Host::of(tangent);
+    let (value_host, scores) = (Host::of(value), Host::of(scores));
     let (d, d_head) = (view.d, view.d_head);
-    let part = |row: usize, part: usize, head: usize| {
-        &host.values()[row * 3 * d + part * d + head * d_head..][..d_head]
-    };
     let mut out = vec![0f32; to.len() * d];
-    let mut sum = vec![0f32; d_head];
     for query in 0..to.n_pos() {
         for direction in to.directions(query) {
             let own = row_of(from, query, direction);
             let out = &mut out[(to.base[query] + direction as i64) as usize * d..][..d];
             for (head, out) in out.chunks_exact_mut(d_head).enumerate() {
-                sum.fill(0.0);
                 let mut total = 0.0;
                 for key in 0..=query {
                     let other = row_of(from, key, direction);
@@ -365,63 +421,63 @@ pub fn attention_jvp(tangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention
                     let weight = view.weight(head, query, key);
                     let mut score = 0.0;
                     if let Some(own) = own {
-                        score += dot(part(own, 0, head), view.part(key, 1, head));
+                        score += scores.values()[view.score_at_query(own, query, key, head)];
                     }
                     if let Some(other) = other {
-                        score += dot(view.part(query, 0, head), part(other, 1, head));
-                        add_scaled(&mut sum, weight, part(other, 2, head));
+                        score += scores.values()[view.score_at_key(other, query, key, head)];
+                        add_scaled(out, weight, &value_host.values()[other * d..][view.head(head)]);
                     }
-                    let change = weight * score * view.scale;
+                    let change = weight * score;
                     total += change;
-                    add_scaled(&mut sum, change, view.part(key, 2, head));
+                    add_scaled(out, change, &view.value.values()[key * d..][view.head(head)]);
                 }
-                let mixed = &view.mixed.values()[query * d + head * d_head..][..d_head];
-                for ((out, sum), mixed) in out.iter_mut().zip(&sum).zip(mixed) {
-                    *out = sum - total * mixed;
-                }
+                add_scaled(out, -total, &view.mixed.values()[query * d..][view.head(head)]);
             }
         }
     }
-    upload(out, d, &tangent.device())
+    upload(out, d, &value.device())
 }
 
-/// Cotangents of what the heads read to cotangents of queries, keys and values: with
-/// `dS_ij = P_ij (g_i · v_j − g_i · mixed_i) / √d_head`,
-/// `gq_i = Σ_j dS_ij k_j`, `gk_j = Σ_i dS_ij q_i`, `gv_j = Σ_i P_ij g_i`.
+/// Cotangents of what the heads read to cotangents of values, `gv_j = Σ_i P_ij g_i`, and of scores,
+/// `gS_ij = P_ij (g_i · v_j − g_i · mixed_i)`, these both at their query and at their key.
 ///
 /// # Shapes
-/// - `cotangent`: `[rows of from, d]`; returns `[rows of to, 3 d]`
-pub fn attention_vjp(cotangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention) -> Tensor<2> {
+/// - `cotangent`: `[rows of from, d]`; returns `[rows of to, d]` and `[rows of to, own scores]`
+pub fn attention_vjp(
+    cotangent: &Tensor<2>,
+    from: &Rows,
+    to: &Rows,
+    at: &Attention,
+) -> (Tensor<2>, Tensor<2>) {
     let view = View::of(at);
     let host = Host::of(cotangent);
-    let (d, d_head) = (view.d, view.d_head);
-    let mut out = vec![0f32; to.len() * 3 * d];
+    let d = view.d;
+    let mut value = vec![0f32; to.len() * d];
+    let mut scores = vec![0f32; to.len() * view.own_scores];
     for query in 0..from.n_pos() {
         for direction in from.directions(query) {
             let row = (from.base[query] + direction as i64) as usize;
             let own = row_of(to, query, direction);
             for head in 0..at.n_head {
-                let at_head = head * d_head;
-                let g = &host.values()[row * d + at_head..][..d_head];
-                let along = dot(g, &view.mixed.values()[query * d + at_head..][..d_head]);
+                let g = &host.values()[row * d..][view.head(head)];
+                let along = dot(g, &view.mixed.values()[query * d..][view.head(head)]);
                 for key in 0..=query {
                     let weight = view.weight(head, query, key);
-                    let change = weight * (dot(g, view.part(key, 2, head)) - along) * view.scale;
+                    let v = &view.value.values()[key * d..][view.head(head)];
+                    let change = weight * (dot(g, v) - along);
                     if let Some(own) = own {
-                        let gq = &mut out[own * 3 * d + at_head..][..d_head];
-                        add_scaled(gq, change, view.part(key, 1, head));
+                        scores[view.score_at_query(own, query, key, head)] = change;
                     }
                     if let Some(other) = row_of(to, key, direction) {
-                        let gk = &mut out[other * 3 * d + d + at_head..][..d_head];
-                        add_scaled(gk, change, view.part(query, 0, head));
-                        let gv = &mut out[other * 3 * d + 2 * d + at_head..][..d_head];
-                        add_scaled(gv, weight, g);
+                        scores[view.score_at_key(other, query, key, head)] = change;
+                        add_scaled(&mut value[other * d..][view.head(head)], weight, g);
                     }
                 }
             }
         }
     }
-    upload(out, 3 * d, &cotangent.device())
+    let device = cotangent.device();
+    (upload(value, d, &device), upload(scores, view.own_scores, &device))
 }
 
 fn row_of(rows: &Rows, pos: usize, direction: usize) -> Option<usize> {
@@ -433,35 +489,46 @@ fn row_of(rows: &Rows, pos: usize, direction: usize) -> Option<usize> {
 struct View {
     d: usize,
     d_head: usize,
+    n_head: usize,
     n_pos: usize,
-    scale: f32,
-    qkv: Host,
+    own_scores: usize,
+    value: Host,
     pattern: Host,
     mixed: Host,
 }
 
 impl View {
     fn of(at: &Attention) -> Self {
-        let [n_pos, d] = at.mixed.dims();
-        let d_head = d / at.n_head;
+        let [n_pos, d] = at.value.dims();
         Self {
             d,
-            d_head,
+            d_head: d / at.n_head,
+            n_head: at.n_head,
             n_pos,
-            scale: 1.0 / (d_head as f32).sqrt(),
-            qkv: Host::of(&at.qkv),
+            own_scores: at.own_scores(),
+            value: Host::of(&at.value),
             pattern: Host::of(&at.pattern),
             mixed: Host::of(&at.mixed),
         }
     }
 
-    /// Query (0), key (1) or value (2) of a position.
-    fn part(&self, pos: usize, part: usize, head: usize) -> &[f32] {
-        &self.qkv.values()[(3 * pos + part) * self.d + head * self.d_head..][..self.d_head]
+    /// Columns of a head.
+    fn head(&self, head: usize) -> std::ops::Range<usize> {
+        head * self.d_head..(head + 1) * self.d_head
     }
 
     fn weight(&self, head: usize, query: usize, key: usize) -> f32 {
         self.pattern.values()[(head * self.n_pos + query) * self.n_pos + key]
+    }
+
+    /// Where a score is among those of a row at its key.
+    fn score_at_key(&self, row: usize, query: usize, key: usize, head: usize) -> usize {
+        row * self.own_scores + (query - key) * self.n_head + head
+    }
+
+    /// Where a score is among those of a row at its query.
+    fn score_at_query(&self, row: usize, query: usize, key: usize, head: usize) -> usize {
+        row * self.own_scores + (self.n_pos - query + key) * self.n_head + head
     }
 }
 

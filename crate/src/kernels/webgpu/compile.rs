@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::product::{Product, Shape};
 use super::{
     Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu, handle,
-    layer_norm, normalize_jvp, repack, scale_rows, shape, upload,
+    layer_norm, normalize_jvp, repack, scale_rows, score_reads, shape, upload,
 };
 
 /// Rows and columns of products where the time goes: full register blocks.
@@ -22,8 +22,9 @@ pub fn compile(device: &Device) {
     normalize_jvp(&x, &rows, &normalized, None);
     scale_rows(gelu(&x).0, &rows, &x);
     repack(&gather_rows(&x, &[0]), &rows, &rows);
-    let attention = attention(zeros(1, 3 * D), 1);
-    attention_jvp(&zeros(1, 3 * D), &rows, &rows, &attention);
+    let attention = attention(zeros(1, 2 * D), x.clone(), 1);
+    score_reads(&zeros(D, 2 * D), &attention);
+    attention_jvp(&x, &zeros(1, attention.own_scores()), &rows, &rows, &attention);
     attention_vjp(&x, &rows, &rows, &attention);
 
     // Forward, forward into the residual stream, tangents, tangents into it, cotangents.

@@ -238,7 +238,22 @@ pub fn products(
     product(x, w, None, add, true, blocks)
 }
 
-/// Products of rows of `x` with `w`, or with rows of it that are its columns where `transposed`.
+/// For each block, `x[rows of x] · w[rows of w]`, one below the other, plus `add`.
+///
+/// # Shapes
+/// - `x`: `[Σ rows of x, inner]`, `w`: `[_, columns]`; returns `[Σ rows of x, columns]`, and `add`
+///   likewise
+pub fn row_products(
+    x: &Tensor<2>,
+    w: &Tensor<2>,
+    blocks: &[(Range<usize>, Range<usize>)],
+    add: Option<&Tensor<2>>,
+) -> Tensor<2> {
+    let ([rows, _], [_, columns]) = (x.dims(), w.dims());
+    product(x, w, None, add, false, blocks).reshape([rows, columns])
+}
+
+/// Products of rows of `x` with rows of `w`, or with rows of it that are its columns where `transposed`.
 fn product(
     x: &Tensor<2>,
     w: &Tensor<2>,
@@ -415,67 +430,92 @@ pub fn repack(tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
 /// Causal softmax attention, heads side by side.
 ///
 /// # Shapes
-/// - `qkv`: `[pos, 3 d]`
-pub fn attention(qkv: Tensor<2>, n_head: usize) -> Attention {
-    let [n_pos, width] = qkv.dims();
-    let d = width / 3;
-    let near = handle(&qkv);
+/// - `query_key`: `[pos, 2 d]`, `value`: `[pos, d]`
+pub fn attention(query_key: Tensor<2>, value: Tensor<2>, n_head: usize) -> Attention {
+    let [n_pos, d] = value.dims();
+    let near = handle(&value);
     let n = n_head * n_pos;
-    let launch = Launch::on(&near).input(&qkv).output([n, n_pos]);
+    let launch = Launch::on(&near).input(&query_key).output([n, n_pos]);
     let info = [n_pos, d, d / n_head, n_head];
     let pattern = launch.run_one(kernel!("attention_pattern"), groups_of(n, GROUP), &info);
-    let launch = Launch::on(&near).input(&qkv).input(&pattern).output([n_pos, d]);
+    let launch = Launch::on(&near).input(&value).input(&pattern).output([n_pos, d]);
     let groups = groups_of(n_pos * d, GROUP);
     let mixed = launch.run_one(kernel!("attention_mix"), groups, &info[..3]);
-    Attention { n_head, qkv, pattern, mixed }
+    Attention { n_head, query_key, value, pattern, mixed }
 }
 
-/// Tangents of queries, keys and values to tangents of what the heads read.
+/// What scores read off the normalised residual stream, by position and head: at their keys
+/// `W_K q_i / √d_head` for the query of each position, then at their queries `W_Q k_j / √d_head`
+/// for the key of each.
 ///
 /// # Shapes
-/// - `tangent`: `[rows of from, 3 d]`; returns `[rows of to, d]`
-pub fn attention_jvp(tangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention) -> Tensor<2> {
-    let [n_pos, d] = at.mixed.dims();
-    let n = to.len();
-    let near = handle(tangent);
-    let info = [n, n_pos, d, d / at.n_head, at.n_head];
-    let width = at.n_head * n_pos;
-    let launch = Launch::on(&near).input(tangent).rows(from).rows(to).input(&at.qkv);
-    let scores = launch.output([n, width]).run_one(
-        kernel!("attention_jvp_scores", "rows"),
-        groups_of(n * width, GROUP),
-        &info,
-    );
-    let launch = Launch::on(&near).input(tangent).rows(from).rows(to);
-    let launch = launch.input(&at.qkv).input(&at.pattern).input(&at.mixed).input(&scores);
-    launch.output([n, d]).run_one(
-        kernel!("attention_jvp_mix", "rows"),
-        groups_of(n * quarters(at), GROUP),
-        &info,
+/// - `weight`: `[d, 2 d]`, `W_Q` and `W_K` side by side; returns `[2 · pos · n_head, d]`
+pub fn score_reads(weight: &Tensor<2>, at: &Attention) -> Tensor<2> {
+    const POSITIONS: usize = 8;
+    let [n_pos, d] = at.value.dims();
+    let near = handle(weight);
+    let launch = Launch::on(&near).input(weight).input(&at.query_key);
+    let invocations = n_pos.div_ceil(POSITIONS) * 2 * at.n_head * d;
+    launch.output([2 * n_pos * at.n_head, d]).run_one(
+        kernel!("score_reads"),
+        groups_of(invocations, GROUP),
+        &[n_pos, d, d / at.n_head, at.n_head],
     )
 }
 
-/// Cotangents of what the heads read to cotangents of queries, keys and values.
+/// Tangents of values and scores to tangents of what the heads read.
 ///
 /// # Shapes
-/// - `cotangent`: `[rows of from, d]`; returns `[rows of to, 3 d]`
-pub fn attention_vjp(cotangent: &Tensor<2>, from: &Rows, to: &Rows, at: &Attention) -> Tensor<2> {
-    let [n_pos, d] = at.mixed.dims();
-    let near = handle(cotangent);
-    let width = at.n_head * n_pos;
-    let info = |n| [n, n_pos, d, d / at.n_head, at.n_head];
-    let n = from.len();
-    let launch = Launch::on(&near).input(cotangent).rows(from).input(&at.qkv);
-    let scores = launch.input(&at.pattern).input(&at.mixed).output([n, width]).run_one(
-        kernel!("attention_vjp_scores"),
-        groups_of(n * width, GROUP),
-        &info(n),
-    );
+/// - `value`: `[rows of from, d]`, `scores`: `[rows of from, own scores]`
+///   ([`Attention::own_scores`]); returns `[rows of to, d]`
+pub fn attention_jvp(
+    value: &Tensor<2>,
+    scores: &Tensor<2>,
+    from: &Rows,
+    to: &Rows,
+    at: &Attention,
+) -> Tensor<2> {
+    let [n_pos, d] = at.value.dims();
     let n = to.len();
-    let launch = Launch::on(&near).input(cotangent).rows(from).rows(to);
-    let launch = launch.input(&at.qkv).input(&at.pattern).input(&scores).output([n, 3 * d]);
-    let groups = groups_of(n * quarters(at), GROUP);
-    launch.run_one(kernel!("attention_vjp_mix", "rows"), groups, &info(n))
+    let near = handle(value);
+    let launch = Launch::on(&near).input(value).input(scores).rows(from).rows(to);
+    let launch = launch.input(&at.value).input(&at.pattern).input(&at.mixed);
+    launch.output([n, d]).run_one(
+        kernel!("attention_jvp", "rows", "scores"),
+        groups_of(n * quarters(at), GROUP),
+        &[n, n_pos, d, d / at.n_head, at.n_head],
+    )
+}
+
+/// Cotangents of what the heads read to cotangents of values and of scores, these both at their
+/// query and at their key.
+///
+/// # Shapes
+/// - `cotangent`: `[rows of from, d]`; returns `[rows of to, d]` and `[rows of to, own scores]`
+pub fn attention_vjp(
+    cotangent: &Tensor<2>,
+    from: &Rows,
+    to: &Rows,
+    at: &Attention,
+) -> (Tensor<2>, Tensor<2>) {
+    let [n_pos, d] = at.value.dims();
+    let n = to.len();
+    let near = handle(cotangent);
+    let info = [n, n_pos, d, d / at.n_head, at.n_head];
+    let launch = || Launch::on(&near).input(cotangent).rows(from).rows(to);
+    let value = launch().input(&at.pattern).output([n, d]).run_one(
+        kernel!("attention_vjp_value", "rows"),
+        groups_of(n * quarters(at), GROUP),
+        &info,
+    );
+    let launch = launch().input(&at.value).input(&at.pattern).input(&at.mixed);
+    let width = at.own_scores();
+    let scores = launch.output([n, width]).run_one(
+        kernel!("attention_vjp_scores", "rows"),
+        groups_of(n * width, GROUP),
+        &info,
+    );
+    (value, scores)
 }
 
 /// Fours of columns of all heads.

@@ -1,22 +1,15 @@
-// Tangents of what the heads read, from tangents of scores and values. One invocation four columns of
-// a head: what rows there are is the same for them.
+// Tangents of what the heads read, from tangents of values and of scores. One invocation four
+// columns of a head: what rows there are is the same for them.
 struct Info { rows: u32, n_pos: u32, d: u32, d_head: u32, n_head: u32 }
 @group(0) @binding(0) var<storage, read> tangent: array<f32>;
-@group(0) @binding(1) var<storage, read> from_rows: array<i32>;
-@group(0) @binding(2) var<storage, read> to_rows: array<i32>;
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;
-@group(0) @binding(4) var<storage, read> pattern: array<f32>;
-@group(0) @binding(5) var<storage, read> mixed: array<f32>;
-@group(0) @binding(6) var<storage, read> scores: array<f32>;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read> from_rows: array<i32>;
+@group(0) @binding(3) var<storage, read> to_rows: array<i32>;
+@group(0) @binding(4) var<storage, read> value: array<f32>;
+@group(0) @binding(5) var<storage, read> pattern: array<f32>;
+@group(0) @binding(6) var<storage, read> mixed: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 @group(0) @binding(8) var<uniform> info: Info;
-
-// Of a row of qkv: neighbouring invocations load side by side.
-fn columns_of(values: u32, column: vec4<u32>) -> vec4<f32> {
-    return vec4<f32>(
-        qkv[values + column.x], qkv[values + column.y], qkv[values + column.z], qkv[values + column.w],
-    );
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -29,24 +22,29 @@ fn main(
     if at >= info.rows * width { return; }
     let row = at / width;
     let head = (at % width) / quarter;
-    // Beyond the head's last column, that one again.
+    // Neighbouring invocations load side by side. Beyond the head's last column, that one again.
     let within = vec4<u32>(0u, 1u, 2u, 3u) * quarter + at % quarter;
     let column = head * info.d_head + min(within, vec4<u32>(info.d_head - 1u));
     let query = u32(to_rows[3u * info.n_pos + row]);
     let direction = i32(row) - to_rows[3u * query + 2u];
     let weights = (head * info.n_pos + query) * info.n_pos;
-    let changes = (row * info.n_head + head) * info.n_pos;
+    let own = row_in_from(query, direction);
     var sum = vec4<f32>(0.0);
     var total = 0.0;
     for (var key = 0u; key <= query; key++) {
         let weight = pattern[weights + key];
-        let change = weight * scores[changes + key];
-        total += change;
-        sum += change * columns_of((3u * key + 2u) * info.d, column);
         let other = row_in_from(key, direction);
-        if other < 0 { continue; }
-        let t = (3u * u32(other) + 2u) * info.d + column;
-        sum += weight * vec4<f32>(tangent[t.x], tangent[t.y], tangent[t.z], tangent[t.w]);
+        var score = 0.0;
+        if own >= 0 { score += scores[at_query(u32(own), query, key, head)]; }
+        if other >= 0 {
+            score += scores[at_key(u32(other), query, key, head)];
+            let t = u32(other) * info.d + column;
+            sum += weight * vec4<f32>(tangent[t.x], tangent[t.y], tangent[t.z], tangent[t.w]);
+        }
+        let change = weight * score;
+        total += change;
+        let v = key * info.d + column;
+        sum += change * vec4<f32>(value[v.x], value[v.y], value[v.z], value[v.w]);
     }
     let z = query * info.d + column;
     sum -= total * vec4<f32>(mixed[z.x], mixed[z.y], mixed[z.z], mixed[z.w]);
