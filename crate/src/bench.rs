@@ -1,5 +1,6 @@
 //! What `scripts/bench` times: the parts of a request on their own, with random numbers.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor};
@@ -10,13 +11,26 @@ use crate::error::Result;
 use crate::gpt2::{Block, Linear};
 use crate::kernels::{self, upload};
 use crate::watch::{Meter, Phase, Unwatched};
-use crate::web::{device, js_error};
+use crate::web::{device, has_subgroups, js_error};
 
 /// Numbers around 0 that keep a block's output of the size of its input.
 fn noise(rows: usize, columns: usize, device: &Device) -> Tensor<2> {
     let scale = 1.0 / (columns as f32).sqrt();
     let values = (0..rows * columns).map(|i| (i * 7919 % 1009) as f32 / 504.0 - 1.0);
     upload(values.map(|x| x * scale).collect(), columns, device)
+}
+
+thread_local! {
+    static IS_TUNED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The device, with the shape of products that a session would choose.
+async fn tuned() -> Result<Device> {
+    let device = device().await?;
+    if !IS_TUNED.replace(true) {
+        kernels::tune(&device, None, has_subgroups()).await?;
+    }
+    Ok(device)
 }
 
 /// Matrices for a product of one shape.
@@ -37,7 +51,7 @@ impl ProductBench {
         columns: usize,
         transposed: bool,
     ) -> std::result::Result<Self, JsValue> {
-        let device = device().await.map_err(js_error)?;
+        let device = tuned().await.map_err(js_error)?;
         let w = match transposed {
             true => noise(columns, inner, &device),
             false => noise(inner, columns, &device),
@@ -72,7 +86,7 @@ impl BlockBench {
     /// A prompt of `n_pos` tokens and `n_targets` targets spread over it.
     pub async fn create(n_pos: usize, n_targets: usize) -> std::result::Result<Self, JsValue> {
         const D: usize = 768;
-        let device = device().await.map_err(js_error)?;
+        let device = tuned().await.map_err(js_error)?;
         let linear = |d_in, d_out| Linear {
             weight: noise(d_in, d_out, &device),
             bias: noise(1, d_out, &device),

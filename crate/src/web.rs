@@ -72,6 +72,23 @@ impl log::Log for FaultLog {
     fn flush(&self) {}
 }
 
+#[cfg(feature = "webgpu")]
+#[wasm_bindgen(module = "/src/subgroups.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = requestSubgroups)]
+    fn request_subgroups();
+    #[wasm_bindgen(js_name = hasSubgroups)]
+    fn given_subgroups() -> bool;
+}
+
+/// Whether shaders may use subgroups, of four or more, on the [`device`] of this build.
+pub fn has_subgroups() -> bool {
+    #[cfg(feature = "webgpu")]
+    return given_subgroups();
+    #[cfg(not(feature = "webgpu"))]
+    false
+}
+
 /// The device of this build, acquired once.
 ///
 /// # Errors
@@ -80,6 +97,8 @@ pub async fn device() -> Result<Device> {
     if let Some(device) = DEVICE.with_borrow(Clone::clone) {
         return Ok(device);
     }
+    #[cfg(feature = "webgpu")]
+    request_subgroups();
     #[cfg(feature = "webgpu")]
     let device = Device::wgpu_options()
         .init_async()
@@ -258,7 +277,9 @@ impl JsSession {
         let tuned = JsFuture::from(future_to_promise({
             let device = device.clone();
             async move {
-                let tuned = kernels::tune(&device, shape.as_deref()).await.map_err(js_error)?;
+                let tuned = kernels::tune(&device, shape.as_deref(), has_subgroups())
+                    .await
+                    .map_err(js_error)?;
                 kernels::compile(&device);
                 Ok(tuned.into())
             }

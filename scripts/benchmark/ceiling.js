@@ -68,6 +68,34 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 }
 
 /**
+ * Registers only; of each row, four of a subgroup load one number each and give it to the others.
+ * @param {number} rows @param {number} fours
+ */
+function subgroups(rows, fours) {
+  return {
+    name: `subgroups ${rows}×${4 * fours}`,
+    needs: 'subgroups',
+    groups: (/** @type {number} */ m, /** @type {number} */ n) => [Math.ceil(n / (32 * fours)), Math.ceil(m / rows)],
+    code: `enable subgroups;
+${bindings('f32').replace('w: array<f32>', 'w: array<vec4<f32>>')}
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_invocation_id) member: u32) {
+  let columns = info.columns / 4u;
+  let row = group.y * ${rows}u; let column = group.x * ${8 * fours}u + lane;
+  ${times(rows, (i) => `var x${i} = min(row + ${i}u, info.rows - 1u) * info.inner + member % 4u;`)}
+  ${times(fours, (j) => `var w${j} = min(column + ${8 * j}u, columns - 1u);`)}
+  ${block(rows, fours, (i, j) => `var s${i}_${j} = vec4<f32>(0.0);`)}
+  for (var k = 0u; k < info.inner; k += 4u) {
+    ${times(fours, (j) => `${times(4, (q) => `let b${j}_${q} = w[w${j} + ${q}u * columns];`)} w${j} += 4u * columns;`)}
+    ${times(rows, (i) => `let a${i} = x[x${i}]; x${i} += 4u; ${times(4, (q) => `let a${i}_${q} = vec4<f32>(subgroupBroadcast(a${i}, ${q}u));`)}
+    ${times(fours, (j) => times(4, (q) => `s${i}_${j} = fma(a${i}_${q}, b${j}_${q}, s${i}_${j});`))}`)}
+  }
+  ${block(rows, fours, (i, j) => times(4, (q) => `if row + ${i}u < info.rows && column + ${8 * j}u < columns { out[(row + ${i}u) * info.columns + 4u * (column + ${8 * j}u) + ${q}u] = s${i}_${j}[${q}]; }`))}
+}`,
+  };
+}
+
+/**
  * Tiles of 64 × 64 in workgroup memory.
  * @param {number} side of the result an invocation sums
  */
@@ -103,7 +131,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   };
 }
 
-const KERNELS = [lanes(8, 4), lanes(8, 8), vectors(8, 2), vectors(9, 2), vectors(12, 2), tiles(4), tiles(8)];
+const KERNELS = [
+  lanes(8, 4),
+  lanes(8, 8),
+  vectors(8, 2),
+  vectors(9, 2),
+  vectors(12, 2),
+  subgroups(8, 4),
+  subgroups(16, 4),
+  subgroups(24, 4),
+  tiles(4),
+  tiles(8),
+];
 
 /**
  * GFLOP/s of each kernel on `[rows, inner] × [inner, columns]`, best of `repeats`.
@@ -114,7 +153,8 @@ export async function ceiling({ rows, inner, columns, repeats = 5 }) {
   const { gpu } = /** @type {any} */ (navigator);
   const usage = /** @type {any} */ (globalThis).GPUBufferUsage;
   const adapter = await gpu.requestAdapter();
-  const device = await adapter.requestDevice();
+  const kernels = KERNELS.filter((kernel) => !('needs' in kernel) || adapter.features.has(kernel.needs));
+  const device = await adapter.requestDevice({ requiredFeatures: adapter.features.has('subgroups') ? ['subgroups'] : [] });
   const buffer = (/** @type {number} */ length) => {
     const made = device.createBuffer({ size: 4 * length, usage: usage.STORAGE, mappedAtCreation: true });
     new Float32Array(made.getMappedRange()).forEach((_, i, all) => (all[i] = (i % 7) / 7 - 0.4));
@@ -128,7 +168,7 @@ export async function ceiling({ rows, inner, columns, repeats = 5 }) {
   const runs = Math.max(1, Math.round(3e8 / flop));
   /** @type {Record<string, number>} */
   const found = {};
-  const ready = KERNELS.map(({ name, code, groups }) => {
+  const ready = kernels.map(({ name, code, groups }) => {
     const pipeline = device.createComputePipeline({
       layout: 'auto',
       compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },

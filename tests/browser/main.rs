@@ -9,7 +9,7 @@ mod common;
 
 use sae_attribution::Session;
 use sae_attribution::kernels;
-use sae_attribution::web::{JsSource, device, device_kind};
+use sae_attribution::web::{JsSource, device, device_kind, has_subgroups};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -69,11 +69,13 @@ async fn cases_equal_the_reference() {
 async fn products_of_any_shape_equal_their_sums() {
     let device = device().await.unwrap_or_else(|error| panic!("{error}"));
     for shape in kernels::SHAPES {
-        let chosen = kernels::tune(&device, Some(shape)).await;
+        let chosen = kernels::tune(&device, Some(shape), has_subgroups()).await;
         assert_eq!(chosen.unwrap_or_else(|error| panic!("{error}")), shape);
         let worst = check_products(&device, 12).await;
         console_log!("{shape}: largest error {worst:.1e} of the sum of absolute products");
     }
-    let chosen = kernels::tune(&device, None).await.unwrap_or_else(|error| panic!("{error}"));
+    let chosen = kernels::tune(&device, None, has_subgroups())
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     console_log!("this adapter's choice: {chosen}");
 }

@@ -547,7 +547,7 @@ pub const SHAPES: [&str; 1] = ["cpu"];
 ///
 /// # Errors
 /// None here.
-pub async fn tune(_: &Device, _: Option<&str>) -> Result<&'static str> {
+pub async fn tune(_: &Device, _: Option<&str>, _: bool) -> Result<&'static str> {
     Ok(SHAPES[0])
 }
 

@@ -31,11 +31,13 @@ const GROUP: usize = 64;
 const MAX_GROUPS: usize = 65_535;
 /// Rows up to which tiles would be mostly empty.
 const FEW_ROWS: usize = 16;
+/// What a register block costs beside its rows, in rows: it loads columns.
+const LOADS_IN_ROWS: usize = 8;
 /// Workgroups below which smaller ones are better.
 const FEW_GROUPS: usize = 4;
-/// Most sums of an invocation without workgroup memory: twice as many take twice as long to
-/// compile and run a tenth faster.
-const MOST_SUMS: usize = 264;
+/// Most sums of an invocation without workgroup memory: more take longer to compile and run
+/// hardly faster.
+const MOST_SUMS: usize = 384;
 
 /// Where a kernel's text comes from; also its name in the cache of compiled ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -278,7 +280,7 @@ fn product(
         let (rows, columns) = (x_rows.len(), columns(w_rows));
         count(rows, inner, columns);
         let groups = match shape {
-            Shape::Lanes { rows: r, columns: c, width } => {
+            Shape::Lanes { rows: r, columns: c, width, .. } => {
                 [columns.div_ceil(width * c), rows.div_ceil(r)]
             }
             Shape::Tiles { .. } => [columns.div_ceil(TILE), rows.div_ceil(TILE)],
@@ -306,15 +308,19 @@ fn shape([rows, columns]: [usize; 2], fours: bool, transposed: bool) -> Shape {
     }
 }
 
-/// Lanes with as many columns as leave work for all, and rows spread evenly: 14 are 7 and 7.
+/// Lanes with as many columns as leave work for all, and rows spread so that little is summed
+/// twice: 14 are 7 and 7. Many rows have a choice of few heights, as each takes long to compile.
 fn lanes(most: Shape, [rows, columns]: [usize; 2], fours: bool, transposed: bool) -> Shape {
-    let Shape::Lanes { rows: most_rows, columns: most_columns, width } = most else {
+    let Shape::Lanes { rows: most_rows, columns: most_columns, width, broadcast } = most else {
         unreachable!("tiles are no lanes")
     };
-    let block = rows.div_ceil(rows.div_ceil(most_rows));
+    let block = (1..=most_rows)
+        .filter(|height| *height <= FEW_ROWS || height % 8 == 0)
+        .min_by_key(|height| rows.div_ceil(*height) * (height + LOADS_IN_ROWS))
+        .expect("there is a height");
     let sizes: &[usize] = match (fours, transposed) {
-        (true, false) => &[24, 16, 8, 4],
-        (true, true) => &[24, 16, 8, 4, 2, 1],
+        (true, false) => &[24, 16, 12, 8, 4],
+        (true, true) => &[24, 16, 12, 8, 4, 2, 1],
         (false, _) => &[2, 1],
     };
     let fits = |&&size: &&usize| {
@@ -323,7 +329,7 @@ fn lanes(most: Shape, [rows, columns]: [usize; 2], fours: bool, transposed: bool
         size <= most_columns && block * size <= MOST_SUMS && groups >= FEW_GROUPS && is_used
     };
     let columns = *sizes.iter().find(fits).or(sizes.last()).expect("there are sizes");
-    Shape::Lanes { rows: block, columns, width }
+    Shape::Lanes { rows: block, columns, width, broadcast }
 }
 
 /// Rows of a matrix.

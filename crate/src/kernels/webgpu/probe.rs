@@ -12,16 +12,20 @@ use super::product::Shape;
 use super::{matmul, settle};
 
 /// Names that [`tune`] returns: shapes of products that some adapter is fast with.
-pub const SHAPES: [&str; 4] = ["lanes-9", "tiles-4", "tiles-8", "lanes-14"];
+pub const SHAPES: [&str; 5] = ["lanes-9", "tiles-4", "tiles-8", "lanes-14", "broadcast-24"];
 
-const CANDIDATES: [Shape; 4] = [
+const CANDIDATES: [Shape; SHAPES.len()] = [
     SMALL_LANES,
     Shape::Tiles { side: 4 },
     Shape::Tiles { side: 8 },
-    Shape::Lanes { rows: 14, columns: 24, width: 8 },
+    LARGE_LANES,
+    Shape::Lanes { rows: 24, columns: 24, width: 8, broadcast: true },
 ];
 /// Also for few rows where tiles are faster with many.
-pub(super) const SMALL_LANES: Shape = Shape::Lanes { rows: 9, columns: 8, width: 32 };
+pub(super) const SMALL_LANES: Shape =
+    Shape::Lanes { rows: 9, columns: 8, width: 32, broadcast: false };
+
+const LARGE_LANES: Shape = Shape::Lanes { rows: 14, columns: 16, width: 8, broadcast: false };
 
 /// Where one run takes this long, it is measurement enough.
 const ENOUGH_MS: f64 = 8.0;
@@ -39,21 +43,27 @@ pub(super) fn shape() -> Shape {
 }
 
 /// Chooses the fastest shape of product: the one named `known` if there is such, otherwise the
-/// winner of about 100 ms of trials. Returns its name, for the caller to keep with the adapter's.
+/// winner of about 100 ms of trials. `subgroups`: whether the device has them. Returns its name,
+/// for the caller to keep with the adapter's.
 ///
 /// # Errors
 /// `device-failed`.
-pub async fn tune(device: &Device, known: Option<&str>) -> Result<&'static str> {
+pub async fn tune(device: &Device, known: Option<&str>, subgroups: bool) -> Result<&'static str> {
+    let can = |index: &usize| {
+        subgroups || !matches!(CANDIDATES[*index], Shape::Lanes { broadcast: true, .. })
+    };
     let found = known.and_then(|known| SHAPES.iter().position(|&name| name == known));
-    let chosen = match found {
+    // Whoever does well with large lanes does better where they share what they load.
+    let worth = |index: &usize| can(index) && !(subgroups && CANDIDATES[*index] == LARGE_LANES);
+    let chosen = match found.filter(can) {
         Some(index) => index,
-        None => fastest(device).await?,
+        None => fastest(device, worth).await?,
     };
     CHOSEN.set(chosen);
     Ok(SHAPES[chosen])
 }
 
-async fn fastest(device: &Device) -> Result<usize> {
+async fn fastest(device: &Device, worth: impl Fn(&usize) -> bool) -> Result<usize> {
     const D: usize = 768;
     let w = upload(vec![0.5; D * D], D, device);
     let mut best = 0;
@@ -63,11 +73,11 @@ async fn fastest(device: &Device) -> Result<usize> {
         best = 0;
         let mut ms = [f64::MAX; CANDIDATES.len()];
         for _ in 0..TRIALS {
-            for (index, candidate) in CANDIDATES.iter().enumerate() {
+            for index in (0..CANDIDATES.len()).filter(&worth) {
                 CHOSEN.set(index);
                 if ms[index] == f64::MAX {
                     // Large ones take long to compile, and where tiles lead they will not win.
-                    let is_lanes = matches!(candidate, Shape::Lanes { .. });
+                    let is_lanes = matches!(CANDIDATES[index], Shape::Lanes { .. });
                     if is_lanes && matches!(CANDIDATES[best], Shape::Tiles { .. }) {
                         continue;
                     }

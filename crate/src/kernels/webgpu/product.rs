@@ -10,8 +10,9 @@ use std::fmt::Write;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     /// Each of `width` invocations sums `rows × columns` of the result, neighbours side by side,
-    /// so that they load side by side. No workgroup memory.
-    Lanes { rows: usize, columns: usize, width: usize },
+    /// so that they load side by side. No workgroup memory. With `broadcast`, four of a subgroup
+    /// load one number of a row each and give it to the others.
+    Lanes { rows: usize, columns: usize, width: usize, broadcast: bool },
     /// A workgroup sums 64 × 64 of the result, each invocation `side × side`, from tiles of both
     /// matrices in workgroup memory.
     Tiles { side: usize },
@@ -41,12 +42,15 @@ impl Product {
     pub(super) fn wgsl(self) -> String {
         let mut text = String::new();
         let source = &mut text;
+        if self.broadcasts() {
+            line(source, "enable subgroups;");
+        }
         let info =
             "rows: u32, inner: u32, columns: u32, x_first: u32, w_first: u32, out_first: u32";
         line(source, format!("struct Info {{ {info} }}"));
         let matrix = if self.fours { "vec4<f32>" } else { "f32" };
         let result = if self.is_packed() { "vec4<f32>" } else { "f32" };
-        let mut inputs = vec![("x", matrix), ("w", matrix)];
+        let mut inputs = vec![("x", if self.broadcasts() { "f32" } else { matrix }), ("w", matrix)];
         inputs.extend(self.bias.then_some(("bias", result)));
         inputs.extend(self.add.then_some(("added", result)));
         for (i, (name, element)) in inputs.iter().enumerate() {
@@ -58,7 +62,7 @@ impl Product {
         line(source, format!("@group(0) @binding({n}) {out};"));
         line(source, format!("@group(0) @binding({}) var<uniform> info: Info;", n + 1));
         match self.shape {
-            Shape::Lanes { rows, columns, width } => self.lanes(source, [rows, columns], width),
+            Shape::Lanes { rows, columns, width, .. } => self.lanes(source, [rows, columns], width),
             Shape::Tiles { side } => self.tiles(source, side),
         }
         text
@@ -69,13 +73,26 @@ impl Product {
         self.fours && !self.transposed
     }
 
+    /// Whether numbers of `x` are loaded once a subgroup.
+    fn broadcasts(self) -> bool {
+        self.fours && matches!(self.shape, Shape::Lanes { broadcast: true, .. })
+    }
+
     fn lanes(self, source: &mut String, [rows, columns]: [usize; 2], lanes: usize) {
         let step = if self.fours { 4 } else { 1 };
-        let (width, zero) = if self.is_packed() { (4, "vec4<f32>(0.0)") } else { (1, "0.0") };
+        let width = if self.is_packed() { 4 } else { 1 };
         let sums = columns / width;
+        let broadcasts = self.broadcasts();
+        let (row_len, member, row_step) = match broadcasts {
+            true => ("info.inner", " + member % 4u", 4),
+            false => ("inner", "", 1),
+        };
 
         line(source, format!("@compute @workgroup_size({lanes})"));
-        main(source);
+        main(
+            source,
+            if broadcasts { ", @builtin(subgroup_invocation_id) member: u32" } else { "" },
+        );
         line(source, format!("let first_row = group.y * {rows}u;"));
         line(source, format!("let first_column = group.x * {}u + lane;", lanes * sums));
         line(source, format!("let inner = info.inner / {step}u;"));
@@ -84,7 +101,7 @@ impl Product {
         // apart at every sum takes longer to compile than all the rest.
         for i in 0..rows {
             line(source, format!("let r{i} = min(first_row + {i}u, info.rows - 1u);"));
-            line(source, format!("var x{i} = (info.x_first + r{i}) * inner;"));
+            line(source, format!("var x{i} = (info.x_first + r{i}) * {row_len}{member};"));
         }
         for j in 0..sums {
             let column = format!("first_column + {}u", j * lanes);
@@ -95,7 +112,7 @@ impl Product {
             };
             line(source, format!("var w{j} = {start};"));
         }
-        declare_sums(source, rows, sums, zero);
+        declare_sums(source, rows, sums, if self.is_packed() { "vec4<f32>(0.0)" } else { "0.0" });
         line(source, "for (var k = 0u; k < inner; k++) {");
         for j in 0..sums {
             match self.transposed {
@@ -109,17 +126,17 @@ impl Product {
             }
         }
         for i in 0..rows {
-            line(source, format!("let a{i} = x[x{i}]; x{i}++;"));
+            line(source, format!("let a{i} = x[x{i}]; x{i} += {row_step}u;"));
+            if broadcasts {
+                for k in 0..4 {
+                    line(source, format!("let a{i}_{k} = subgroupBroadcast(a{i}, {k}u);"));
+                }
+            }
             for j in 0..sums {
                 let product = match (self.transposed, self.fours) {
-                    (true, true) => format!("dot(a{i}, b{j})"),
+                    (_, true) => self.four_products(i, j),
                     (true, false) => format!("a{i} * b{j}"),
                     (false, false) => format!("a{i} * b{j}_0"),
-                    (false, true) => {
-                        let terms = XYZW.iter().enumerate();
-                        let terms = terms.map(|(k, part)| format!("a{i}.{part} * b{j}_{k}"));
-                        terms.collect::<Vec<_>>().join(" + ")
-                    }
                 };
                 line(source, format!("s{i}_{j} += {product};"));
             }
@@ -136,6 +153,21 @@ impl Product {
         line(source, "}");
     }
 
+    /// Four products of a row and a column (or four columns): one expression, so that an emulation
+    /// touches the sum in memory once.
+    fn four_products(self, i: usize, j: usize) -> String {
+        let a = |k: usize| match self.broadcasts() {
+            true => format!("a{i}_{k}"),
+            false => format!("a{i}.{}", XYZW[k]),
+        };
+        let (b, wide): (fn(usize, usize) -> String, _) = match self.transposed {
+            true => (|j, k| format!("b{j}.{}", XYZW[k]), ""),
+            false => (|j, k| format!("b{j}_{k}"), "vec4<f32>"),
+        };
+        let first = format!("{} * {}", a(0), b(j, 0));
+        (1..4).fold(first, |sum, k| format!("fma({wide}({}), {}, {sum})", a(k), b(j, k)))
+    }
+
     fn tiles(self, source: &mut String, side: usize) {
         let across = TILE / side;
         let threads = across * across;
@@ -146,7 +178,7 @@ impl Product {
             line(source, format!("var<workgroup> {name}: array<f32, {}>;", DEPTH * stride));
         }
         line(source, format!("@compute @workgroup_size({threads})"));
-        main(source);
+        main(source, "");
         line(source, format!("let first_row = group.y * {TILE}u;"));
         line(source, format!("let first_column = group.x * {TILE}u;"));
         line(source, format!("let row = lane / {across}u * {side}u;"));
@@ -208,9 +240,9 @@ impl Product {
     }
 }
 
-fn main(source: &mut String) {
+fn main(source: &mut String, more: &str) {
     line(source, "fn main(@builtin(workgroup_id) group: vec3<u32>,");
-    line(source, "@builtin(local_invocation_index) lane: u32) {");
+    line(source, format!("@builtin(local_invocation_index) lane: u32{more}) {{"));
 }
 
 fn declare_sums(source: &mut String, rows: usize, columns: usize, zero: &str) {
