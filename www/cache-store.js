@@ -1,5 +1,11 @@
 // Where kept bytes lie: in the origin private file system, else in the Cache API, else nowhere.
 
+import { openDisk, openHandle, write } from './disk.js';
+import { sha256 } from './hash.js';
+
+/** @typedef {import('./disk.js').Disk} Disk */
+/** @typedef {import('./disk.js').Handle} Handle */
+
 /**
  * A stretch of a file.
  * @typedef {object} Chunk
@@ -25,12 +31,14 @@
  * @property {Head} head
  * @property {Chunk[]} chunks in order of their start
  * @property {(head: Head) => void | Promise<void>} setHead
- * @property {(chunk: Chunk, bytes: Uint8Array) => void | Promise<void>} put
- * @property {(chunk: Chunk, from: number, target: Uint8Array) => boolean | Promise<boolean>} get fills
- *   `target` with a chunk's bytes; false where they are not there
+ * @property {(start: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} put one at a time; the bytes
+ *   are not there any more afterwards
+ * @property {(chunk: Chunk, from: number, target: Uint8Array, hashes: boolean) => Promise<string | undefined>}
+ *   get fills `target` with a chunk's bytes; resolves to their checksum, or to '' unless it `hashes`; to
+ *   undefined where they are not there
  * @property {(chunks: Chunk[]) => void | Promise<void>} drop
  * @property {() => void | Promise<void>} remove closes, and leaves nothing
- * @property {() => void} close
+ * @property {() => void | Promise<void>} close
  */
 
 /**
@@ -107,16 +115,6 @@ function insert(chunks, chunk) {
 // One file of bytes and one of lines for each remote file, both only ever appended to. A line is a
 // chunk, or replaces fields of the head; the last one may be torn.
 
-/**
- * @typedef {object} Handle FileSystemSyncAccessHandle, which TypeScript knows in workers only
- * @property {() => number} getSize
- * @property {(target: Uint8Array, options: {at: number}) => number} read
- * @property {(bytes: Uint8Array, options: {at: number}) => number} write
- * @property {(size: number) => void} truncate
- * @property {() => void} flush
- * @property {() => void} close
- */
-
 /** @returns {Promise<Store>} */
 async function openOpfs() {
   if (!navigator.storage?.getDirectory) throw new Error('this browser has no private file system');
@@ -145,13 +143,14 @@ async function openOpfs() {
     async open(name, url) {
       const release = await lock(name);
       if (!release) return undefined;
-      /** @type {Handle[]} */
-      const handles = [];
+      /** @type {Disk | undefined} */
+      let bytes;
       try {
-        for (const kind of ['bytes', 'index']) handles.push(await openHandle(folder, `${name}.${kind}`));
-        return new OpfsFile(folder, name, url, handles[0], handles[1], release);
+        bytes = await patiently(openDisk, folder, `${name}.bytes`);
+        const index = await patiently(openHandle, folder, `${name}.index`);
+        return new OpfsFile(folder, name, url, bytes, index, release);
       } catch (error) {
-        handles.forEach((handle) => handle.close());
+        await bytes?.close();
         release();
         if (isInUse(error)) return undefined;
         throw error;
@@ -160,12 +159,18 @@ async function openOpfs() {
   };
 }
 
-/** @param {FileSystemDirectoryHandle} folder @param {string} name @returns {Promise<Handle>} */
-async function openHandle(folder, name) {
-  const file = /** @type {any} */ (await folder.getFileHandle(name, { create: true }));
+/**
+ * Opens a file, waiting a moment for whoever still holds it.
+ * @template T
+ * @param {(file: FileSystemFileHandle) => Promise<T>} open
+ * @param {FileSystemDirectoryHandle} folder
+ * @param {string} name
+ */
+async function patiently(open, folder, name) {
+  const file = await folder.getFileHandle(name, { create: true });
   for (let tries = 1; ; tries++) {
     try {
-      return await file.createSyncAccessHandle();
+      return await open(file);
     } catch (error) {
       if (tries === 5 || !isInUse(error)) throw error;
       await new Promise((resolve) => setTimeout(resolve, LOCK_MS / 5));
@@ -205,7 +210,7 @@ class OpfsFile {
 
   /**
    * @param {FileSystemDirectoryHandle} folder @param {string} name @param {string} url
-   * @param {Handle} bytes @param {Handle} index @param {() => void} release
+   * @param {Disk} bytes @param {Handle} index @param {() => void} release
    */
   constructor(folder, name, url, bytes, index, release) {
     this.folder = folder;
@@ -215,11 +220,10 @@ class OpfsFile {
     this.release = release;
     const text = new Uint8Array(index.getSize());
     index.read(text, { at: 0 });
-    const stored = bytes.getSize();
     const { head, chunks } = parse(new TextDecoder().decode(text));
     if (head.format === FORMAT && head.url === url) {
       this.head = head;
-      this.chunks = chunks.filter(({ start, end, offset }) => offset + end - start <= stored).sort(byStart);
+      this.chunks = chunks.filter(({ start, end, offset }) => offset + end - start <= bytes.size).sort(byStart);
       this.#end = chunks.reduce((most, { start, end, offset }) => Math.max(most, offset + end - start), 0);
       // The next line begins behind the last whole one.
       this.#size = text.lastIndexOf(10) + 1;
@@ -233,18 +237,18 @@ class OpfsFile {
     this.#line(head);
   }
 
-  /** @param {Chunk} chunk @param {Uint8Array} bytes */
-  put(chunk, bytes) {
-    write(this.bytes, bytes, this.#end);
-    const kept = { ...chunk, offset: this.#end };
-    this.#line({ start: kept.start, end: kept.end, offset: kept.offset, sha256: kept.sha256 });
-    this.#end += bytes.length;
-    insert(this.chunks, kept);
+  /** @param {number} start @param {Uint8Array<ArrayBuffer>} bytes */
+  async put(start, bytes) {
+    const [end, offset] = [start + bytes.length, this.#end];
+    const sha256 = await this.bytes.write(offset, bytes);
+    this.#line({ start, end, offset, sha256 });
+    this.#end += end - start;
+    insert(this.chunks, { start, end, offset, sha256, isChecked: true });
   }
 
-  /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target */
-  get({ offset = 0 }, from, target) {
-    return this.bytes.read(target, { at: offset + from }) === target.length;
+  /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target @param {boolean} hashes */
+  get({ offset = 0 }, from, target, hashes) {
+    return this.bytes.read(offset + from, target, hashes);
   }
 
   /** @param {Chunk[]} dropped */
@@ -257,17 +261,16 @@ class OpfsFile {
   }
 
   async remove() {
-    this.bytes.close();
     this.index.close();
+    await this.bytes.close();
     for (const kind of ['index', 'bytes']) await this.folder.removeEntry(`${this.name}.${kind}`);
     this.release();
   }
 
-  close() {
+  async close() {
     // The order in which a crash of the machine may lose them.
-    this.bytes.flush();
+    await this.bytes.close();
     this.index.flush();
-    this.bytes.close();
     this.index.close();
     this.release();
   }
@@ -278,12 +281,6 @@ class OpfsFile {
     write(this.index, text, this.#size);
     this.#size += text.length;
   }
-}
-
-/** @param {Handle} handle @param {Uint8Array} bytes @param {number} at */
-function write(handle, bytes, at) {
-  if (handle.write(bytes, { at }) === bytes.length) return;
-  throw new DOMException('The disk is full.', 'QuotaExceededError');
 }
 
 // In the Cache API, a cache for each remote file, whose entries tell in their address what they hold.
@@ -356,19 +353,20 @@ class CacheApiFile {
     await this.cache.put(keyOf('head'), Response.json(head));
   }
 
-  /** @param {Chunk} chunk @param {Uint8Array} bytes */
-  async put(chunk, bytes) {
-    await this.cache.put(keyOfChunk(chunk), new Response(/** @type {Uint8Array<ArrayBuffer>} */ (bytes)));
+  /** @param {number} start @param {Uint8Array<ArrayBuffer>} bytes */
+  async put(start, bytes) {
+    const chunk = { start, end: start + bytes.length, sha256: await sha256(bytes), isChecked: true };
+    await this.cache.put(keyOfChunk(chunk), new Response(bytes));
     insert(this.chunks, chunk);
   }
 
-  /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target */
-  async get(chunk, from, target) {
+  /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target @param {boolean} hashes */
+  async get(chunk, from, target, hashes) {
     const response = await this.cache.match(keyOfChunk(chunk));
     const bytes = response && new Uint8Array(await response.arrayBuffer());
-    if (bytes?.length !== chunk.end - chunk.start) return false;
+    if (bytes?.length !== chunk.end - chunk.start) return undefined;
     target.set(bytes.subarray(from, from + target.length));
-    return true;
+    return hashes ? sha256(target) : '';
   }
 
   /** @param {Chunk[]} dropped */

@@ -8,6 +8,7 @@ import { FORMAT, openStore } from './cache-store.js';
 import { codedError } from './error.js';
 import { sha256 } from './hash.js';
 import { isOther } from './remote.js';
+import { borrow, giveBack } from './spare.js';
 
 /** @typedef {import('./cache-store.js').Store} Store */
 /** @typedef {import('./cache-store.js').StoredFile} StoredFile */
@@ -111,6 +112,8 @@ class Entry {
   #idle;
   /** Stretches being hashed or written. @type {Set<{start: number, end: number, done: Promise<void>}>} */
   #writes = new Set();
+  /** Writes take turns: each sees what those before have left. */
+  #turn = Promise.resolve();
   #isChecked = false;
 
   /** @param {string} url @param {ByteCache} cache */
@@ -160,20 +163,21 @@ class Entry {
   async #readChunk(file, chunk, start, end, target) {
     const [from, to] = clip(chunk, start, end);
     const view = target.subarray(from - start, to - start);
-    if (chunk.isChecked || to - from === chunk.end - chunk.start) {
-      if (!(await file.get(chunk, from - chunk.start, view))) return false;
-      return (chunk.isChecked ||= (await sha256(view)) === chunk.sha256);
+    if (chunk.isChecked) return (await file.get(chunk, from - chunk.start, view, false)) !== undefined;
+    const isWhole = to - from === chunk.end - chunk.start;
+    const whole = isWhole ? view : borrow(chunk.end - chunk.start);
+    chunk.isChecked = (await file.get(chunk, 0, whole, true)) === chunk.sha256;
+    if (!isWhole) {
+      if (chunk.isChecked) view.set(whole.subarray(from - chunk.start, to - chunk.start));
+      giveBack(whole);
     }
-    const whole = new Uint8Array(chunk.end - chunk.start);
-    if (!(await file.get(chunk, 0, whole)) || (await sha256(whole)) !== chunk.sha256) return false;
-    view.set(whole.subarray(from - chunk.start, to - chunk.start));
-    return (chunk.isChecked = true);
+    return chunk.isChecked;
   }
 
   /**
    * Keeps bytes, some time later; no bytes only tell the version.
    * @param {number} start
-   * @param {Uint8Array} bytes not to be changed any more
+   * @param {Uint8Array} bytes copied at once
    * @param {Version} version of the file that they are from
    */
   write(start, bytes, version) {
@@ -182,8 +186,9 @@ class Entry {
     const { etag, total } = version;
     cache.pending += bytes.length;
     const write = { start, end: start + bytes.length, done: Promise.resolve() };
-    write.done = this.#use(async (file) => {
-      const sum = await sha256(bytes);
+    const kept = borrow(bytes.length);
+    kept.set(bytes);
+    write.done = this.#inTurn(async (file) => {
       if (cache.isFull) return;
       try {
         if (isOther(file.head, version)) {
@@ -197,16 +202,28 @@ class Entry {
           await file.setHead({ ...head, ...known });
         }
         if (isCovered(file.chunks, start, write.end)) return;
-        await file.put({ start, end: write.end, sha256: sum, isChecked: true }, bytes);
+        await file.put(start, kept);
       } catch (error) {
         this.#failed(error);
       }
       this.#checkWhole(file);
     }).then(() => {
-      cache.pending -= bytes.length;
+      giveBack(kept);
+      cache.pending -= write.end - start;
       this.#writes.delete(write);
     });
     this.#writes.add(write);
+  }
+
+  /** @param {(file: StoredFile) => Promise<void>} work */
+  #inTurn(work) {
+    const before = this.#turn;
+    const done = this.#use(async (file) => {
+      await before;
+      await work(file);
+    });
+    this.#turn = done;
+    return done;
   }
 
   /** @param {unknown} error of the store */
@@ -274,7 +291,7 @@ class Entry {
     if (this.#users > 0) return;
     const opening = this.#opening;
     this.#opening = undefined;
-    (await opening)?.close();
+    await (await opening)?.close();
   }
 
   /** Compares a file that is kept completely with its published checksum, once. @param {StoredFile} file */

@@ -14,8 +14,9 @@ import { cancelled, PATIENCE, RemoteFile } from './remote.js';
 
 /**
  * Bytes of a file, and the length of all of it where that is known.
- * @typedef {{bytes: Uint8Array, fileLength?: number}} Read
+ * @typedef {{bytes: Uint8Array, fileLength?: number, release?: () => void}} Read
  *   bytes: fewer than asked for where the file ends earlier
+ *   release: to be called by who has done with the bytes, whose memory others are then read into
  */
 
 /**
@@ -35,11 +36,11 @@ import { cancelled, PATIENCE, RemoteFile } from './remote.js';
 const GAP = 16 * 1024;
 const WASTE = 0.01;
 /** Most bytes of one request. */
-export const PIECE = 4 * 2 ** 20;
+export const PIECE = 8 * 2 ** 20;
 /** Bytes that may wait to be read. */
-export const WINDOW = 6 * PIECE;
+export const WINDOW = 4 * PIECE;
 /** Requests at a time: of up to `SMALL` bytes, and of more. */
-const [SMALL, MOST_SMALL, MOST_LARGE] = [256 * 1024, 24, 6];
+const [SMALL, MOST_SMALL, MOST_LARGE] = [256 * 1024, 24, 4];
 /** Bytes are kept in stretches of about this: so many are lost at most where a tab is closed. */
 const STRETCH = 2 ** 20;
 /** What the rate is measured over. */
@@ -145,6 +146,8 @@ class Piece {
   arrived = 0;
   /** Reads that wait for it. */
   readers = 0;
+  /** Views of its bytes that are in use. */
+  lent = 0;
   /** Whether it goes as soon as nobody waits for it. */
   isOneTime = false;
   stop = new AbortController();
@@ -230,6 +233,8 @@ export function createReader({
   const live = new Set();
   let held = 0;
   let running = 0;
+  /** Memory of pieces that went. @type {ArrayBuffer[]} */
+  let spare = [];
   /** @type {AbortSignal | undefined} */
   let heeded;
   const came = { network: 0, cached: 0 };
@@ -342,7 +347,7 @@ export function createReader({
     await cache?.calm();
     if (piece.stop.signal.aborted) throw cancelled();
     const end = Math.min(piece.end, file.remote.total ?? Infinity);
-    const bytes = (piece.bytes = new Uint8Array(Math.max(end - start, 0)));
+    const bytes = (piece.bytes = memory(Math.max(end - start, 0)));
     for (const [from, to] of await fromCache(piece, start, end)) {
       // Between the ranges that were joined lies what nobody wants.
       if (!spans.some(([a, b]) => a < to && from < b)) continue;
@@ -420,7 +425,7 @@ export function createReader({
       if (!file.entry) return;
       if (at !== start + length) flush();
       if (length === 0) start = at;
-      parts.push(bytes);
+      parts.push(bytes.slice());
       length += bytes.length;
       if (length >= STRETCH) flush();
     };
@@ -440,10 +445,38 @@ export function createReader({
   /** @param {Piece} piece */
   function free(piece) {
     if (piece.state === 'gone') return;
+    // What is being loaded may still be written to.
+    if (piece.state !== 'ready') piece.bytes = undefined;
     piece.state = 'gone';
-    piece.bytes = undefined;
     piece.stop.abort();
     if (live.delete(piece)) held -= piece.size;
+    recycle(piece);
+  }
+
+  /** Memory for so many bytes: what is new costs more than a copy. @param {number} size */
+  function memory(size) {
+    return size > PIECE / 2 ? new Uint8Array(spare.pop() ?? new ArrayBuffer(PIECE), 0, size) : new Uint8Array(size);
+  }
+
+  /** Takes back the memory of a piece that nobody uses. @param {Piece} piece */
+  function recycle(piece) {
+    if (piece.state !== 'gone' || piece.lent > 0) return;
+    const buffer = piece.bytes?.buffer;
+    piece.bytes = undefined;
+    if (buffer?.byteLength === PIECE && next < queue.length) spare.push(/** @type {ArrayBuffer} */ (buffer));
+    if (next === queue.length) spare = [];
+  }
+
+  /** Keeps a piece's memory until the function that is returned is called. @param {Piece} piece */
+  function lend(piece) {
+    piece.lent++;
+    let isBack = false;
+    return () => {
+      if (isBack) return;
+      isBack = true;
+      piece.lent--;
+      recycle(piece);
+    };
   }
 
   /** Leaves nothing of a file that changed. @param {File} file */
@@ -499,7 +532,8 @@ export function createReader({
       await Promise.all(pieces.map(({ loaded }) => loaded));
       const bytes = assemble(pieces, start, Math.max(start, Math.min(end, remote.total ?? end)));
       for (const piece of pieces) piece.unread -= Math.min(end, piece.end) - Math.max(start, piece.start);
-      return { bytes, fileLength: remote.total };
+      const release = pieces.length === 1 ? lend(pieces[0]) : undefined;
+      return { bytes, fileLength: remote.total, release };
     } finally {
       for (const piece of pieces) {
         piece.readers--;
@@ -519,7 +553,7 @@ export function createReader({
     const parts = [];
     const kept = collector(file);
     const take = (/** @type {number} */ at, /** @type {Uint8Array} */ bytes) => {
-      parts.push(bytes);
+      parts.push(bytes.slice());
       kept.add(at, bytes);
       arrive('network', bytes.length);
     };

@@ -24,7 +24,8 @@ const PROGRESS = 64 * 1024;
 /**
  * What becomes of the bytes.
  * @typedef {object} Sink
- * @property {(at: number, bytes: Uint8Array) => void} take the bytes asked for, in order
+ * @property {(at: number, bytes: Uint8Array) => void} take the bytes asked for, in order; to be copied, as
+ *   others come to the same place
  * @property {(at: number, bytes: Uint8Array) => void} [spare] bytes that a server sent unasked
  * @property {(start: number, end: number) => Promise<boolean>} [elsewhere] whether bytes that passed as
  *   spare ones have been kept and taken from there
@@ -33,7 +34,7 @@ const PROGRESS = 64 * 1024;
 /**
  * An answer being read.
  * @typedef {object} Body
- * @property {ReadableStreamDefaultReader<Uint8Array>} reader
+ * @property {() => Promise<Uint8Array | undefined>} next the next bytes, valid until it is called again
  * @property {AbortController} stop
  * @property {boolean} partial a 206, not the whole file
  * @property {number} at place in the file of the next byte
@@ -54,6 +55,38 @@ class Failure extends Error {
   get isDenial() {
     return this.status === 401 || this.status === 403;
   }
+}
+
+/** What streams are read into, again and again: memory that is new costs more than a copy. @type {ArrayBuffer[]} */
+const scratch = [];
+const SCRATCH_BYTES = 2 ** 20;
+
+/**
+ * Reads a stream into memory that is there already; undefined where the browser cannot.
+ * @param {ReadableStream<Uint8Array>} stream
+ */
+function readInPlace(stream) {
+  /** @type {ReadableStreamBYOBReader} */
+  let reader;
+  try {
+    reader = stream.getReader({ mode: 'byob' });
+  } catch {
+    return undefined;
+  }
+  let buffer = scratch.pop() ?? new ArrayBuffer(SCRATCH_BYTES);
+  return async () => {
+    const { value, done } = await reader.read(new Uint8Array(buffer));
+    if (value) buffer = value.buffer;
+    if (!done) return value;
+    if (value) scratch.push(buffer);
+    return undefined;
+  };
+}
+
+/** @param {ReadableStream<Uint8Array>} stream */
+function readAnew(stream) {
+  const reader = stream.getReader();
+  return async () => (await reader.read()).value;
 }
 
 /** @returns {Error} */
@@ -246,7 +279,8 @@ export class RemoteFile {
       this.#address = response.url || this.path;
       const stream = /** @type {ReadableStream<Uint8Array>} */ (response.body);
       return {
-        reader: stream.getReader(),
+        // Of a whole body, bytes may be kept for a later call.
+        next: (status === 206 && readInPlace(stream)) || readAnew(stream),
         stop,
         partial: status === 206,
         at: status === 206 ? start : 0,
@@ -272,7 +306,7 @@ export class RemoteFile {
       for (;;) {
         // A range that came is read to its end, so that its connection serves again.
         if (body.at >= end && !body.partial) return false;
-        const bytes = body.rest ?? (await body.reader.read()).value;
+        const bytes = body.rest ?? (await body.next());
         heard();
         body.rest = undefined;
         if (!bytes) return true;

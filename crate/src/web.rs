@@ -115,8 +115,8 @@ extern "C" {
     /// What reads files for this module, as `www/hub.js` and `www/folder.js` do:
     ///
     /// - `read(path: string, start?: number, end?: number)` resolves to
-    ///   `{bytes: Uint8Array, fileLength?: number}`, of fewer bytes where the file ends earlier, and
-    ///   rejects with an error whose `code` is one of [`Source::read`] or anything else;
+    ///   `{bytes: Uint8Array, fileLength?: number, release?: () => void}`, of fewer bytes where the
+    ///   file ends earlier, `release` being called when the bytes were copied, and rejects with an error whose `code` is one of [`Source::read`] or anything else;
     /// - `expect(parts: {path, start, end}[])` hears what will be read next.
     pub type Reader;
 
@@ -136,16 +136,22 @@ extern "C" {
 pub struct JsSource(pub Reader);
 
 impl JsSource {
-    async fn call(
+    /// Reads bytes and uses them while they are there. Also returns the length of the whole file.
+    async fn call<T>(
         &self,
         path: &str,
         range: Option<Range<u64>>,
-    ) -> std::result::Result<(Uint8Array, Option<u64>), JsValue> {
+        look: impl FnOnce(&Uint8Array) -> T,
+    ) -> std::result::Result<(T, Option<u64>), JsValue> {
         let (start, end) = range.map(|range| (range.start as f64, range.end as f64)).unzip();
         let read = JsFuture::from(self.0.read(path, start, end)?).await?;
         let bytes: Uint8Array = Reflect::get(&read, &"bytes".into())?.dyn_into()?;
         let file_len = Reflect::get(&read, &"fileLength".into())?.as_f64();
-        Ok((bytes, file_len.map(|length| length as u64)))
+        let found = look(&bytes);
+        if let Ok(release) = Reflect::get(&read, &"release".into())?.dyn_into::<Function>() {
+            release.call0(&JsValue::UNDEFINED)?;
+        }
+        Ok((found, file_len.map(|length| length as u64)))
     }
 }
 
@@ -173,8 +179,8 @@ impl Source for JsSource {
         range: Option<Range<u64>>,
     ) -> LocalFuture<'a, Result<Chunk>> {
         Box::pin(async move {
-            match self.call(path, range).await {
-                Ok((bytes, file_len)) => Ok(Chunk { bytes: bytes.to_vec(), file_len }),
+            match self.call(path, range, Uint8Array::to_vec).await {
+                Ok((bytes, file_len)) => Ok(Chunk { bytes, file_len }),
                 Err(error) => Err(read_error(path, &error)),
             }
         })
@@ -187,10 +193,13 @@ impl Source for JsSource {
         into: &'a mut [u8],
     ) -> LocalFuture<'a, Result<(usize, Option<u64>)>> {
         Box::pin(async move {
-            let read = self.call(path, Some(start..start + into.len() as u64)).await;
-            let (bytes, file_len) = read.map_err(|error| read_error(path, &error))?;
-            let length = (bytes.length() as usize).min(into.len());
-            bytes.subarray(0, length as u32).copy_to(&mut into[..length]);
+            let range = start..start + into.len() as u64;
+            let read = self.call(path, Some(range), |bytes| {
+                let length = (bytes.length() as usize).min(into.len());
+                bytes.subarray(0, length as u32).copy_to(&mut into[..length]);
+                length
+            });
+            let (length, file_len) = read.await.map_err(|error| read_error(path, &error))?;
             Ok((length, file_len))
         })
     }
