@@ -15,40 +15,23 @@ const BLOCK_LANES: usize = 3;
 const BLOCK_COLUMNS: usize = BLOCK_LANES * Lane::LEN;
 /// Products summed in registers before the result is touched: a panel of these is 12 KiB.
 const INNER: usize = 256;
+/// Rows of the right matrix that [`dot_block`] takes at a time.
+const DOT_COLUMNS: usize = 3;
+/// Numbers of a group of these rows: 256 KiB, a part of the L2 cache.
+const DOT_GROUP: usize = 64 << 10;
 /// Left rows packed at a time: 256 KiB with `INNER`, a part of the L2 cache.
 const ROWS: usize = 252;
-
-/// How the right matrix lies in memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// `[inner, columns]`
-    Plain,
-    /// `[columns, inner]`
-    Transposed,
-}
 
 /// Adds `x w` to `out`.
 ///
 /// # Shapes
-/// - `x`: `[rows, inner]`
-/// - `w`: `[inner, columns]`, or `[columns, inner]` where `side` is transposed
-/// - `out`: `[rows, columns]`
+/// - `x`: `[rows, inner]`, `w`: `[inner, columns]`, `out`: `[rows, columns]`
 pub(super) fn add_product(
     x: &[f32],
     w: &[f32],
-    side: Side,
     out: &mut [f32],
     [rows, inner, columns]: [usize; 3],
 ) {
-    // A few rows against rows need no panel: both sides are contiguous already.
-    if side == Side::Transposed && rows <= 2 {
-        for (x, out) in x.chunks_exact(inner).zip(out.chunks_exact_mut(columns)) {
-            for (out, w) in out.iter_mut().zip(w.chunks_exact(inner)) {
-                *out += dot(x, w);
-            }
-        }
-        return;
-    }
     let mut left = vec![0f32; ROWS.min(rows.next_multiple_of(BLOCK_ROWS)) * INNER.min(inner)];
     let mut panel = [[0f32; BLOCK_COLUMNS]; INNER];
     for first_row in (0..rows).step_by(ROWS) {
@@ -60,14 +43,7 @@ pub(super) fn add_product(
             for column in (0..columns).step_by(BLOCK_COLUMNS) {
                 let width = BLOCK_COLUMNS.min(columns - column);
                 let panel = &mut panel[..depth];
-                match side {
-                    Side::Plain => {
-                        pack_panel(&w[first * columns + column..], columns, width, panel)
-                    }
-                    Side::Transposed => {
-                        pack_transposed(&w[column * inner + first..], inner, width, panel);
-                    }
-                }
+                pack_panel(&w[first * columns + column..], columns, width, panel);
                 let mut packed = &left[..];
                 let mut row = first_row;
                 for &n in &blocks {
@@ -129,18 +105,6 @@ fn pack_panel(w: &[f32], stride: usize, width: usize, panel: &mut [[f32; BLOCK_C
     }
 }
 
-fn pack_transposed(w: &[f32], stride: usize, width: usize, panel: &mut [[f32; BLOCK_COLUMNS]]) {
-    if width < BLOCK_COLUMNS {
-        panel.fill([0.0; BLOCK_COLUMNS]);
-    }
-    for column in 0..width {
-        let from = &w[column * stride..][..panel.len()];
-        for (to, &value) in panel.iter_mut().zip(from) {
-            to[column] = value;
-        }
-    }
-}
-
 /// Adds the product of a packed block of `N` rows and a panel to the result.
 #[cfg_attr(
     all(feature = "relaxed-simd", target_arch = "wasm32"),
@@ -171,6 +135,74 @@ fn add_block<const N: usize>(
         }
         let out = &mut out[i * stride..][..width];
         out.iter_mut().zip(values).for_each(|(out, value)| *out += value);
+    }
+}
+
+/// Adds `x wᵀ` to `out`. Rows against rows need no panel: both sides are contiguous already. A
+/// group of right rows stays in the L2 cache while left ones stream past it.
+///
+/// # Shapes
+/// - `x`: `[rows, inner]`, `w`: `[columns, inner]`, `out`: `[rows, columns]`
+pub(super) fn add_transposed_product(
+    x: &[f32],
+    w: &[f32],
+    out: &mut [f32],
+    [rows, inner, columns]: [usize; 3],
+) {
+    let blocks = even_blocks(rows);
+    let group = (DOT_GROUP / inner).max(1).next_multiple_of(DOT_COLUMNS);
+    for (first, w) in (0..columns).step_by(group).zip(w.chunks(group * inner)) {
+        let mut row = 0;
+        for &n in &blocks {
+            let x = &x[row * inner..][..n * inner];
+            for (column, w) in (first..).step_by(DOT_COLUMNS).zip(w.chunks(DOT_COLUMNS * inner)) {
+                let out = &mut out[row * columns + column..];
+                match (n, w.len() == DOT_COLUMNS * inner) {
+                    (1, true) => dot_block::<1>(x, w, out, inner, columns),
+                    (2, true) => dot_block::<2>(x, w, out, inner, columns),
+                    (_, true) => dot_block::<BLOCK_ROWS>(x, w, out, inner, columns),
+                    (_, false) => {
+                        for (x, out) in x.chunks_exact(inner).zip(out.chunks_mut(columns)) {
+                            let sums = w.chunks_exact(inner).map(|w| dot(x, w));
+                            out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+                        }
+                    }
+                }
+            }
+            row += n;
+        }
+    }
+}
+
+/// Adds the dot products of `N` rows with `DOT_COLUMNS` others to the result.
+#[cfg_attr(
+    all(feature = "relaxed-simd", target_arch = "wasm32"),
+    target_feature(enable = "relaxed-simd")
+)]
+fn dot_block<const N: usize>(x: &[f32], w: &[f32], out: &mut [f32], inner: usize, stride: usize) {
+    let x: [&[f32]; N] = std::array::from_fn(|i| &x[i * inner..][..inner]);
+    let w: [&[f32]; DOT_COLUMNS] = std::array::from_fn(|j| &w[j * inner..][..inner]);
+    let x_lanes = x.map(|row| row.as_chunks::<{ Lane::LEN }>().0);
+    let w_lanes = w.map(|row| row.as_chunks::<{ Lane::LEN }>().0);
+    let steps = inner / Lane::LEN;
+    let mut sums = [[Lane::ZERO; DOT_COLUMNS]; N];
+    for k in 0..steps {
+        let w: [Lane; DOT_COLUMNS] = std::array::from_fn(|j| Lane::load(&w_lanes[j][k], 0));
+        for i in 0..N {
+            let x = Lane::load(&x_lanes[i][k], 0);
+            for j in 0..DOT_COLUMNS {
+                sums[i][j] = x.mul_add(w[j], sums[i][j]);
+            }
+        }
+    }
+    for i in 0..N {
+        for j in 0..DOT_COLUMNS {
+            let mut values = [0f32; Lane::LEN];
+            sums[i][j].store(&mut values, 0);
+            let rest = steps * Lane::LEN..inner;
+            let rest = x[i][rest.clone()].iter().zip(&w[j][rest]).map(|(a, b)| a * b);
+            out[i * stride + j] += values.iter().sum::<f32>() + rest.sum::<f32>();
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use crate::error::Result;
 
 use super::{Attention, Normalized, Rows, count};
-use gemm::{Side, add_product, dot};
+use gemm::{add_product, add_transposed_product, dot};
 
 /// A tensor's memory. The tensors of this module are contiguous: they come from `upload`.
 struct Host(FlexTensor);
@@ -84,26 +84,7 @@ pub fn matmul(
     bias: Option<&Tensor<2>>,
     add: Option<&Tensor<2>>,
 ) -> Tensor<2> {
-    product(x, w, Side::Plain, bias, add)
-}
-
-/// `x wᵀ`
-///
-/// # Shapes
-/// - `x`: `[rows, inner]`, `w`: `[columns, inner]`; returns `[rows, columns]`
-pub fn matmul_transposed(x: &Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
-    product(x, w, Side::Transposed, None, None)
-}
-
-fn product(
-    x: &Tensor<2>,
-    w: &Tensor<2>,
-    side: Side,
-    bias: Option<&Tensor<2>>,
-    add: Option<&Tensor<2>>,
-) -> Tensor<2> {
-    let [rows, inner] = x.dims();
-    let columns = w.dims()[if side == Side::Plain { 1 } else { 0 }];
+    let ([rows, inner], [_, columns]) = (x.dims(), w.dims());
     count(rows, inner, columns);
     let mut out = match add {
         Some(add) => Host::of(add).values().to_vec(),
@@ -116,8 +97,17 @@ fn product(
         }
     }
     let (x_host, w_host) = (Host::of(x), Host::of(w));
-    add_product(x_host.values(), w_host.values(), side, &mut out, [rows, inner, columns]);
+    add_product(x_host.values(), w_host.values(), &mut out, [rows, inner, columns]);
     upload(out, columns, &x.device())
+}
+
+/// `x wᵀ`
+///
+/// # Shapes
+/// - `x`: `[rows, inner]`, `w`: `[columns, inner]`; returns `[rows, columns]`
+pub fn matmul_transposed(x: &Tensor<2>, w: &Tensor<2>) -> Tensor<2> {
+    let ([rows, _], [columns, _]) = (x.dims(), w.dims());
+    products(x, w, &[(0..rows, 0..columns)], None).reshape([rows, columns])
 }
 
 /// For each block, `x[rows of x] · w[rows of w]ᵀ`, one after the other, plus `add`.
@@ -141,10 +131,9 @@ pub fn products(
         let (block, after) = rest.split_at_mut(x_rows.len() * w_rows.len());
         rest = after;
         count(x_rows.len(), inner, w_rows.len());
-        add_product(
+        add_transposed_product(
             &x_host.values()[x_rows.start * inner..x_rows.end * inner],
             &w_host.values()[w_rows.start * inner..w_rows.end * inner],
-            Side::Transposed,
             block,
             [x_rows.len(), inner, w_rows.len()],
         );
@@ -175,7 +164,6 @@ pub fn row_products(
         add_product(
             &x_host.values()[x_rows.start * inner..x_rows.end * inner],
             &w_host.values()[w_rows.start * columns..w_rows.end * columns],
-            Side::Plain,
             &mut out[x_rows.start * columns..x_rows.end * columns],
             [x_rows.len(), inner, columns],
         );
