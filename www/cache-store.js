@@ -31,8 +31,8 @@ import { sha256 } from './hash.js';
  * @property {Head} head
  * @property {Chunk[]} chunks in order of their start
  * @property {(head: Head) => void | Promise<void>} setHead
- * @property {(start: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} put one at a time; the bytes
- *   are not there any more afterwards
+ * @property {(start: number, bytes: Uint8Array<ArrayBuffer>) => Promise<void>} put the bytes are not there
+ *   any more afterwards
  * @property {(chunk: Chunk, from: number, target: Uint8Array, hashes: boolean) => Promise<string | undefined>}
  *   get fills `target` with a chunk's bytes; resolves to their checksum, or to '' unless it `hashes`; to
  *   undefined where they are not there
@@ -240,9 +240,9 @@ class OpfsFile {
   /** @param {number} start @param {Uint8Array<ArrayBuffer>} bytes */
   async put(start, bytes) {
     const [end, offset] = [start + bytes.length, this.#end];
+    this.#end += bytes.length;
     const sha256 = await this.bytes.write(offset, bytes);
     this.#line({ start, end, offset, sha256 });
-    this.#end += end - start;
     insert(this.chunks, { start, end, offset, sha256, isChecked: true });
   }
 

@@ -27,8 +27,8 @@ import { borrow, giveBack } from './spare.js';
  * @property {number} [idleMs] files not used for this long are closed, for other tabs to use
  */
 
-/** Bytes on their way to the store, over which downloads had better wait. */
-const MOST_PENDING = 16 * 2 ** 20;
+/** Bytes on their way to the store, over which downloads wait: a tab that is closed loses these. */
+const MOST_PENDING = 4 * 2 ** 20;
 
 /** @param {CacheOptions} [options] */
 export function createCache(options = {}) {
@@ -67,8 +67,12 @@ export class ByteCache {
     return entry;
   }
 
-  /** Resolves when the store has caught up with what it was given. */
-  async calm() {
+  /** Resolves when the store has caught up with what it was given; undefined where it has. */
+  calm() {
+    return this.pending > MOST_PENDING ? this.#caughtUp() : undefined;
+  }
+
+  async #caughtUp() {
     while (this.pending > MOST_PENDING) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
@@ -112,8 +116,6 @@ class Entry {
   #idle;
   /** Stretches being hashed or written. @type {Set<{start: number, end: number, done: Promise<void>}>} */
   #writes = new Set();
-  /** Writes take turns: each sees what those before have left. */
-  #turn = Promise.resolve();
   #isChecked = false;
 
   /** @param {string} url @param {ByteCache} cache */
@@ -188,9 +190,10 @@ class Entry {
     const write = { start, end: start + bytes.length, done: Promise.resolve() };
     const kept = borrow(bytes.length);
     kept.set(bytes);
-    write.done = this.#inTurn(async (file) => {
+    write.done = this.#use(async (file) => {
       if (cache.isFull) return;
       try {
+        if (isOther(file.head, version)) await this.#before(write);
         if (isOther(file.head, version)) {
           file.head = {};
           await file.drop(file.chunks);
@@ -215,15 +218,10 @@ class Entry {
     this.#writes.add(write);
   }
 
-  /** @param {(file: StoredFile) => Promise<void>} work */
-  #inTurn(work) {
-    const before = this.#turn;
-    const done = this.#use(async (file) => {
-      await before;
-      await work(file);
-    });
-    this.#turn = done;
-    return done;
+  /** Resolves when what was written before is there, to be dropped with all else. @param {object} write */
+  async #before(write) {
+    const before = [...this.#writes];
+    await Promise.all(before.slice(0, before.findIndex((other) => other === write)).map(({ done }) => done));
   }
 
   /** @param {unknown} error of the store */

@@ -369,6 +369,7 @@ export function createReader({
               at += part.length;
               arrive('network', part.length, piece);
               flush(STRETCH);
+              return file.entry && cache?.calm();
             },
             spare(at, part) {
               arrive('network', part.length);

@@ -24,8 +24,8 @@ const PROGRESS = 64 * 1024;
 /**
  * What becomes of the bytes.
  * @typedef {object} Sink
- * @property {(at: number, bytes: Uint8Array) => void} take the bytes asked for, in order; to be copied, as
- *   others come to the same place
+ * @property {(at: number, bytes: Uint8Array) => void | Promise<void>} take the bytes asked for, in order; to
+ *   be copied, as others come to the same place. No more are read until it resolves
  * @property {(at: number, bytes: Uint8Array) => void} [spare] bytes that a server sent unasked
  * @property {(start: number, end: number) => Promise<boolean>} [elsewhere] whether bytes that passed as
  *   spare ones have been kept and taken from there
@@ -155,8 +155,9 @@ export class RemoteFile {
   async load(start, end, sink, signal) {
     let at = start;
     const take = (/** @type {number} */ _, /** @type {Uint8Array} */ bytes) => {
-      sink.take(at, bytes);
+      const taken = sink.take(at, bytes);
       at += bytes.length;
+      return taken;
     };
     let [failures, denials, mark] = [0, 0, at];
     while (at < Math.min(end, this.total ?? Infinity)) {
@@ -313,8 +314,12 @@ export class RemoteFile {
         const from = Math.min(Math.max(start - body.at, 0), bytes.length);
         const to = Math.min(end - body.at, bytes.length);
         if (from > 0) sink.spare?.(body.at, bytes.subarray(0, from));
-        if (to > from) sink.take(body.at + from, bytes.subarray(from, to));
+        const taken = to > from ? sink.take(body.at + from, bytes.subarray(from, to)) : undefined;
         body.at += to;
+        if (taken) {
+          await taken;
+          heard();
+        }
         if (to === bytes.length) continue;
         body.rest = bytes.subarray(to);
         if (!body.partial) return false;

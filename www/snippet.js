@@ -23,7 +23,7 @@ def load_sae(layer):
 /** Any other model of GPT-2's architecture, from folders in the hub's layout. @param {string} model @param {string} saes */
 const folders = (model, saes) => {
   // An address may say where a place's name goes.
-  const [base, tail] = saes.includes('{hook}') ? saes.split(/\/(?=[^/]*\{hook\})/) : [saes, '{hook}'];
+  const [base, tail] = /\{(hook|block)\}/.test(saes) ? saes.split(/\/(?=[^/]*\{(?:hook|block)\})/) : [saes, '{hook}'];
   return `# Download these two folders first, with all that is in them:
 #   ${model}
 #   ${base}
@@ -45,7 +45,7 @@ model.load_and_process_state_dict(
 )
 
 def load_sae(layer):
-    last = layer == model.cfg.n_layers
+    last, block = layer == model.cfg.n_layers, layer - 1
     hook = f"blocks.{layer - last}.hook_resid_{'post' if last else 'pre'}"
     return SAE.load_from_pretrained(f"{SAES}/${tail}", device="cpu")`;
 };

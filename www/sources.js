@@ -66,6 +66,13 @@ export const SOURCES = {
     latents: 'neuronpedia',
     bytes: bytesOf({ ...GPT2_SMALL, d_sae: 24576 }),
   },
+  'gpt2-small-oai-32k': {
+    title: 'GPT-2 small with OpenAI’s v5 SAEs, 32,768 latents (from Hugging Face, hundreds of MB)',
+    model: GPT2_MODEL,
+    saes: 'https://huggingface.co/jbloom/GPT2-Small-OAI-v5-32k-resid-post-SAEs/resolve/21df74db7b9f690cd2403a20485cf75f46330d0d/v5_32k_layer_{block}.pt',
+    layers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    bytes: bytesOf({ ...GPT2_SMALL, d_sae: 32768 }),
+  },
   ...Object.fromEntries(
     // The same layer with dictionaries of different sizes: how latents split.
     [768, 6144, 49152].map((d_sae) => [
@@ -93,9 +100,9 @@ export function fromAddress(url) {
   const [model, saes] = [get('model'), get('saes')];
   if (model && saes) {
     const layers = (get('layers') ?? '0,1,2,3,4,5,6,7,8,9,10,11,12').split(',').map(Number);
-    // `{hook}` stays as it is for the runtime to fill in.
+    // `{hook}` and `{block}` stay as they are for the runtime to fill in.
     const absolute = (/** @type {string} */ base) =>
-      new URL(base, url).href.replace(/\/$/, '').replace(/%7Bhook%7D/i, '{hook}');
+      new URL(base, url).href.replace(/\/$/, '').replace(/%7B(hook|block)%7D/gi, '{$1}');
     sources.given = {
       title: `From ${model}`,
       model: absolute(model),

@@ -129,7 +129,7 @@ impl Path<'_> {
         }
     }
 
-    /// The block on which the way ends, and the number of others before it.
+    /// The block on which the way ends.
     fn last_block(&self, mode: Mode) -> Option<&Linearized> {
         match mode {
             Mode::Forward => self.blocks.last(),

@@ -5,7 +5,6 @@
 //! once; then tangents go forward and cotangents go back through fixed linear maps. Knows nothing
 //! of SAEs or files.
 
-use std::cell::OnceCell;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -69,9 +68,6 @@ pub struct Linearized {
     block: Rc<Block>,
     before_attention: Normalized,
     attention: Attention,
-    /// What attention scores read off the normalised residual stream ([`kernels::score_reads`]),
-    /// once it is needed.
-    score_reads: OnceCell<Tensor<2>>,
     before_mlp: Normalized,
     gelu_slope: Tensor<2>,
 }
@@ -91,14 +87,8 @@ impl Block {
         let before_mlp = kernels::layer_norm(&resid, epsilon);
         let (hidden, gelu_slope) = kernels::gelu(&self.mlp_in.forward(&before_mlp.y, None));
         let resid = self.mlp_out.forward(&hidden, Some(&resid));
-        let linearized = Linearized {
-            block: self.clone(),
-            before_attention,
-            attention,
-            score_reads: OnceCell::new(),
-            before_mlp,
-            gelu_slope,
-        };
+        let linearized =
+            Linearized { block: self.clone(), before_attention, attention, before_mlp, gelu_slope };
         (resid, linearized)
     }
 }
@@ -137,7 +127,7 @@ impl Linearized {
     pub fn jvp_in(&self, tangent: &Tensor<2>, rows: &Rows) -> Inner {
         let x = kernels::normalize_jvp(tangent, rows, &self.before_attention, None);
         let windows = self.attention.score_windows(rows);
-        let scores = kernels::products(&x, self.score_reads(), &windows, None);
+        let scores = kernels::products(&x, &self.score_reads(), &windows, None);
         Inner {
             beside: tangent.clone(),
             heads: self.block.value.jvp(&x, None),
@@ -182,13 +172,13 @@ impl Linearized {
         let scores = cotangent.scores.as_ref().expect("it is before the attention");
         let windows = self.attention.score_windows(rows);
         let x = self.block.value.vjp(&cotangent.heads);
-        let x = kernels::row_products(scores, self.score_reads(), &windows, Some(&x));
+        let x = kernels::row_products(scores, &self.score_reads(), &windows, Some(&x));
         kernels::normalize_jvp(&x, rows, &self.before_attention, Some(&cotangent.beside))
     }
 
-    fn score_reads(&self) -> &Tensor<2> {
-        self.score_reads
-            .get_or_init(|| kernels::score_reads(&self.block.query_key.weight, &self.attention))
+    /// Computed for each batch: it takes as long as some ten rows, and of a long prompt much memory.
+    fn score_reads(&self) -> Tensor<2> {
+        kernels::score_reads(&self.block.query_key.weight, &self.attention)
     }
 
     /// Products that a row takes into the attention.

@@ -21,7 +21,8 @@ pub struct Addresses {
     /// Holds `config.json`, `tokenizer.json`, `model.safetensors`.
     pub model: String,
     /// Holds `blocks.{L}.hook_resid_pre/{cfg.json,sae_weights.safetensors}`; where folders are named
-    /// otherwise, the folder itself with `{hook}` for the hook's name.
+    /// otherwise, the folder itself with `{hook}` for the hook's name or `{block}` for the number of
+    /// the block behind which it is.
     pub saes: String,
 }
 
@@ -183,10 +184,9 @@ impl Store {
     async fn open_sae(&self, layer: usize) -> Result<SaeWeights> {
         let hook = HookPoint::residual(layer, self.config.n_layer);
         let saes = &self.addresses.saes;
-        let folder = match saes.contains("{hook}") {
-            true => saes.replace("{hook}", &hook.to_string()),
-            false => format!("{saes}/{hook}"),
-        };
+        let named = (saes.replace("{hook}", &hook.to_string()))
+            .replace("{block}", &layer.saturating_sub(1).to_string());
+        let folder = if named == *saes { format!("{saes}/{hook}") } else { named };
         let file = format!("{folder}/cfg.json");
         let json = self.source.read(&file, None).await?.bytes;
         let config = SaeConfig::from_json(&file, &json)?;

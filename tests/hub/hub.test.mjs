@@ -462,6 +462,19 @@ test('a tab closed half way: at most one piece is loaded again', async (t) => {
   assert.ok((await next.ask('progress')).cached >= 16 * MIB);
 });
 
+test('a tab closed as soon as all came at full speed: at most one piece is loaded again', async (t) => {
+  const url = hub.put('quick.bin', 96 * MIB);
+  const ranges = [{ path: url, start: 0, end: 96 * MIB }];
+  const first = await visit(t);
+  await first.readsAll(ranges);
+  await first.page.close();
+  const { seen } = hub.at(url);
+  assert.equal(seen.bytes, 96 * MIB);
+  const next = await visit(t);
+  await next.readsAll(ranges);
+  assert.ok(seen.bytes <= 96 * MIB + PIECE, `${seen.bytes / MIB - 96} MiB again`);
+});
+
 test('a kept stretch that was corrupted is found and loaded again', async (t) => {
   const url = hub.put('corrupted.bin', 10 * MIB);
   const ranges = [{ path: url, start: 0, end: 10 * MIB }];

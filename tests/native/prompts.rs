@@ -1,10 +1,11 @@
 //! Prompts of every kind, and the result's JSON form.
 
+use burn::tensor::Device;
+use sae_attribution::{Addresses, Attribution, Error, Session};
 use serde_json::{Value, json};
 
-use sae_attribution::{Attribution, Error};
-
 use crate::altered::{Altered, TINY, ask, open};
+use crate::common::golden::addresses;
 
 const ALL_KINDS: usize = 4;
 
@@ -109,5 +110,23 @@ fn the_end_of_the_last_block_is_a_layer() {
         assert_eq!(nodes.hook_name.as_deref(), Some("blocks.3.hook_resid_post"));
         assert!(nodes.label[0].starts_with("F4."), "{}", nodes.label[0]);
         assert!(result.gradients.iter().any(|&g| g != 0.0));
+    }
+}
+
+#[test]
+fn folders_of_any_name_are_found_by_hook_or_block() {
+    let plain = ask(&open(&Altered::default()).unwrap(), requests("The Eiffel tower")[1].clone());
+    for named in ["saes/{hook}", "oai/v5_32k_layer_{block}.pt"] {
+        let source = Altered::default();
+        for (block, hook) in [(0, "blocks.1.hook_resid_pre"), (2, "blocks.3.hook_resid_pre")] {
+            for file in ["cfg.json", "sae_weights.safetensors"] {
+                let bytes = std::fs::read(format!("{TINY}/saes/{hook}/{file}")).unwrap();
+                source.replace(&format!("oai/v5_32k_layer_{block}.pt/{file}"), bytes);
+            }
+        }
+        let addresses = Addresses { saes: format!("{TINY}/{named}"), ..addresses(TINY) };
+        let session = Session::open(Device::flex(), Box::new(source), addresses);
+        let session = pollster::block_on(session).unwrap();
+        assert_eq!(ask(&session, requests("The Eiffel tower")[1].clone()), plain, "{named}");
     }
 }

@@ -15,6 +15,11 @@ const BLOCK_LANES: usize = 3;
 const BLOCK_COLUMNS: usize = BLOCK_LANES * Lane::LEN;
 /// Products summed in registers before the result is touched: a panel of these is 12 KiB.
 const INNER: usize = 256;
+/// Panels packed at a time: their columns fill three cache lines, where those of one panel share
+/// lines with the next, which the rows of a wide matrix evict between the two.
+const PANELS: usize = 4;
+/// Columns of these.
+const PANELS_COLUMNS: usize = PANELS * BLOCK_COLUMNS;
 /// Rows of the right matrix that [`dot_block`] takes at a time.
 const DOT_COLUMNS: usize = 3;
 /// Numbers of a group of these rows: 256 KiB, a part of the L2 cache.
@@ -33,7 +38,7 @@ pub(super) fn add_product(
     [rows, inner, columns]: [usize; 3],
 ) {
     let mut left = vec![0f32; ROWS.min(rows.next_multiple_of(BLOCK_ROWS)) * INNER.min(inner)];
-    let mut panel = [[0f32; BLOCK_COLUMNS]; INNER];
+    let mut panels = [[[0f32; BLOCK_COLUMNS]; INNER]; PANELS];
     for first_row in (0..rows).step_by(ROWS) {
         let n_rows = ROWS.min(rows - first_row);
         let blocks = even_blocks(n_rows);
@@ -41,9 +46,12 @@ pub(super) fn add_product(
             let depth = INNER.min(inner - first);
             pack_left(&x[first_row * inner..], inner, first, depth, &blocks, &mut left);
             for column in (0..columns).step_by(BLOCK_COLUMNS) {
+                let panel = column / BLOCK_COLUMNS % PANELS;
+                if panel == 0 {
+                    pack_panels(&w[first * columns..], columns, column, depth, &mut panels);
+                }
+                let panel = &panels[panel][..depth];
                 let width = BLOCK_COLUMNS.min(columns - column);
-                let panel = &mut panel[..depth];
-                pack_panel(&w[first * columns + column..], columns, width, panel);
                 let mut packed = &left[..];
                 let mut row = first_row;
                 for &n in &blocks {
@@ -92,14 +100,25 @@ fn pack_left(
     }
 }
 
-fn pack_panel(w: &[f32], stride: usize, width: usize, panel: &mut [[f32; BLOCK_COLUMNS]]) {
-    for (i, to) in panel.iter_mut().enumerate() {
-        let from = &w[i * stride..];
-        match from.first_chunk() {
-            Some(from) if width == BLOCK_COLUMNS => *to = *from,
-            _ => {
-                to[..width].copy_from_slice(&from[..width]);
-                to[width..].fill(0.0);
+/// Copies columns from `column` on, beyond the last one zeros.
+fn pack_panels(
+    w: &[f32],
+    stride: usize,
+    column: usize,
+    depth: usize,
+    panels: &mut [[[f32; BLOCK_COLUMNS]; INNER]; PANELS],
+) {
+    for (i, from) in w.chunks(stride).take(depth).enumerate() {
+        let from = &from[column..];
+        if let Some(from) = from.first_chunk::<PANELS_COLUMNS>() {
+            let (parts, _) = from.as_chunks::<BLOCK_COLUMNS>();
+            for (panel, part) in panels.iter_mut().zip(parts) {
+                panel[i] = *part;
+            }
+        } else {
+            for (panel, part) in panels.iter_mut().zip(from.chunks(BLOCK_COLUMNS)) {
+                panel[i][..part.len()].copy_from_slice(part);
+                panel[i][part.len()..].fill(0.0);
             }
         }
     }

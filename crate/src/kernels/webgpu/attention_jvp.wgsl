@@ -17,14 +17,10 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
 ) {
     let at = id.x + id.y * groups.x * 64u;
-    let quarter = (info.d_head + 3u) / 4u;
-    let width = info.n_head * quarter;
-    if at >= info.rows * width { return; }
-    let row = at / width;
-    let head = (at % width) / quarter;
-    // Neighbouring invocations load side by side. Beyond the head's last column, that one again.
-    let within = vec4<u32>(0u, 1u, 2u, 3u) * quarter + at % quarter;
-    let column = head * info.d_head + min(within, vec4<u32>(info.d_head - 1u));
+    if at >= info.rows * invocations_of_row() { return; }
+    let row = at / invocations_of_row();
+    let head = head_of(at);
+    let column = columns_of(at);
     let query = u32(to_rows[3u * info.n_pos + row]);
     let direction = i32(row) - to_rows[3u * query + 2u];
     let weights = (head * info.n_pos + query) * info.n_pos;

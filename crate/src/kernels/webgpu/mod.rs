@@ -487,7 +487,7 @@ pub fn attention_jvp(
     let launch = Launch::on(&near).input(value).input(scores).rows(from).rows(to);
     let launch = launch.input(&at.value).input(&at.pattern).input(&at.mixed);
     launch.output([n, d]).run_one(
-        kernel!("attention_jvp", "rows", "scores"),
+        kernel!("attention_jvp", "rows", "heads", "scores"),
         groups_of(n * quarters(at), GROUP),
         &[n, n_pos, d, d / at.n_head, at.n_head],
     )
@@ -510,7 +510,7 @@ pub fn attention_vjp(
     let info = [n, n_pos, d, d / at.n_head, at.n_head];
     let launch = || Launch::on(&near).input(cotangent).rows(from).rows(to);
     let value = launch().input(&at.pattern).output([n, d]).run_one(
-        kernel!("attention_vjp_value", "rows"),
+        kernel!("attention_vjp_value", "rows", "heads"),
         groups_of(n * quarters(at), GROUP),
         &info,
     );
