@@ -17,6 +17,12 @@ export function breath() {
   return scheduler?.yield ? scheduler.yield() : new Promise((resolve) => setTimeout(resolve));
 }
 
+/** Resolves when what was put on the page has been laid out and painted; soon where the page is hidden. */
+export function frame() {
+  const drawn = new Promise((resolve) => requestAnimationFrame(resolve));
+  return Promise.race([drawn, new Promise((resolve) => setTimeout(resolve, 100))]).then(breath);
+}
+
 /**
  * Calls `row(target)` for each row, in slices.
  * @param {number} rows

@@ -1,6 +1,6 @@
 // One result on the page: heatmap, pinned pair, findings. Keeps how it is looked at.
 
-import { clipped, pairsAcross, summarise, breath } from './analysis.js';
+import { breath, clipped, frame, pairsAcross, summarise } from './analysis.js';
 import { DEFAULT_VIEW } from './state.js';
 import { brief, exact, number, percent, visible } from './text.js';
 import { axes, describeCell, describeNodes, nodeLabel, savedLabel } from './views/axes.js';
@@ -95,7 +95,7 @@ export function createExplorer(document, { onView, say }) {
     element('tooltip').hidden = true;
     const parts = [
       () => element('tokens').replaceChildren(...tokens(shown.tokens, document)),
-      () => draw(),
+      draw,
       showDetail,
       showStrongest,
       () => element('logits').replaceChildren(...logits(shown, document)),
@@ -103,7 +103,8 @@ export function createExplorer(document, { onView, say }) {
     ];
     for (const part of parts) {
       part();
-      await breath();
+      // The first look at the heatmap and the layout of a long table are too much for one frame.
+      await (part === draw || part === showStrongest ? frame() : breath());
       if (!alive()) return;
     }
     await filter();

@@ -176,7 +176,7 @@ if (wanted('long') && options.fixture) {
   await shown.goto(`${browser.url}/?device=cpu&model=/fixture/model&saes=/fixture/saes&layers=0,3,9`);
   await shown.evaluate(() => {
     const tasks = /** @type {number[]} */ ((/** @type {any} */ (globalThis).tasks = []));
-    new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: 'longtask', buffered: true });
+    new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: 'longtask' });
   });
   await shown.check('input[value=latent_to_latent]');
   await shown.fill('#prompt', PROMPT_64);

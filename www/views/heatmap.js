@@ -67,6 +67,7 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   /** Whether all is in view, and stays so when the box changes. */
   let fitted = true;
   let scheduled = false;
+  let isMeasured = false;
   /** Places of nodes. */
   let places = inverse(matrix);
   /** @type {Map<string, HTMLCanvasElement>} */
@@ -271,6 +272,8 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   }
 
   function draw() {
+    // Until its room is known, every size is wrong.
+    if (!isMeasured) return;
     const view = visible();
     const { width, height, left, top, x, y } = view;
     if (width === 0 || height === 0) return;
@@ -661,6 +664,7 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   });
 
   new window.ResizeObserver(() => {
+    isMeasured = true;
     resize(fitted ? { width: 0, height: 0 } : size);
     // The first size comes with the first look; a canvas that is a frame late would show as a blank.
     draw();
