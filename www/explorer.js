@@ -103,14 +103,22 @@ export function createExplorer(document, { onView, say }) {
     ];
     for (const part of parts) {
       part();
-      // The first look at the heatmap and the layout of a long table are too much for one frame.
-      await (part === draw || part === showStrongest ? frame() : breath());
+      // The heatmap's tiles and the layout of a long table are too much for one frame.
+      await (part === draw ? painted() : part === showStrongest ? frame() : breath());
       if (!alive()) return;
     }
     await filter();
     if (alive() && !totals) {
       const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
       if (alive()) totals = attributed?.all.rowTotal;
+    }
+  }
+
+  /** Resolves when the heatmap is painted; after some frames also where it is not, as on a hidden page. */
+  async function painted() {
+    for (let i = 0; i < 20; i++) {
+      await frame();
+      if (!plot?.isDrawing) return;
     }
   }
 

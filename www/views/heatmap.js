@@ -676,6 +676,10 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     fit,
     zoom,
     select,
+    /** Whether there is more to paint in the next frame. */
+    get isDrawing() {
+      return scheduled;
+    },
     /** The pinned cell. */
     get selected() {
       return selected;
