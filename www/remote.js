@@ -1,6 +1,7 @@
 // One file on a server, read by range: retries, resumes, and never mixes two versions of the file.
 
 import { codedError } from './error.js';
+import { borrow, giveBack, SPARE_BYTES } from './spare.js';
 
 /** How long and how often a server is asked. */
 export const PATIENCE = {
@@ -57,10 +58,6 @@ class Failure extends Error {
   }
 }
 
-/** What streams are read into, again and again: memory that is new costs more than a copy. @type {ArrayBuffer[]} */
-const scratch = [];
-const SCRATCH_BYTES = 2 ** 20;
-
 /**
  * Reads a stream into memory that is there already; undefined where the browser cannot.
  * @param {ReadableStream<Uint8Array>} stream
@@ -73,12 +70,13 @@ function readInPlace(stream) {
   } catch {
     return undefined;
   }
-  let buffer = scratch.pop() ?? new ArrayBuffer(SCRATCH_BYTES);
+  /** @type {Uint8Array} */
+  let bytes = borrow(SPARE_BYTES);
   return async () => {
-    const { value, done } = await reader.read(new Uint8Array(buffer));
-    if (value) buffer = value.buffer;
+    const { value, done } = await reader.read(new Uint8Array(bytes.buffer));
+    if (value) bytes = value;
     if (!done) return value;
-    if (value) scratch.push(buffer);
+    giveBack(bytes);
     return undefined;
   };
 }

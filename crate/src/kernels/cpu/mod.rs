@@ -86,10 +86,7 @@ pub fn matmul(
 ) -> Tensor<2> {
     let ([rows, inner], [_, columns]) = (x.dims(), w.dims());
     count(rows, inner, columns);
-    let mut out = match add {
-        Some(add) => Host::of(add).values().to_vec(),
-        None => vec![0.0; rows * columns],
-    };
+    let mut out = sums_from(add, rows * columns);
     if let Some(bias) = bias {
         let bias = Host::of(bias);
         for row in out.chunks_exact_mut(columns) {
@@ -99,6 +96,14 @@ pub fn matmul(
     let (x_host, w_host) = (Host::of(x), Host::of(w));
     add_product(x_host.values(), w_host.values(), &mut out, [rows, inner, columns]);
     upload(out, columns, &x.device())
+}
+
+/// What products are added to.
+fn sums_from(add: Option<&Tensor<2>>, n: usize) -> Vec<f32> {
+    match add {
+        Some(add) => Host::of(add).values().to_vec(),
+        None => vec![0.0; n],
+    }
 }
 
 /// `x wᵀ`
@@ -122,10 +127,7 @@ pub fn products(
 ) -> Tensor<2> {
     let [_, inner] = x.dims();
     let (x_host, w_host) = (Host::of(x), Host::of(w));
-    let mut out = match add {
-        Some(add) => Host::of(add).values().to_vec(),
-        None => vec![0.0; blocks.iter().map(|(x, w)| x.len() * w.len()).sum()],
-    };
+    let mut out = sums_from(add, blocks.iter().map(|(x, w)| x.len() * w.len()).sum());
     let mut rest = &mut out[..];
     for (x_rows, w_rows) in blocks {
         let (block, after) = rest.split_at_mut(x_rows.len() * w_rows.len());
@@ -155,10 +157,7 @@ pub fn row_products(
 ) -> Tensor<2> {
     let ([rows, inner], [_, columns]) = (x.dims(), w.dims());
     let (x_host, w_host) = (Host::of(x), Host::of(w));
-    let mut out = match add {
-        Some(add) => Host::of(add).values().to_vec(),
-        None => vec![0.0; rows * columns],
-    };
+    let mut out = sums_from(add, rows * columns);
     for (x_rows, w_rows) in blocks {
         count(x_rows.len(), inner, columns);
         add_product(
