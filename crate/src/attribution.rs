@@ -28,10 +28,6 @@ use crate::kernels::{self, Normalized, Rows};
 use crate::sparse::read_back;
 use crate::watch::Meter;
 
-/// Memory that one batch may take on the device, in bytes. Larger batches run no faster and hear
-/// of a cancellation later.
-const BATCH_BYTES: usize = 128 << 20;
-
 /// Vectors in the residual stream, each at one position.
 pub struct Directions {
     /// Position of each, ascending.
@@ -54,6 +50,8 @@ pub struct Path<'a> {
     pub read: Option<&'a Normalized>,
     /// Positions of the prompt.
     pub n_pos: usize,
+    /// Bytes that one batch may take on the device.
+    pub batch_bytes: u64,
 }
 
 /// Which way the derivative goes.
@@ -103,7 +101,7 @@ pub async fn jacobian(path: &Path<'_>, mode: Mode, meter: &mut Meter<'_>) -> Res
 
 /// Units of work that [`jacobian`] reports: directions × blocks.
 pub fn units(path: &Path<'_>, mode: Mode) -> u64 {
-    (path.sides(mode).0.pos.len() * path.blocks.len().max(1)) as u64
+    path.sides(mode).0.pos.len() as u64 * path.blocks.len().max(1) as u64
 }
 
 /// The mode that takes fewer products.
@@ -164,7 +162,7 @@ impl Path<'_> {
         let directions = self.sides(mode).1;
         let block = self.last_block(mode)?;
         let [behind, at_attention] = self.last_products(mode, block);
-        let fits = directions.pos.len() * block.row_bytes() <= BATCH_BYTES;
+        let fits = directions.pos.len() as u64 * block.row_bytes() <= self.batch_bytes;
         let rows = self.own_rows(directions);
         (at_attention < behind && fits).then(|| match mode {
             Mode::Forward => block.vjp_out(fixed, &rows),
@@ -177,15 +175,15 @@ impl Path<'_> {
         let (moving, fixed) = self.sides(mode);
         let layouts = self.layouts(mode, &(0..moving.pos.len()));
         let end = layouts.last().expect("there is one more than there are blocks");
-        let rows: usize = end.iter().map(Range::len).sum();
+        let rows: u64 = end.iter().map(|range| range.len() as u64).sum();
         let own = own_positions(&fixed.pos, self.n_pos);
-        let pairs: usize = end.iter().zip(&own).map(|(a, b)| a.len() * b.len()).sum();
+        let pairs: u64 = end.iter().zip(&own).map(|(a, b)| a.len() as u64 * b.len() as u64).sum();
         let (a_row, a_pair) = match mode {
             Mode::Forward => (block.products_out(), block.products_of_pair(false)),
             Mode::Reverse => (block.products_in(), block.products_of_pair(true)),
         };
-        let behind = rows as u64 * a_row + (pairs * block.d_model()) as u64;
-        [behind, fixed.pos.len() as u64 * a_row + pairs as u64 * a_pair]
+        let behind = rows * a_row + pairs * block.d_model() as u64;
+        [behind, fixed.pos.len() as u64 * a_row + pairs * a_pair]
     }
 
     /// For each number of blocks gone through, the directions of a batch that have a row at each
@@ -247,10 +245,10 @@ impl Path<'_> {
         let mut end = start;
         while end < pos.len() {
             rows += match mode {
-                Mode::Forward => self.n_pos - pos[end] as usize,
-                Mode::Reverse => 1 + pos[end] as usize,
+                Mode::Forward => self.n_pos as u64 - u64::from(pos[end]),
+                Mode::Reverse => 1 + u64::from(pos[end]),
             };
-            if end > start && rows * row_bytes > BATCH_BYTES {
+            if end > start && rows * row_bytes > self.batch_bytes {
                 break;
             }
             end += 1;
@@ -272,7 +270,7 @@ impl Path<'_> {
         let layouts: Vec<Rows> = (self.layouts(mode, &batch).into_iter())
             .map(|layout| Rows::new(layout, &device))
             .collect();
-        let units = (batch.len() * self.blocks.len().max(1)) as u64;
+        let units = batch.len() as u64 * self.blocks.len().max(1) as u64;
         if layouts.iter().any(Rows::is_empty) {
             meter.add(units).await?;
             return Ok(Vec::new());

@@ -10,6 +10,7 @@ use crate::attribution::{Directions, Mode, Path, jacobian, units};
 use crate::error::Result;
 use crate::gpt2::{Block, Linear};
 use crate::kernels::{self, upload};
+use crate::sizes::Sizes;
 use crate::watch::{Meter, Phase, Unwatched};
 use crate::web::{device, has_subgroups, js_error};
 
@@ -129,6 +130,7 @@ impl BlockBench {
                 targets: &self.targets,
                 read: None,
                 n_pos: self.sources.pos.len(),
+                batch_bytes: Sizes::default().batch,
             };
             let total = units(&path, Mode::Reverse);
             let mut meter = Meter::start(&Unwatched, Phase::Jacobian, total).await?;

@@ -7,14 +7,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
+use crate::sizes::MAX_PROMPT_VALUES;
 
 fn parse<T: DeserializeOwned>(file: &str, json: &[u8]) -> Result<T> {
     serde_json::from_slice(json).map_err(|error| invalid(file, error))
 }
 
 fn invalid(file: &str, cause: impl fmt::Display) -> Error {
-    Error::ConfigInvalid { file: file.into(), cause: cause.to_string() }
+    Error::ConfigInvalid { file: file.into(), cause: quoted(cause) }
 }
 
 /// Shape of a GPT-2 model, from the hub's `config.json`.
@@ -66,7 +67,7 @@ impl Gpt2Config {
             n_layer: hub.n_layer,
             d_model: hub.n_embd,
             n_head: hub.n_head,
-            d_mlp: hub.n_inner.unwrap_or(4 * hub.n_embd),
+            d_mlp: hub.n_inner.unwrap_or(hub.n_embd.saturating_mul(4)),
             n_ctx: hub
                 .n_ctx
                 .or(hub.n_positions)
@@ -75,14 +76,14 @@ impl Gpt2Config {
             layer_norm_epsilon: hub.layer_norm_epsilon.unwrap_or(1e-5),
             bos_token_id: hub.bos_token_id.unwrap_or(50256),
         };
-        // Each bound is far above any GPT-2 and keeps every product of two in 64 bits.
+        // Each bound is far above any GPT-2.
         for (key, value, most) in [
             ("n_layer", config.n_layer, 1 << 10),
             ("n_embd", config.d_model, 1 << 16),
             ("n_head", config.n_head, 1 << 10),
             ("n_inner", config.d_mlp, 1 << 18),
             ("n_ctx", config.n_ctx, 1 << 20),
-            ("vocab_size", config.vocab_size, 1 << 22),
+            ("vocab_size", config.vocab_size, 1 << 18),
         ] {
             if value == 0 || value > most {
                 return Err(invalid(file, format!("{key} is {value}, not within 1 to {most}")));
@@ -94,7 +95,8 @@ impl Gpt2Config {
                 format!("n_embd {} is not divisible by n_head {}", config.d_model, config.n_head),
             ));
         }
-        if !(config.layer_norm_epsilon > 0.0 && config.layer_norm_epsilon < 1.0) {
+        // As float32, which it is computed with.
+        if !(config.layer_norm_epsilon as f32 > 0.0 && config.layer_norm_epsilon < 1.0) {
             return Err(invalid(file, "layer_norm_epsilon is not between 0 and 1"));
         }
         if config.bos_token_id as usize >= config.vocab_size {
@@ -104,7 +106,7 @@ impl Gpt2Config {
         if activation != "gelu_new" {
             return Err(invalid(
                 file,
-                format!("activation_function {activation:?} is not gelu_new"),
+                format!("activation_function {:?} is not gelu_new", quoted(activation)),
             ));
         }
         if hub.scale_attn_weights == Some(false)
@@ -121,6 +123,14 @@ impl Gpt2Config {
     /// Width of one attention head.
     pub fn d_head(&self) -> usize {
         self.d_model / self.n_head
+    }
+
+    /// The most tokens of a prompt: as many as the model has positions, or fewer where what grows with
+    /// them, `n_head · n_pos²` of attention and `n_pos · d_mlp` of a layer, would not fit in memory.
+    pub fn max_positions(&self) -> usize {
+        let of_patterns = (MAX_PROMPT_VALUES / self.n_head).isqrt();
+        let of_layers = MAX_PROMPT_VALUES / self.d_mlp.max(3 * self.d_model);
+        self.n_ctx.min(of_patterns).min(of_layers)
     }
 }
 
@@ -156,7 +166,7 @@ impl FromStr for HookPoint {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        let unknown = || format!("hook {name:?} is not a place in the residual stream");
+        let unknown = || format!("hook {:?} is not a place in the residual stream", quoted(name));
         let mut parts = name.split('.');
         let (Some("blocks"), Some(block), Some(site), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -259,7 +269,7 @@ impl SaeConfig {
         let hub: HubSaeConfig = parse(file, json)?;
         let unknown = |name: &str| Error::SaeArchitectureUnknown {
             file: file.into(),
-            architecture: name.into(),
+            architecture: quoted(name),
         };
         let hook_name = [hub.hook_name.as_deref(), hub.hook_point.as_deref()]
             .into_iter()
@@ -274,9 +284,9 @@ impl SaeConfig {
         if hub.finetuning_scaling_factor == Some(true) {
             return Err(invalid(file, "a finetuning_scaling_factor is not supported"));
         }
-        for (key, value) in [("d_in", hub.d_in), ("d_sae", hub.d_sae)] {
-            if value == 0 || value > 1 << 24 {
-                return Err(invalid(file, format!("{key} is {value}")));
+        for (key, value, most) in [("d_in", hub.d_in, 1 << 16), ("d_sae", hub.d_sae, 1 << 20)] {
+            if value == 0 || value > most {
+                return Err(invalid(file, format!("{key} is {value}, not within 1 to {most}")));
             }
         }
 
@@ -314,7 +324,7 @@ impl SaeConfig {
                 "layer_norm" => ActivationNorm::LayerNorm,
                 "constant_norm_rescale" => ActivationNorm::ConstantNormRescale,
                 "expected_average_only_in" => match hub.norm_scaling_factor {
-                    Some(factor) if factor.is_finite() && factor > 0.0 => {
+                    Some(factor) if (factor as f32).is_normal() && factor > 0.0 => {
                         ActivationNorm::Scale(factor)
                     }
                     _ => {
@@ -327,7 +337,7 @@ impl SaeConfig {
                 other => {
                     return Err(invalid(
                         file,
-                        format!("normalize_activations {other:?} is unknown"),
+                        format!("normalize_activations {:?} is unknown", quoted(other)),
                     ));
                 }
             },

@@ -1,5 +1,7 @@
 //! What can go wrong, with a stable code and a sentence for the person who reads it.
 
+use std::fmt;
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -82,6 +84,16 @@ pub enum Error {
         /// The most pairs a result may have.
         limit: usize,
     },
+    /// More active latents than can be held.
+    #[error(
+        "At {hook_name}, more than {limit} latents are active on this prompt, which is all that fit in memory. Use a shorter prompt."
+    )]
+    TooManyLatents {
+        /// Where the SAE reads.
+        hook_name: String,
+        /// The most there may be.
+        limit: usize,
+    },
     /// The server or folder has no such file.
     #[error(
         "{file} was not found. Check the model and SAE addresses and that this layer has an SAE."
@@ -98,32 +110,30 @@ pub enum Error {
         /// What the browser, server or operating system said.
         cause: String,
     },
-    /// The server does not let this file be read (401, 403).
+    /// A file that is read as a whole is larger than such a file ever is.
     #[error(
-        "The server refuses access to {file}. Check that it is public, or use another address."
+        "{file} has more than {most} bytes, far more than such a file holds. Check the address."
     )]
-    AccessDenied {
-        /// Address of the file.
+    FileTooLarge {
+        /// Address or path of the file.
         file: String,
+        /// The most it may have.
+        most: u64,
     },
-    /// The server asked to slow down until we gave up (429).
-    #[error(
-        "The server of {file} has had too many requests. Run again in a few minutes; what came is kept."
-    )]
-    RateLimited {
+    /// What reads files failed, and says why in words of its own.
+    #[error("{message}")]
+    Reader {
         /// Address of the file.
         file: String,
+        /// One of [`READER_CODES`].
+        code: &'static str,
+        /// A whole sentence that names the file.
+        message: String,
     },
     /// The file is not the one it was when it was first read.
     #[error("{file} changed while it was read. Run again to start with the new version.")]
     FileChanged {
         /// Address or path of the file.
-        file: String,
-    },
-    /// There is no network.
-    #[error("{file} is not cached here and this device is offline. Connect and run again.")]
-    Offline {
-        /// Address of the file.
         file: String,
     },
     /// A config.json or cfg.json that cannot be used.
@@ -160,6 +170,20 @@ pub enum Error {
         /// What is wrong with it.
         cause: String,
     },
+    /// A tensor that no device of today holds.
+    #[error(
+        "Tensor {tensor:?} of {file} takes {bytes} bytes as 32-bit floats, more than the {limit} that can be computed with here."
+    )]
+    TensorTooLarge {
+        /// Address or path of the file.
+        file: String,
+        /// Name of the tensor.
+        tensor: String,
+        /// Bytes as f32.
+        bytes: u64,
+        /// The most there may be.
+        limit: u64,
+    },
     /// A tensor that the layout requires is not in the file.
     #[error("{file} has no tensor {tensor:?}.")]
     TensorMissing {
@@ -180,7 +204,7 @@ pub enum Error {
         /// Shape implied by the configuration.
         expected: Vec<usize>,
         /// Shape in the file.
-        actual: Vec<usize>,
+        actual: Vec<u64>,
     },
     /// A tensor of a type other than F32, F16 or BF16.
     #[error("Tensor {tensor:?} of {file} has type {dtype}; F32, F16 and BF16 can be read.")]
@@ -202,7 +226,7 @@ pub enum Error {
         /// Name of the tensor.
         tensor: String,
         /// Flat index of the first such element.
-        index: usize,
+        index: u64,
     },
     /// The device computed NaN or infinity from finite weights.
     #[error(
@@ -243,16 +267,17 @@ impl Error {
             Self::NotOneToken { .. } => "not-one-token",
             Self::TokenOutOfRange { .. } => "token-out-of-range",
             Self::ResultTooLarge { .. } => "result-too-large",
+            Self::TooManyLatents { .. } => "too-many-latents",
             Self::FileNotFound { .. } => "file-not-found",
             Self::FetchFailed { .. } => "fetch-failed",
-            Self::AccessDenied { .. } => "access-denied",
-            Self::RateLimited { .. } => "rate-limited",
             Self::FileChanged { .. } => "file-changed",
-            Self::Offline { .. } => "offline",
+            Self::FileTooLarge { .. } => "file-too-large",
+            Self::Reader { code, .. } => code,
             Self::ConfigInvalid { .. } => "config-invalid",
             Self::SaeArchitectureUnknown { .. } => "sae-architecture-unknown",
             Self::TokenizerInvalid { .. } => "tokenizer-invalid",
             Self::SafetensorsInvalid { .. } => "safetensors-invalid",
+            Self::TensorTooLarge { .. } => "tensor-too-large",
             Self::TensorMissing { .. } => "tensor-missing",
             Self::TensorShape { .. } => "tensor-shape",
             Self::TensorDtype { .. } => "tensor-dtype",
@@ -263,4 +288,50 @@ impl Error {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// The file that the error is about.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::FileNotFound { file }
+            | Self::FetchFailed { file, .. }
+            | Self::FileChanged { file }
+            | Self::FileTooLarge { file, .. }
+            | Self::Reader { file, .. }
+            | Self::ConfigInvalid { file, .. }
+            | Self::SaeArchitectureUnknown { file, .. }
+            | Self::TokenizerInvalid { file, .. }
+            | Self::SafetensorsInvalid { file, .. }
+            | Self::TensorTooLarge { file, .. }
+            | Self::TensorMissing { file, .. }
+            | Self::TensorShape { file, .. }
+            | Self::TensorDtype { file, .. }
+            | Self::TensorNotFinite { file, .. } => Some(file),
+            _ => None,
+        }
+    }
 }
+
+/// What can go wrong with reading beside what has a variant of its own; anything else that a reader
+/// says is `fetch-failed`.
+pub const READER_CODES: [&str; 8] = [
+    "file-not-found",
+    "fetch-failed",
+    "access-denied",
+    "rate-limited",
+    "file-changed",
+    "file-too-large",
+    "offline",
+    "cancelled",
+];
+
+/// What a file or a library said, short enough for a sentence: a hostile file fills no page.
+pub(crate) fn quoted(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Characters of others' words in a message.
+const QUOTED: usize = 160;

@@ -38,7 +38,7 @@ impl Linear {
 
     /// Products that a row takes.
     fn products(&self) -> u64 {
-        self.weight.dims().iter().product::<usize>() as u64
+        self.weight.dims().iter().map(|&side| side as u64).product()
     }
 }
 
@@ -183,7 +183,7 @@ impl Linearized {
 
     /// Products that a row takes into the attention.
     pub fn products_in(&self) -> u64 {
-        self.block.value.products() + (self.attention.own_scores() * self.d_model()) as u64
+        self.block.value.products() + self.attention.own_scores() as u64 * self.d_model() as u64
     }
 
     /// Products that a row takes out of it.
@@ -204,9 +204,9 @@ impl Linearized {
     }
 
     /// Bytes on the device that a row of tangents takes on its way.
-    pub fn row_bytes(&self) -> usize {
+    pub fn row_bytes(&self) -> u64 {
         let [d_model, d_mlp] = self.block.mlp_in.weight.dims();
-        4 * (2 * d_mlp + 5 * d_model + self.attention.own_scores())
+        4 * (2 * d_mlp + 5 * d_model + self.attention.own_scores()) as u64
     }
 }
 

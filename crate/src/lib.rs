@@ -12,6 +12,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`error`] | [`Error`], its stable codes |
+//! | [`sizes`] | how much at a time, and how much at most |
 //! | [`source`], `folder` | bytes of files, whole or by range |
 //! | [`safetensors`] | checked tensors out of one file |
 //! | [`config`] | `config.json`, `cfg.json`, hook points |
@@ -55,6 +56,7 @@ mod run;
 pub mod sae;
 pub mod safetensors;
 pub mod session;
+pub mod sizes;
 pub mod source;
 pub mod sparse;
 mod store;

@@ -1,16 +1,15 @@
 //! The one reply to a request: everything a page draws, as columns.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::request::Request;
+use crate::safetensors::first_not_finite;
+use crate::sizes::MAX_PAIRS;
 use crate::sparse::Active;
 
 /// Version of the JSON form. Raised when a reader of the old form would misread the new one.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// The most pairs of one result: two columns of this many floats are 128 MiB.
-pub const MAX_PAIRS: usize = 16 << 20;
 
 /// Refuses a result that would not fit in memory.
 ///
@@ -237,15 +236,26 @@ pub struct OffStaircase {
 pub struct Ratio {
     /// Pairs in the result.
     pub nonzero: u64,
-    /// Pairs there could have been.
-    pub total: u64,
-    /// The quotient.
+    /// Pairs there could have been. Beyond 2^53 there are none but rounded ones, in JavaScript too.
+    #[serde(serialize_with = "whole")]
+    pub total: f64,
+    /// The quotient; 0 of none.
     pub ratio: f64,
 }
 
 impl Ratio {
-    fn new(nonzero: u64, total: u64) -> Self {
-        Self { nonzero, total, ratio: nonzero as f64 / total as f64 }
+    fn new(nonzero: usize, total: f64) -> Self {
+        let ratio = if total > 0.0 { nonzero as f64 / total } else { 0.0 };
+        Self { nonzero: nonzero as u64, total, ratio }
+    }
+}
+
+/// Writes a count without a decimal point as long as it is exact.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn whole<S: Serializer>(count: &f64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    match *count <= (1u64 << 53) as f64 {
+        true => serializer.serialize_u64(*count as u64),
+        false => serializer.serialize_f64(*count),
     }
 }
 
@@ -299,7 +309,10 @@ impl Parts {
 
 impl Attribution {
     /// Derives attributions and statistics from gradients.
-    pub(crate) fn new(request: Request, tokens: Tokens, parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// `result-not-finite` if any number of the result is NaN or infinite.
+    pub(crate) fn new(request: Request, tokens: Tokens, parts: Parts) -> Result<Self> {
         let Parts { sources, targets, gradients, top_logits, pair_logits, sae_error_norm } = parts;
         let attributions: Vec<f32> = match sources.len() {
             0 => Vec::new(),
@@ -312,7 +325,7 @@ impl Attribution {
         let statistics = Statistics {
             sparsity: notebook_sparsity(&sources, &targets, n_pos),
             sparsity_over_positions: Ratio::new(
-                gradients.len() as u64,
+                gradients.len(),
                 possible(&sources, n_pos) * possible(&targets, n_pos),
             ),
             source_l1: l1(&sources.activation),
@@ -339,7 +352,27 @@ impl Attribution {
         if let Request::LatentToLatent { threshold, .. } = result.request {
             result.off_staircase = Some(result.off_staircase(threshold));
         }
-        result
+        result.check_finite()?;
+        Ok(result)
+    }
+
+    /// What was read from the device was finite; scales and products since may not be.
+    fn check_finite(&self) -> Result<()> {
+        let logits = [&self.top_logits, &self.pair_logits].into_iter().flatten();
+        let columns = [
+            ("source activations", &self.sources.activation),
+            ("target activations", &self.targets.activation),
+            ("gradients", &self.gradients),
+            ("attributions", &self.attributions),
+            ("SAE error", &self.statistics.sae_error_norm),
+        ];
+        let of_logits = logits.flat_map(|l| [("logits", &l.logit), ("logits", &l.probability)]);
+        for (stage, values) in columns.into_iter().chain(of_logits) {
+            if first_not_finite(values).is_some() {
+                return Err(Error::ResultNotFinite { stage });
+            }
+        }
+        Ok(())
     }
 
     /// Pairs at different positions with an attribution over `threshold`.
@@ -364,19 +397,19 @@ fn l1(values: &[f32]) -> f64 {
 }
 
 /// How many such nodes a prompt of `n_pos` tokens could have.
-fn possible(nodes: &Nodes, n_pos: usize) -> u64 {
+fn possible(nodes: &Nodes, n_pos: usize) -> f64 {
     match nodes.kind {
-        NodeKind::Latent => n_pos as u64 * nodes.d_sae.unwrap_or(0) as u64,
-        NodeKind::Token | NodeKind::Logit | NodeKind::LogitDifference => nodes.len() as u64,
+        NodeKind::Latent => n_pos as f64 * nodes.d_sae.unwrap_or(0) as f64,
+        NodeKind::Token | NodeKind::Logit | NodeKind::LogitDifference => nodes.len() as f64,
     }
 }
 
 fn notebook_sparsity(sources: &Nodes, targets: &Nodes, n_pos: usize) -> Ratio {
-    let d_sae = |nodes: &Nodes| nodes.d_sae.unwrap_or(0) as u64;
+    let d_sae = |nodes: &Nodes| nodes.d_sae.unwrap_or(0) as f64;
     let total = match (sources.kind, targets.kind) {
         (NodeKind::Latent, NodeKind::Latent) => d_sae(targets) * d_sae(targets),
-        (_, NodeKind::Latent) => n_pos as u64 * d_sae(targets),
-        _ => targets.len() as u64 * d_sae(sources),
+        (_, NodeKind::Latent) => n_pos as f64 * d_sae(targets),
+        _ => targets.len() as f64 * d_sae(sources),
     };
-    Ratio::new(sources.len() as u64 * targets.len() as u64, total)
+    Ratio::new(sources.len() * targets.len(), total)
 }

@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         let sae = self.store.sae(layer, &mut self.load).await?;
         let mut meter = Meter::start(self.watch, Phase::Encode, resid.dims()[0] as u64).await?;
         let resid = read_back(resid, "residual stream").await?;
-        let active = sae.encode(&resid, &mut meter).await?;
+        let active = sae.encode(&resid, &self.store.reading.sizes, &mut meter).await?;
         Ok(Encoded { layer, sae, active, resid })
     }
 
@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
         let Encoded { layer, sae, active, resid } = encoded;
         let latents = or_first(&active.latent);
         let rows = self.store.decoder_rows(*layer, latents, &self.needs, &mut self.load).await?;
-        let decoded = sae.decode(active, &rows, resid).await?;
+        let decoded = sae.decode(active, &rows, resid, &self.store.reading.sizes).await?;
         let error: Vec<f32> = resid.iter().zip(&decoded).map(|(x, d)| x - d).collect();
         let norm = |row: &[f32]| row.iter().map(|&e| f64::from(e).powi(2)).sum::<f64>().sqrt();
         let d_model = sae.b_dec.len();

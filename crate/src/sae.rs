@@ -11,18 +11,18 @@
 use burn::tensor::Tensor;
 
 use crate::config::ActivationNorm;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{self, Normalized, upload};
+use crate::sizes::{MAX_LATENTS, MAX_PROMPT_VALUES, Sizes};
 use crate::sparse::{Active, read_back};
 use crate::watch::Meter;
-
-/// Positions encoded at a time: bounds the dense pre-activations to this × `d_sae`.
-const ENCODE_POSITIONS: usize = 64;
 
 /// A sparse autoencoder on the device; of its decoder, only the rows of active latents are ever
 /// needed, and they are passed in.
 #[derive(Debug, Clone)]
 pub struct Sae {
+    /// TransformerLens' name of the place where it reads, for errors.
+    pub hook_name: String,
     /// Number of latents.
     pub d_sae: usize,
     /// Normalisation around the SAE.
@@ -160,12 +160,18 @@ impl Sae {
     /// - `resid`: `[pos, d_in]`
     ///
     /// # Errors
-    /// `result-not-finite`, `device-failed`, `cancelled`.
-    pub async fn encode(&self, resid: &[f32], meter: &mut Meter<'_>) -> Result<Active> {
+    /// `too-many-latents`, `result-not-finite`, `device-failed`, `cancelled`.
+    pub async fn encode(
+        &self,
+        resid: &[f32],
+        sizes: &Sizes,
+        meter: &mut Meter<'_>,
+    ) -> Result<Active> {
         let d_in = self.b_dec.len();
+        let limit = MAX_LATENTS.min(MAX_PROMPT_VALUES / d_in);
         let mut active = Active::default();
         let mut pos = 0;
-        for rows in resid.chunks(ENCODE_POSITIONS * d_in) {
+        for rows in resid.chunks((sizes.encode / self.d_sae).max(1) * d_in) {
             let mut x = Vec::with_capacity(rows.len());
             for row in rows.chunks_exact(d_in) {
                 let Undo { divisor, shift, .. } = self.undo(row).unwrap_or(Undo::NOTHING);
@@ -182,6 +188,9 @@ impl Sae {
             for row in p.chunks_exact(self.d_sae) {
                 for (latent, activation) in self.activation.active(row) {
                     active.push(pos, latent, activation);
+                }
+                if active.len() > limit {
+                    return Err(Error::TooManyLatents { hook_name: self.hook_name.clone(), limit });
                 }
                 pos += 1;
             }
@@ -218,17 +227,37 @@ impl Sae {
         active: &Active,
         rows: &Tensor<2>,
         resid: &[f32],
+        sizes: &Sizes,
     ) -> Result<Vec<f32>> {
         let d_in = self.b_dec.len();
-        let n = active.len();
+        let n_pos = resid.len() / d_in;
         let mut decoded = vec![0f32; resid.len()];
-        if n > 0 {
-            let mut placed = vec![0f32; resid.len() / d_in * n];
-            for (i, (&pos, &activation)) in active.pos.iter().zip(&active.activation).enumerate() {
-                placed[pos as usize * n + i] = activation;
+        // Activations are laid out densely, a column for each latent, for some positions at a time.
+        let before = |pos: usize| active.pos.partition_point(|&p| (p as usize) < pos);
+        let mut start = 0;
+        while start < n_pos {
+            let fits = |end: usize| (end - start) * (before(end) - before(start)) <= sizes.decode;
+            let mut end = start + 1;
+            while end < n_pos && fits(end + 1) {
+                end += 1;
             }
-            let placed = upload(placed, n, &rows.device());
-            decoded = read_back(kernels::matmul(&placed, rows, None, None), "SAE output").await?;
+            let latents = before(start)..before(end);
+            if !latents.is_empty() {
+                let n = latents.len();
+                let mut placed = vec![0f32; (end - start) * n];
+                for (i, at) in latents.clone().enumerate() {
+                    placed[(active.pos[at] as usize - start) * n + i] = active.activation[at];
+                }
+                let indices: Vec<u32> = latents.map(|at| at as u32).collect();
+                let here = match n == active.len() {
+                    true => rows.clone(),
+                    false => kernels::gather_rows(rows, &indices),
+                };
+                let placed = upload(placed, n, &rows.device());
+                let part = read_back(kernels::matmul(&placed, &here, None, None), "SAE output");
+                decoded[start * d_in..end * d_in].copy_from_slice(&part.await?);
+            }
+            start = end;
         }
         for (decoded, resid) in decoded.chunks_exact_mut(d_in).zip(resid.chunks_exact(d_in)) {
             let undo = self.undo(resid).unwrap_or(Undo::NOTHING);

@@ -11,10 +11,12 @@ use crate::kernels;
 use crate::request::{Request, TokenRef};
 use crate::result::{Attribution, Logits, Nodes, Parts, Tokens};
 use crate::run::Run;
+use crate::sizes::{MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES};
 use crate::source::Source;
 use crate::store::{Addresses, Need, Store};
 use crate::tokenizer::Tokenizer;
 use crate::watch::Watch;
+use crate::weights::Reading;
 
 /// Logits shown beside a logit difference.
 const SHOWN_LOGITS: usize = 10;
@@ -39,13 +41,29 @@ impl Session {
         source: Box<dyn Source>,
         addresses: Addresses,
     ) -> Result<Self> {
+        Self::open_with(device, source, addresses, Reading::default()).await
+    }
+
+    /// [`open`](Self::open) with a say in how weights are read.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn open_with(
+        device: Device,
+        source: Box<dyn Source>,
+        addresses: Addresses,
+        reading: Reading,
+    ) -> Result<Self> {
         let file = |name: &str| format!("{}/{name}", addresses.model);
         let path = file("config.json");
-        let config = Gpt2Config::from_json(&path, &source.read(&path, None).await?.bytes)?;
+        let json = source.read_whole(&path, MAX_CONFIG_BYTES).await?;
+        let config = Gpt2Config::from_json(&path, &json)?;
         let path = file("tokenizer.json");
-        let json = source.read(&path, None).await?.bytes;
-        let tokenizer = Tokenizer::from_json(&path, &json, config.bos_token_id, config.vocab_size)?;
-        let store = Store::open(device, source, addresses, config).await?;
+        let json = source.read_whole(&path, MAX_TOKENIZER_BYTES).await?;
+        let (bos_token_id, vocab_size) = (config.bos_token_id, config.vocab_size);
+        // The checkpoint first: it tells whether the vocabulary is as large as the configuration says.
+        let store = Store::open(device, source, addresses, config, reading).await?;
+        let tokenizer = Tokenizer::from_json(&path, &json, bos_token_id, vocab_size)?;
         Ok(Self { tokenizer, store })
     }
 
@@ -60,11 +78,9 @@ impl Session {
     /// `prompt-too-long`.
     pub fn tokenize(&self, prompt: &str) -> Result<Tokens> {
         let token_id = self.tokenizer.prompt(prompt)?;
-        if token_id.len() > self.store.config.n_ctx {
-            return Err(Error::PromptTooLong {
-                tokens: token_id.len(),
-                n_ctx: self.store.config.n_ctx,
-            });
+        let n_ctx = self.store.config.max_positions();
+        if token_id.len() > n_ctx {
+            return Err(Error::PromptTooLong { tokens: token_id.len(), n_ctx });
         }
         Ok(self.named(token_id))
     }
@@ -120,7 +136,7 @@ impl Session {
             }
         };
         self.store.release();
-        Ok(Attribution::new(request.clone(), tokens, parts?))
+        Attribution::new(request.clone(), tokens, parts?)
     }
 
     async fn token_to_latent(
@@ -143,6 +159,7 @@ impl Session {
             targets: &to.read_directions(),
             read: read.as_ref(),
             n_pos: tokens.token_id.len(),
+            batch_bytes: self.store.reading.sizes.batch,
         };
         let gradients = run.gradients(&path).await?;
         Ok(Parts::new(sources, run.nodes(&to), gradients))
@@ -173,6 +190,7 @@ impl Session {
             targets: &to.read_directions(),
             read: read.as_ref(),
             n_pos: tokens.token_id.len(),
+            batch_bytes: self.store.reading.sizes.batch,
         };
         let gradients = run.gradients(&path).await?;
         let parts = Parts::new(run.nodes(&from), run.nodes(&to), gradients);
@@ -225,6 +243,7 @@ impl Session {
             },
             read: Some(&read),
             n_pos: tokens.token_id.len(),
+            batch_bytes: self.store.reading.sizes.batch,
         };
         let gradients = run.gradients(&path).await?;
         Ok(Parts {

@@ -36,18 +36,21 @@ impl Part {
 
 /// A place that files can be read from, whole or in part.
 ///
-/// Paths are given as the caller formed them: `{base}/config.json` and the like.
+/// Paths are given as the caller formed them: `{base}/config.json` and the like. What a source says
+/// is not believed: a file may be shorter or longer than it tells, and change from call to call.
 pub trait Source {
-    /// Reads `range` of the file, or all of it.
+    /// Reads `range` of the file.
     ///
     /// # Errors
     /// `file-not-found`, `access-denied`, `rate-limited`, `file-changed`, `offline`, `cancelled`;
     /// `fetch-failed` for anything else.
-    fn read<'a>(
-        &'a self,
-        path: &'a str,
-        range: Option<Range<u64>>,
-    ) -> LocalFuture<'a, Result<Chunk>>;
+    fn read<'a>(&'a self, path: &'a str, range: Range<u64>) -> LocalFuture<'a, Result<Chunk>>;
+
+    /// Reads all of a file that has at most `most` bytes.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `file-too-large`.
+    fn read_whole<'a>(&'a self, path: &'a str, most: u64) -> LocalFuture<'a, Result<Vec<u8>>>;
 
     /// Reads the file from `start` on until `into` is full or the file ends. Returns how many bytes
     /// were read, and the length of the whole file where the source tells.
@@ -62,7 +65,7 @@ pub trait Source {
     ) -> LocalFuture<'a, Result<(usize, Option<u64>)>> {
         Box::pin(async move {
             let range = start..start + into.len() as u64;
-            let Chunk { bytes, file_len } = self.read(path, Some(range)).await?;
+            let Chunk { bytes, file_len } = self.read(path, range).await?;
             let read = bytes.len().min(into.len());
             into[..read].copy_from_slice(&bytes[..read]);
             Ok((read, file_len))

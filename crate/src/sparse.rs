@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::error::{Error, Result};
 use crate::kernels;
+use crate::safetensors::first_not_finite;
 
 /// Reads a tensor, in row-major order.
 ///
@@ -13,10 +14,10 @@ use crate::kernels;
 /// `device-failed`, or `result-not-finite` if any value is NaN or infinite.
 pub async fn read_back(tensor: Tensor<2>, stage: &'static str) -> Result<Vec<f32>> {
     let values = kernels::download(tensor).await?;
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(Error::ResultNotFinite { stage });
+    match first_not_finite(&values) {
+        None => Ok(values),
+        Some(_) => Err(Error::ResultNotFinite { stage }),
     }
-    Ok(values)
 }
 
 /// The active latents of a prompt, by position and then by latent: SAELens' `argwhere(acts > 0)`.

@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 use crate::gpt2::{Block, Unembed};
 use crate::kernels::upload;
 use crate::sae::Sae;
+use crate::sizes::MAX_CONFIG_BYTES;
 use crate::source::{Part, Source};
 use crate::watch::Meter;
-use crate::weights::{Gpt2Weights, SaeWeights};
+use crate::weights::{Gpt2Weights, Reading, SaeWeights};
 
 /// Where a model and its SAEs are, in the hub's layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(crate) enum Need {
 /// The weights of one model and its SAEs.
 pub(crate) struct Store {
     pub(crate) config: Gpt2Config,
+    pub(crate) reading: Reading,
     device: Device,
     source: Box<dyn Source>,
     addresses: Addresses,
@@ -59,10 +61,12 @@ impl Store {
         source: Box<dyn Source>,
         addresses: Addresses,
         config: Gpt2Config,
+        reading: Reading,
     ) -> Result<Self> {
         let path = format!("{}/model.safetensors", addresses.model);
-        let weights = Gpt2Weights::open(&*source, &path, config.clone()).await?;
+        let weights = Gpt2Weights::open(&*source, &path, config.clone(), reading).await?;
         Ok(Self {
+            reading,
             device,
             source,
             addresses,
@@ -188,7 +192,7 @@ impl Store {
             .replace("{block}", &layer.saturating_sub(1).to_string());
         let folder = if named == *saes { format!("{saes}/{hook}") } else { named };
         let file = format!("{folder}/cfg.json");
-        let json = self.source.read(&file, None).await?.bytes;
+        let json = self.source.read_whole(&file, MAX_CONFIG_BYTES).await?;
         let config = SaeConfig::from_json(&file, &json)?;
         let invalid = |cause: String| Error::ConfigInvalid { file: file.clone(), cause };
         if config.hook.layer != layer {
@@ -200,6 +204,7 @@ impl Store {
                 config.d_in, self.config.d_model
             )));
         }
-        SaeWeights::open(&*self.source, &format!("{folder}/sae_weights.safetensors"), config).await
+        let file = format!("{folder}/sae_weights.safetensors");
+        SaeWeights::open(&*self.source, &file, config, self.reading).await
     }
 }

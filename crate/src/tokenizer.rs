@@ -5,14 +5,16 @@
 //! Unicode tables would be half of the CPU build (0.58 MB as sent, 0.22 without).
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
-use tokenizers::Model;
-use tokenizers::models::bpe::BPE;
+use serde::de::IgnoredAny;
+use tokenizers::Model as _;
+use tokenizers::models::bpe::{BPE, Vocab};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
+use crate::sizes::MAX_TEXT_BYTES;
 
 /// GPT-2's byte-level BPE, from the hub's `tokenizer.json`.
 pub struct Tokenizer {
@@ -32,11 +34,50 @@ pub struct Tokenizer {
 /// What is read of a `tokenizer.json`.
 #[derive(Deserialize)]
 struct File {
-    model: BPE,
+    model: Model,
     #[serde(default)]
     added_tokens: Vec<AddedToken>,
-    normalizer: Option<serde::de::IgnoredAny>,
+    normalizer: Option<IgnoredAny>,
     pre_tokenizer: PreTokenizer,
+}
+
+/// The fields of a BPE model. The library's own reading of them takes what it then panics on, so they
+/// are read and checked here.
+#[derive(Deserialize)]
+struct Model {
+    r#type: Option<String>,
+    vocab: HashMap<String, u32>,
+    merges: Vec<Merge>,
+    dropout: Option<f32>,
+    unk_token: Option<String>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
+    #[serde(default)]
+    fuse_unk: bool,
+    #[serde(default)]
+    byte_fallback: bool,
+    #[serde(default)]
+    ignore_merges: bool,
+}
+
+/// Two tokens that are merged: `"a b"`, or `["a", "b"]` in newer files.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Merge {
+    Joined(String),
+    Pair(String, String),
+}
+
+impl Merge {
+    fn pair(self) -> Option<(String, String)> {
+        match self {
+            Self::Pair(first, second) => Some((first, second)),
+            Self::Joined(both) => {
+                let (first, second) = both.split_once(' ')?;
+                (!second.contains(' ')).then(|| (first.into(), second.into()))
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -79,8 +120,11 @@ impl Tokenizer {
         vocab_size: usize,
     ) -> Result<Self> {
         let invalid = |cause: String| Error::TokenizerInvalid { file: file.into(), cause };
-        let read: File =
-            serde_json::from_slice(json).map_err(|error| invalid(error.to_string()))?;
+        // Of a vocabulary and its merges there are at most three to a token; more is not built.
+        if json.iter().filter(|&&byte| byte == b',').count() > 4 * vocab_size + 1000 {
+            return Err(invalid(format!("it holds far more than {vocab_size} tokens")));
+        }
+        let read: File = serde_json::from_slice(json).map_err(|error| invalid(quoted(error)))?;
         let PreTokenizer { r#type, add_prefix_space, use_regex } = read.pre_tokenizer;
         if r#type != "ByteLevel" || add_prefix_space || !use_regex || read.normalizer.is_some() {
             return Err(invalid("only GPT-2's byte-level BPE is supported".into()));
@@ -88,21 +132,17 @@ impl Tokenizer {
         if let Some(token) =
             read.added_tokens.iter().find(|t| t.single_word || t.lstrip || t.rstrip)
         {
-            let cause = format!("the added token {:?} has options", token.content);
+            let cause = format!("the added token {:?} has options", quoted(&token.content));
             return Err(invalid(format!("{cause}, which are not supported")));
         }
         let added: Vec<(String, u32)> = (read.added_tokens.into_iter())
             .filter(|token| !token.content.is_empty())
             .map(|token| (token.content, token.id))
             .collect();
-        let new = added.iter().filter(|(text, _)| read.model.token_to_id(text).is_none()).count();
-        let found = read.model.get_vocab_size() + new;
-        if found > vocab_size {
-            return Err(invalid(format!("it has {found} tokens, the model {vocab_size}")));
-        }
+        let bpe = bpe(read.model, &added, vocab_size).map_err(&invalid)?;
         let chars = byte_chars();
         Ok(Self {
-            bpe: read.model,
+            bpe,
             added,
             bytes: chars.iter().copied().zip(0..=255).collect(),
             chars,
@@ -115,8 +155,13 @@ impl Tokenizer {
     /// Token ids of a text, without BOS. `<|endoftext|>` in the text is that one token.
     ///
     /// # Errors
-    /// `request-invalid` if the vocabulary cannot spell the text.
+    /// `request-invalid` if the vocabulary cannot spell the text, or it is longer than any prompt.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        if text.len() > MAX_TEXT_BYTES {
+            let cause =
+                format!("a text has {} bytes, at most {MAX_TEXT_BYTES} are read", text.len());
+            return Err(Error::RequestInvalid { cause });
+        }
         let mut ids = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
@@ -129,10 +174,10 @@ impl Tokenizer {
                 let tokens = self
                     .bpe
                     .tokenize(&spelt)
-                    .map_err(|error| Error::RequestInvalid { cause: error.to_string() })?;
+                    .map_err(|error| Error::RequestInvalid { cause: quoted(error) })?;
                 let n: usize = tokens.iter().map(|token| token.value.len()).sum();
                 if n != spelt.len() {
-                    let cause = format!("the vocabulary cannot spell {word:?}");
+                    let cause = format!("the vocabulary cannot spell {:?}", quoted(word));
                     return Err(Error::RequestInvalid { cause });
                 }
                 ids.extend(tokens.iter().map(|token| token.id));
@@ -176,7 +221,7 @@ impl Tokenizer {
     pub fn single(&self, text: &str) -> Result<u32> {
         match self.encode(text)?[..] {
             [id] => Ok(id),
-            ref ids => Err(Error::NotOneToken { text: text.into(), tokens: ids.len() }),
+            ref ids => Err(Error::NotOneToken { text: quoted(text), tokens: ids.len() }),
         }
     }
 
@@ -211,6 +256,47 @@ impl Tokenizer {
             Err(Error::TokenOutOfRange { id, vocab_size: self.vocab_size })
         }
     }
+}
+
+/// The merges, and a vocabulary of which each id is one token of the model.
+fn bpe(
+    model: Model,
+    added: &[(String, u32)],
+    vocab_size: usize,
+) -> std::result::Result<BPE, String> {
+    let Model { r#type, vocab, merges, .. } = model;
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    if r#type.is_some_and(|name| name != "BPE")
+        || model.dropout.is_some_and(|part| part != 0.0)
+        || [&model.unk_token, &model.continuing_subword_prefix, &model.end_of_word_suffix]
+            .into_iter()
+            .any(given)
+        || model.fuse_unk
+        || model.byte_fallback
+        || model.ignore_merges
+    {
+        return Err("its BPE has options that GPT-2's has not".into());
+    }
+    let mut ids = HashSet::with_capacity(vocab.len());
+    let new = added.iter().filter(|(text, _)| !vocab.contains_key(text));
+    for (text, &id) in vocab.iter().chain(new.map(|(text, id)| (text, id))) {
+        if id as usize >= vocab_size {
+            let text = quoted(text);
+            return Err(format!("token {text:?} has id {id}, but the model's end at {vocab_size}"));
+        }
+        if !ids.insert(id) {
+            return Err(format!("two tokens have the id {id}"));
+        }
+    }
+    if let Some((text, id)) =
+        added.iter().find(|(text, id)| vocab.get(text).is_some_and(|known| known != id))
+    {
+        return Err(format!("the added token {:?} has the id {id} and another", quoted(text)));
+    }
+    let vocab: Vocab = vocab.into_iter().collect();
+    let merges: Option<Vec<_>> = merges.into_iter().map(Merge::pair).collect();
+    let merges = merges.ok_or("a merge is not of two tokens")?;
+    BPE::builder().vocab_and_merges(vocab, merges).build().map_err(quoted)
 }
 
 /// GPT-2's printable stand-ins for bytes: those that print in Latin-1 stand for themselves, the

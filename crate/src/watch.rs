@@ -22,7 +22,7 @@ pub enum Phase {
 }
 
 /// How far a phase has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The phase.
     pub phase: Phase,
@@ -30,8 +30,9 @@ pub struct Progress {
     pub done: u64,
     /// Units there are.
     pub total: u64,
-    /// Floating-point operations of all matrix products given to the device since it was opened.
-    pub flop: u64,
+    /// Floating-point operations of all matrix products given to the device since it was opened, a
+    /// float: in a long session there are more than JavaScript counts exactly.
+    pub flop: f64,
 }
 
 /// Hears of progress, and may end the work.
@@ -65,7 +66,7 @@ impl<'a> Meter<'a> {
     /// # Errors
     /// `cancelled`.
     pub async fn start(watch: &'a dyn Watch, phase: Phase, total: u64) -> Result<Self> {
-        let progress = Progress { phase, done: 0, total, flop: kernels::flop() };
+        let progress = Progress { phase, done: 0, total, flop: kernels::flop() as f64 };
         watch.report(progress).await?;
         Ok(Self { watch, progress })
     }
@@ -81,7 +82,7 @@ impl<'a> Meter<'a> {
     /// `cancelled`.
     pub async fn add(&mut self, units: u64) -> Result<()> {
         self.progress.done += units;
-        self.progress.flop = kernels::flop();
+        self.progress.flop = kernels::flop() as f64;
         self.watch.report(self.progress).await
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, READER_CODES, Result};
 use crate::kernels;
 use crate::request::Request;
 use crate::result::{Attribution, Nodes};
@@ -20,6 +20,7 @@ use crate::session::Session;
 use crate::source::{Chunk, LocalFuture, Part, Source};
 use crate::store::Addresses;
 use crate::watch::{Progress, Watch};
+use crate::weights::Reading;
 
 thread_local! {
     static ON_FAULT: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -114,9 +115,13 @@ pub async fn device() -> Result<Device> {
 extern "C" {
     /// What reads files for this module, as `www/hub.js` and `www/folder.js` do:
     ///
-    /// - `read(path: string, start?: number, end?: number)` resolves to
+    /// - `read(path: string, start: number, end: number)` resolves to
     ///   `{bytes: Uint8Array, fileLength?: number, release?: () => void}`, of fewer bytes where the
-    ///   file ends earlier, `release` being called when the bytes were copied, and rejects with an error whose `code` is one of [`Source::read`] or anything else;
+    ///   file ends earlier, `release` being called when the bytes were copied;
+    /// - `readWhole(path: string, most: number)` resolves likewise to all of a file of at most `most`
+    ///   bytes;
+    /// - both reject with an error whose `code` is one of [`READER_CODES`], and whose message is a
+    ///   whole sentence that names the file, or with anything else;
     /// - `expect(parts: {path, start, end}[])` hears what will be read next.
     pub type Reader;
 
@@ -124,9 +129,12 @@ extern "C" {
     fn read(
         this: &Reader,
         path: &str,
-        start: Option<f64>,
-        end: Option<f64>,
+        start: f64,
+        end: f64,
     ) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = readWhole)]
+    fn read_whole(this: &Reader, path: &str, most: f64) -> std::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     fn expect(this: &Reader, parts: &js_sys::Array) -> std::result::Result<(), JsValue>;
@@ -136,15 +144,12 @@ extern "C" {
 pub struct JsSource(pub Reader);
 
 impl JsSource {
-    /// Reads bytes and uses them while they are there. Also returns the length of the whole file.
-    async fn call<T>(
-        &self,
-        path: &str,
-        range: Option<Range<u64>>,
+    /// Waits for bytes and uses them while they are there. Also returns the length of the whole file.
+    async fn take<T>(
+        reading: std::result::Result<Promise, JsValue>,
         look: impl FnOnce(&Uint8Array) -> T,
     ) -> std::result::Result<(T, Option<u64>), JsValue> {
-        let (start, end) = range.map(|range| (range.start as f64, range.end as f64)).unzip();
-        let read = JsFuture::from(self.0.read(path, start, end)?).await?;
+        let read = JsFuture::from(reading?).await?;
         let bytes: Uint8Array = Reflect::get(&read, &"bytes".into())?.dyn_into()?;
         let file_len = Reflect::get(&read, &"fileLength".into())?.as_f64();
         let found = look(&bytes);
@@ -153,34 +158,46 @@ impl JsSource {
         }
         Ok((found, file_len.map(|length| length as u64)))
     }
+
+    fn start(&self, path: &str, range: Range<u64>) -> std::result::Result<Promise, JsValue> {
+        self.0.read(path, range.start as f64, range.end as f64)
+    }
 }
 
+/// What a reader says passes through; what is not of its codes is worded here.
 fn read_error(path: &str, error: &JsValue) -> Error {
     let text = |key: &str| Reflect::get(error, &key.into()).ok()?.as_string();
     let file = path.to_owned();
-    match text("code").as_deref() {
-        Some("file-not-found") => Error::FileNotFound { file },
-        Some("access-denied") => Error::AccessDenied { file },
-        Some("rate-limited") => Error::RateLimited { file },
-        Some("file-changed") => Error::FileChanged { file },
-        Some("offline") => Error::Offline { file },
-        Some("cancelled") => Error::Cancelled,
-        _ => {
-            let cause = text("cause").or_else(|| text("message"));
-            Error::FetchFailed { file, cause: cause.unwrap_or_else(|| "the reader failed".into()) }
+    let (code, message) = (text("code").unwrap_or_default(), text("message").unwrap_or_default());
+    if code == Error::Cancelled.code() {
+        return Error::Cancelled;
+    }
+    match READER_CODES.into_iter().find(|known| *known == code) {
+        Some(code) => Error::Reader { file, code, message },
+        None if message.is_empty() => {
+            Error::FetchFailed { file, cause: "the reader failed".into() }
         }
+        None => Error::FetchFailed { file, cause: message },
     }
 }
 
 impl Source for JsSource {
-    fn read<'a>(
-        &'a self,
-        path: &'a str,
-        range: Option<Range<u64>>,
-    ) -> LocalFuture<'a, Result<Chunk>> {
+    fn read<'a>(&'a self, path: &'a str, range: Range<u64>) -> LocalFuture<'a, Result<Chunk>> {
         Box::pin(async move {
-            match self.call(path, range, Uint8Array::to_vec).await {
+            match Self::take(self.start(path, range), Uint8Array::to_vec).await {
                 Ok((bytes, file_len)) => Ok(Chunk { bytes, file_len }),
+                Err(error) => Err(read_error(path, &error)),
+            }
+        })
+    }
+
+    fn read_whole<'a>(&'a self, path: &'a str, most: u64) -> LocalFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let fits = |bytes: &Uint8Array| u64::from(bytes.length()) <= most;
+            let look = |bytes: &Uint8Array| fits(bytes).then(|| bytes.to_vec());
+            match Self::take(self.0.read_whole(path, most as f64), look).await {
+                Ok((Some(bytes), _)) => Ok(bytes),
+                Ok((None, _)) => Err(Error::FileTooLarge { file: path.into(), most }),
                 Err(error) => Err(read_error(path, &error)),
             }
         })
@@ -194,13 +211,12 @@ impl Source for JsSource {
     ) -> LocalFuture<'a, Result<(usize, Option<u64>)>> {
         Box::pin(async move {
             let range = start..start + into.len() as u64;
-            let read = self.call(path, Some(range), |bytes| {
+            let read = Self::take(self.start(path, range), |bytes| {
                 let length = (bytes.length() as usize).min(into.len());
                 bytes.subarray(0, length as u32).copy_to(&mut into[..length]);
                 length
             });
-            let (length, file_len) = read.await.map_err(|error| read_error(path, &error))?;
-            Ok((length, file_len))
+            read.await.map_err(|error| read_error(path, &error))
         })
     }
 
@@ -274,12 +290,17 @@ pub struct JsSession {
 
 #[wasm_bindgen(js_class = Session)]
 impl JsSession {
-    /// Opens the model at two base addresses, reading through a [`Reader`]. `shape` is what [`shape`](Self::shape) was on the same adapter before, to save the trials.
+    /// Opens the model at two base addresses, reading through a [`Reader`].
+    ///
+    /// `shape` is what [`shape`](Self::shape) was on the same adapter before, to save the trials;
+    /// `private` reads tables as a whole, so that the server cannot tell the prompt from what is asked
+    /// of it.
     pub async fn open(
         model: String,
         saes: String,
         reader: Reader,
         shape: Option<String>,
+        private: bool,
     ) -> std::result::Result<JsSession, JsValue> {
         let device = device().await.map_err(js_error)?;
         // The device is tried out and its kernels are compiled while files arrive.
@@ -294,7 +315,8 @@ impl JsSession {
             }
         }));
         let source = Box::new(JsSource(reader));
-        let session = Session::open(device, source, Addresses { model, saes }).await;
+        let reading = Reading { is_private: private, ..Reading::default() };
+        let session = Session::open_with(device, source, Addresses { model, saes }, reading).await;
         Ok(Self { session: session.map_err(js_error)?, shape: tuned.await? })
     }
 
@@ -354,6 +376,9 @@ pub(crate) fn js_error(error: Error) -> JsValue {
     let object = js_sys::Error::new(&error.to_string());
     object.set_name("SaeAttributionError");
     set(&object, "code", &error.code().into());
+    if let Some(file) = error.file() {
+        set(&object, "file", &file.into());
+    }
     object.into()
 }
 

@@ -20,60 +20,133 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::iter;
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{ActivationNorm, Architecture, Gpt2Config, SaeConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpt2::{Block, Linear, Unembed};
 use crate::kernels::{Upload, upload};
 use crate::sae::{Activation, Sae};
 use crate::safetensors::Safetensors;
+use crate::sizes::Sizes;
 use crate::source::{Part, Source};
 use crate::watch::Meter;
 
-/// Bytes of `wte` in one device tensor: WebGPU guarantees bindings of 128 MiB.
-const UNEMBED_PART: usize = 32 << 20;
+/// How weights are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// How much at a time.
+    pub sizes: Sizes,
+    /// Whether tables of rows (`wte`, `wpe`, `W_dec`) are read as a whole: which rows of them are read
+    /// tells the server what the prompt is.
+    pub is_private: bool,
+}
+
+/// Rows of a table, read when they are first needed and then kept.
+struct Rows {
+    name: String,
+    shape: [usize; 2],
+    is_private: bool,
+    known: RefCell<HashMap<u32, Vec<f32>>>,
+}
+
+impl Rows {
+    fn new(name: String, shape: [usize; 2], is_private: bool) -> Self {
+        Self { name, shape, is_private, known: RefCell::default() }
+    }
+
+    /// Ranges of rows that are yet to be read for these, in order.
+    fn missing(&self, wanted: impl Iterator<Item = u32>) -> Vec<Range<usize>> {
+        let known = self.known.borrow();
+        let missing: BTreeSet<u32> = wanted.filter(|row| !known.contains_key(row)).collect();
+        if self.is_private && !missing.is_empty() {
+            return iter::once(0..self.shape[0]).collect();
+        }
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for row in missing.into_iter().map(|row| row as usize) {
+            match ranges.last_mut() {
+                Some(last) if last.end == row => last.end += 1,
+                _ => ranges.push(row..row + 1),
+            }
+        }
+        ranges
+    }
+
+    fn parts(&self, file: &Safetensors, wanted: impl Iterator<Item = u32>) -> Result<Vec<Part>> {
+        let missing = self.missing(wanted).into_iter();
+        missing.map(|rows| file.part(&self.name, &self.shape, rows)).collect()
+    }
+
+    /// Reads what is missing of these rows; `change` gets each row's index and the row.
+    async fn read(
+        &self,
+        file: &Safetensors,
+        source: &dyn Source,
+        wanted: impl Iterator<Item = u32>,
+        mut change: impl FnMut(usize, &mut [f32]),
+        meter: &mut Meter<'_>,
+    ) -> Result<()> {
+        for rows in self.missing(wanted) {
+            let take = |first: usize, mut values: Vec<f32>| {
+                for (i, row) in (first..).zip(values.chunks_exact_mut(self.shape[1])) {
+                    change(i, row);
+                    self.known.borrow_mut().insert(i as u32, row.to_vec());
+                }
+            };
+            file.read_pieces(source, &self.name, &self.shape, rows, meter, take).await?;
+        }
+        Ok(())
+    }
+
+    /// These rows, one after the other. They must have been [read](Self::read).
+    fn get(&self, wanted: impl Iterator<Item = u32>) -> Vec<f32> {
+        let known = self.known.borrow();
+        wanted.flat_map(|row| known[&row].iter().copied()).collect()
+    }
+}
 
 /// The model's checkpoint: its header is read, its tensors are on call.
 pub struct Gpt2Weights {
     file: Safetensors,
     prefix: &'static str,
     config: Gpt2Config,
-    /// Rows of `wte` already read, by token id.
-    token_rows: RefCell<HashMap<u32, Vec<f32>>>,
-    /// The first rows of `wpe`, as many as were ever needed.
-    position_rows: RefCell<Vec<f32>>,
+    reading: Reading,
+    wte: Rows,
+    wpe: Rows,
 }
 
 impl Gpt2Weights {
     /// Reads the header of a `model.safetensors`.
     ///
     /// # Errors
-    /// Those of [`Safetensors::open`].
-    pub async fn open(source: &dyn Source, file: &str, config: Gpt2Config) -> Result<Self> {
-        let file = Safetensors::open(source, file).await?;
+    /// Those of [`Safetensors::open`]; `tensor-missing`, `tensor-shape`, `tensor-dtype` of `wte` and
+    /// `wpe`.
+    pub async fn open(
+        source: &dyn Source,
+        file: &str,
+        config: Gpt2Config,
+        reading: Reading,
+    ) -> Result<Self> {
+        let file = Safetensors::open(source, file, &reading.sizes).await?;
         let prefixed = file.contains("transformer.wte.weight");
-        Ok(Self {
-            file,
-            prefix: if prefixed { "transformer." } else { "" },
-            config,
-            token_rows: RefCell::default(),
-            position_rows: RefCell::default(),
-        })
+        let prefix = if prefixed { "transformer." } else { "" };
+        let table = |name: &str, rows: usize| {
+            Rows::new(format!("{prefix}{name}"), [rows, config.d_model], reading.is_private)
+        };
+        let (wte, wpe) =
+            (table("wte.weight", config.vocab_size), table("wpe.weight", config.n_ctx));
+        // A vocabulary is as large as its table, whatever else is said.
+        for table in [&wte, &wpe] {
+            file.part(&table.name, &table.shape, 0..1)?;
+        }
+        Ok(Self { file, prefix, config, reading, wte, wpe })
     }
 
     fn name(&self, tensor: &str) -> String {
         format!("{}{tensor}", self.prefix)
-    }
-
-    fn wte(&self) -> (String, [usize; 2]) {
-        (self.name("wte.weight"), [self.config.vocab_size, self.config.d_model])
-    }
-
-    fn wpe(&self) -> (String, [usize; 2]) {
-        (self.name("wpe.weight"), [self.config.n_ctx, self.config.d_model])
     }
 
     fn part(&self, tensor: &str, shape: &[usize]) -> Result<Part> {
@@ -120,18 +193,8 @@ impl Gpt2Weights {
     /// # Errors
     /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
     pub fn embed_parts(&self, ids: &[u32]) -> Result<Vec<Part>> {
-        let (name, shape) = self.wte();
-        let known = self.token_rows.borrow();
-        let missing: BTreeSet<usize> =
-            ids.iter().filter(|id| !known.contains_key(id)).map(|&id| id as usize).collect();
-        let mut parts: Vec<Part> = (missing.into_iter())
-            .map(|id| self.file.part(&name, &shape, id..id + 1))
-            .collect::<Result<_>>()?;
-        let positions = self.position_rows.borrow().len() / self.config.d_model;
-        if positions < ids.len() {
-            let (name, shape) = self.wpe();
-            parts.push(self.file.part(&name, &shape, positions..ids.len())?);
-        }
+        let mut parts = self.wte.parts(&self.file, ids.iter().copied())?;
+        parts.extend(self.wpe.parts(&self.file, 0..ids.len() as u32)?);
         Ok(parts)
     }
 
@@ -141,11 +204,13 @@ impl Gpt2Weights {
     /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
     pub fn unembed_parts(&self) -> Result<Vec<Part>> {
         let d_model = self.config.d_model;
-        Ok(vec![
-            self.part("ln_f.weight", &[d_model])?,
-            self.part("ln_f.bias", &[d_model])?,
-            self.part("wte.weight", &self.wte().1)?,
-        ])
+        let [gain, bias] = ["ln_f.weight", "ln_f.bias"].map(|name| self.part(name, &[d_model]));
+        let mut parts = vec![gain?, bias?];
+        // All of it is there already where the prompt's rows are not to be told from the others.
+        if !self.reading.is_private {
+            parts.push(self.file.part(&self.wte.name, &self.wte.shape, 0..self.wte.shape[0])?);
+        }
+        Ok(parts)
     }
 
     /// Reads and processes one block.
@@ -246,33 +311,17 @@ impl Gpt2Weights {
         meter: &mut Meter<'_>,
     ) -> Result<Tensor<2>> {
         let d_model = self.config.d_model;
-        let (name, shape) = self.wte();
-        for &id in ids {
-            if !self.token_rows.borrow().contains_key(&id) {
-                let at = id as usize;
-                let row = self.file.read_rows(source, &name, &shape, at..at + 1, meter).await?;
-                self.token_rows.borrow_mut().insert(id, row);
-            }
-        }
-        let known = self.position_rows.borrow().len() / d_model;
-        if known < ids.len() {
-            let (name, shape) = self.wpe();
-            let rows = self.file.read_rows(source, &name, &shape, known..ids.len(), meter).await?;
-            self.position_rows.borrow_mut().extend(rows);
-        }
-        let tokens = self.token_rows.borrow();
-        let positions = self.position_rows.borrow();
-        let mut sum = Vec::with_capacity(ids.len() * d_model);
-        for (id, position) in ids.iter().zip(positions.chunks_exact(d_model)) {
-            let (mut token, mut position) = (tokens[id].clone(), position.to_vec());
-            center_row(&mut token);
-            center_row(&mut position);
-            sum.extend(token.iter().zip(&position).map(|(a, b)| a + b));
-        }
-        Ok(upload(sum, d_model, device))
+        let (tokens, positions) = (ids.iter().copied(), 0..ids.len() as u32);
+        self.wte.read(&self.file, source, tokens.clone(), |_, _| (), meter).await?;
+        self.wpe.read(&self.file, source, positions.clone(), |_, _| (), meter).await?;
+        let (mut tokens, mut positions) = (self.wte.get(tokens), self.wpe.get(positions));
+        tokens.chunks_exact_mut(d_model).for_each(center_row);
+        positions.chunks_exact_mut(d_model).for_each(center_row);
+        tokens.iter_mut().zip(&positions).for_each(|(sum, position)| *sum += position);
+        Ok(upload(tokens, d_model, device))
     }
 
-    /// Reads the unembedding and the final LayerNorm.
+    /// Reads the unembedding and the final LayerNorm, after the prompt was [embedded](Self::embed).
     ///
     /// # Errors
     /// Those of [`Safetensors::read`].
@@ -285,15 +334,16 @@ impl Gpt2Weights {
         let Gpt2Config { d_model, vocab_size, .. } = self.config;
         let gain = self.read(source, "ln_f.weight", d_model, meter).await?;
         let bias = self.read(source, "ln_f.bias", d_model, meter).await?;
-        let (name, shape) = self.wte();
-        let part = (UNEMBED_PART / (4 * d_model)).max(1);
+        let Rows { name, shape, .. } = &self.wte;
+        let part = (self.reading.sizes.unembed_part / (4 * d_model)).max(1);
         let mut parts = Vec::new();
         let mut sums = vec![0f64; d_model];
         let mut logit_bias = Vec::with_capacity(vocab_size);
         for start in (0..vocab_size).step_by(part) {
             let rows = start..vocab_size.min(start + part);
-            let mut upload = Upload::new([rows.len(), d_model], device);
-            let take = |_, mut values: Vec<f32>| {
+            let mut upload = None;
+            let shape_of_part = [rows.len(), d_model];
+            let mut take = |_, mut values: Vec<f32>| {
                 for row in values.chunks_exact_mut(d_model) {
                     let add = |sum: f64, (&w, &b): (&f32, &f32)| sum + f64::from(w) * f64::from(b);
                     logit_bias.push(row.iter().zip(&bias).fold(0.0, add) as f32);
@@ -302,10 +352,13 @@ impl Gpt2Weights {
                         *sum += f64::from(*value);
                     }
                 }
-                upload.push(values);
+                upload.get_or_insert_with(|| Upload::new(shape_of_part, device)).push(values);
             };
-            self.file.read_pieces(source, &name, &shape, rows, meter, take).await?;
-            parts.push(upload.finish());
+            match self.reading.is_private {
+                true => take(start, self.wte.get(rows.start as u32..rows.end as u32)),
+                false => self.file.read_pieces(source, name, shape, rows, meter, take).await?,
+            }
+            parts.push(upload.expect("a part has rows").finish());
         }
         Ok(Unembed {
             layer_norm_epsilon: self.config.layer_norm_epsilon,
@@ -328,8 +381,11 @@ async fn to_device<const N: usize>(
     meter: &mut Meter<'_>,
 ) -> Result<[Tensor<2>; N]> {
     let columns = widths.iter().sum();
-    let mut uploads = widths.map(|width| Upload::new([rows, width], device));
+    let mut uploads = None;
     let take = |first: usize, mut values: Vec<f32>| {
+        // Room is made when something has come: a file may promise more than there is.
+        let uploads =
+            uploads.get_or_insert_with(|| widths.map(|width| Upload::new([rows, width], device)));
         for (row, i) in values.chunks_exact_mut(columns).zip(first..) {
             change(i, row);
         }
@@ -344,7 +400,7 @@ async fn to_device<const N: usize>(
         }
     };
     file.read_pieces(source, tensor, &[rows, columns], 0..rows, meter, take).await?;
-    Ok(uploads.map(Upload::finish))
+    Ok(uploads.expect("a tensor has rows").map(Upload::finish))
 }
 
 fn center_row(row: &mut [f32]) {
@@ -358,8 +414,7 @@ pub struct SaeWeights {
     config: SaeConfig,
     /// ‖row‖ of each row of `W_dec`, where activations are rescaled by it.
     norms: RefCell<Vec<f32>>,
-    /// Rows of `W_dec` already read, by latent.
-    decoder_rows: RefCell<HashMap<u32, Vec<f32>>>,
+    decoder: Rows,
 }
 
 impl SaeWeights {
@@ -367,12 +422,17 @@ impl SaeWeights {
     ///
     /// # Errors
     /// Those of [`Safetensors::open`]; `tensor-missing`, `tensor-shape`, `tensor-dtype`.
-    pub async fn open(source: &dyn Source, file: &str, config: SaeConfig) -> Result<Self> {
-        let file = Safetensors::open(source, file).await?;
-        let (norms, decoder_rows) = (RefCell::default(), RefCell::default());
-        let opened = Self { file, config, norms, decoder_rows };
+    pub async fn open(
+        source: &dyn Source,
+        file: &str,
+        config: SaeConfig,
+        reading: Reading,
+    ) -> Result<Self> {
+        let file = Safetensors::open(source, file, &reading.sizes).await?;
+        let decoder = Rows::new("W_dec".into(), [config.d_sae, config.d_in], reading.is_private);
+        let opened = Self { file, config, norms: RefCell::default(), decoder };
         // A file without a decoder is refused before anything of it is fetched.
-        opened.decoder_part(0..opened.config.d_sae)?;
+        opened.whole_decoder()?;
         opened.parts()?;
         Ok(opened)
     }
@@ -384,8 +444,8 @@ impl SaeWeights {
         )
     }
 
-    fn decoder_part(&self, latents: Range<usize>) -> Result<Part> {
-        self.file.part("W_dec", &[self.config.d_sae, self.config.d_in], latents)
+    fn whole_decoder(&self) -> Result<Part> {
+        self.file.part(&self.decoder.name, &self.decoder.shape, 0..self.config.d_sae)
     }
 
     /// What [`load`](Self::load) reads.
@@ -407,7 +467,7 @@ impl SaeWeights {
             parts.push(self.file.part(name, &[d_sae], 0..d_sae)?);
         }
         if self.is_rescaled() {
-            parts.push(self.decoder_part(0..d_sae)?);
+            parts.push(self.whole_decoder()?);
         }
         parts.sort_by_key(|part| part.range.start);
         Ok(parts)
@@ -423,7 +483,7 @@ impl SaeWeights {
         device: &Device,
         meter: &mut Meter<'_>,
     ) -> Result<Sae> {
-        let SaeConfig { d_in, d_sae, architecture, apply_b_dec_to_input, norm, .. } = self.config;
+        let SaeConfig { hook, d_in, d_sae, architecture, apply_b_dec_to_input, norm } = self.config;
         let mut norms = Vec::new();
         if self.is_rescaled() {
             let take = |_, rows: Vec<f32>| norms.extend(rows.chunks_exact(d_in).map(norm_of));
@@ -445,10 +505,7 @@ impl SaeWeights {
             Architecture::Gated => Activation::Gated {
                 b_gate: self.file.read(source, "b_gate", &[d_sae], meter).await?,
                 b_mag: self.file.read(source, "b_mag", &[d_sae], meter).await?,
-                scale: (self.file.read(source, "r_mag", &[d_sae], meter).await?)
-                    .into_iter()
-                    .map(f32::exp)
-                    .collect(),
+                scale: exponentials(self.file.read(source, "r_mag", &[d_sae], meter).await?)?,
             },
             architecture => {
                 let mut b_enc = self.file.read(source, "b_enc", &[d_sae], meter).await?;
@@ -464,7 +521,8 @@ impl SaeWeights {
             }
         };
         *self.norms.borrow_mut() = norms;
-        Ok(Sae { d_sae, norm, apply_b_dec_to_input, w_enc, b_dec, activation })
+        let hook_name = hook.to_string();
+        Ok(Sae { hook_name, d_sae, norm, apply_b_dec_to_input, w_enc, b_dec, activation })
     }
 
     /// The constant that the input is multiplied with.
@@ -475,18 +533,12 @@ impl SaeWeights {
         }
     }
 
-    fn missing(&self, latents: &[u32]) -> BTreeSet<u32> {
-        let known = self.decoder_rows.borrow();
-        latents.iter().copied().filter(|latent| !known.contains_key(latent)).collect()
-    }
-
     /// What [`decoder_rows`](Self::decoder_rows) has yet to read for these latents.
     ///
     /// # Errors
     /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
     pub fn decoder_parts(&self, latents: &[u32]) -> Result<Vec<Part>> {
-        let rows = self.missing(latents).into_iter().map(|i| i as usize..i as usize + 1);
-        rows.map(|row| self.decoder_part(row)).collect()
+        self.decoder.parts(&self.file, latents.iter().copied())
     }
 
     /// Rows of the decoder of an SAE that was [loaded](Self::load): `latents.len()` rows of `d_in`.
@@ -499,18 +551,24 @@ impl SaeWeights {
         latents: &[u32],
         meter: &mut Meter<'_>,
     ) -> Result<Vec<f32>> {
-        let SaeConfig { d_in, d_sae, .. } = self.config;
-        for latent in self.missing(latents) {
-            let at = latent as usize;
-            let shape = [d_sae, d_in];
-            let mut row = self.file.read_rows(source, "W_dec", &shape, at..at + 1, meter).await?;
-            let norm = self.norms.borrow().get(at).copied().unwrap_or(1.0);
-            let scale = self.factor() * norm.max(f32::MIN_POSITIVE);
+        // A latent whose row has norm 0 is never active, so that nobody asks for it.
+        let undo = |latent: usize, row: &mut [f32]| {
+            let norm = self.norms.borrow().get(latent).copied().unwrap_or(1.0);
+            let scale = self.factor() * norm;
             row.iter_mut().for_each(|w| *w /= scale);
-            self.decoder_rows.borrow_mut().insert(latent, row);
-        }
-        let known = self.decoder_rows.borrow();
-        Ok(latents.iter().flat_map(|latent| &known[latent]).copied().collect())
+        };
+        let wanted = latents.iter().copied();
+        self.decoder.read(&self.file, source, wanted.clone(), undo, meter).await?;
+        Ok(self.decoder.get(wanted))
+    }
+}
+
+/// An infinite scale times 0 is no number: its latent would be inactive without a word.
+fn exponentials(values: Vec<f32>) -> Result<Vec<f32>> {
+    let found: Vec<f32> = values.into_iter().map(f32::exp).collect();
+    match found.iter().all(|value| value.is_finite()) {
+        true => Ok(found),
+        false => Err(Error::ResultNotFinite { stage: "scale exp(r_mag) of a gated SAE" }),
     }
 }
 

@@ -7,14 +7,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use sae_attribution::Session;
+use sae_attribution::error::READER_CODES;
 use sae_attribution::kernels;
+use sae_attribution::source::Source;
 use sae_attribution::web::{JsSource, device, device_kind, has_subgroups};
+use sae_attribution::{Error, Session};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
 use common::golden::{addresses, check_fixture};
 use common::products::check_products;
+use common::sizes::check_sizes;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
@@ -40,10 +43,9 @@ async fn source() -> JsSource {
 }
 
 async fn fixtures(source: &JsSource) -> Vec<String> {
-    use sae_attribution::source::Source;
-    let list = source.read(&format!("{FIXTURES_URL}/fixtures.json"), None).await;
+    let list = source.read_whole(&format!("{FIXTURES_URL}/fixtures.json"), 1 << 20).await;
     let list = list.unwrap_or_else(|error| panic!("start the fixture server first: {error}"));
-    serde_json::from_slice(&list.bytes).expect("a list of names")
+    serde_json::from_slice(&list).expect("a list of names")
 }
 
 #[wasm_bindgen_test]
@@ -62,6 +64,53 @@ async fn cases_equal_the_reference() {
             "{name} on {}, largest errors relative to the largest value:\n{report}",
             device_kind()
         );
+    }
+}
+
+#[wasm_bindgen_test]
+async fn results_do_not_depend_on_sizes() {
+    let fixture = format!("{FIXTURES_URL}/tiny");
+    let device = device().await.unwrap_or_else(|error| panic!("{error}"));
+    check_sizes(async |reading| {
+        let own = Box::new(source().await);
+        let session = Session::open_with(device.clone(), own, addresses(&fixture), reading).await;
+        session.unwrap_or_else(|error| panic!("{error}"))
+    })
+    .await;
+}
+
+/// A reader that fails as it is told.
+#[wasm_bindgen(inline_js = "export function failing(error) {
+    return { read: () => Promise.reject(error), readWhole: () => Promise.reject(error), expect() {} };
+}
+export function coded(code, message) {
+    return Object.assign(new Error(message), { code });
+}")]
+extern "C" {
+    fn failing(error: JsValue) -> JsValue;
+    fn coded(code: &str, message: &str) -> JsValue;
+}
+
+#[wasm_bindgen_test]
+async fn what_a_reader_says_passes_through() {
+    let ask = async |error: JsValue| {
+        let source = JsSource(failing(error).unchecked_into());
+        let whole = source.read_whole("a/config.json", 100).await.unwrap_err();
+        assert_eq!(source.read("a/config.json", 0..10).await.unwrap_err(), whole);
+        assert!(whole == Error::Cancelled || whole.file() == Some("a/config.json"));
+        (whole.code(), whole.to_string())
+    };
+    for code in READER_CODES {
+        let message = format!("a/config.json, {code}: do this.");
+        let (found, said) = ask(coded(code, &message)).await;
+        assert_eq!(found, code);
+        assert!(said == message || code == "cancelled", "{said}");
+    }
+    // What has no code of a reader's, or is no error at all, is worded.
+    for error in [coded("device-failed", "odd"), JsValue::NULL, "text".into()] {
+        let (code, said) = ask(error).await;
+        assert_eq!(code, "fetch-failed");
+        assert!(said.starts_with("a/config.json could not be read"), "{said}");
     }
 }
 

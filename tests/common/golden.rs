@@ -19,8 +19,12 @@ pub(crate) fn addresses(fixture: &str) -> Addresses {
     Addresses { model: format!("{fixture}/model"), saes: format!("{fixture}/saes") }
 }
 
+async fn whole(source: &dyn Source, path: &str) -> Vec<u8> {
+    source.read_whole(path, 1 << 30).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
 async fn json(source: &dyn Source, path: &str) -> Value {
-    let bytes = source.read(path, None).await.unwrap_or_else(|error| panic!("{error}")).bytes;
+    let bytes = whole(source, path).await;
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -35,7 +39,9 @@ pub(crate) async fn check_fixture(
     let cases = json(source, &format!("{fixture}/cases.json")).await;
     let mut report = String::new();
     let mut failures = String::new();
-    for case in cases.as_array().expect("a list of cases") {
+    let cases = cases.as_array().expect("a list of cases");
+    assert!(!cases.is_empty(), "{fixture} has no cases");
+    for case in cases {
         let name = case["name"].as_str().expect("a name");
         let mut request = case.clone();
         request.as_object_mut().expect("an object").remove("name");
@@ -57,7 +63,8 @@ pub(crate) async fn check_fixture(
     report
 }
 
-/// Compares tokens of every string of the fixture's `tokenizer_vectors.json`, if it has one.
+/// Compares tokens of every string of the fixture's `tokenizer_vectors.json`, and says so where it
+/// has none.
 async fn check_tokenizer(
     session: &Session,
     source: &dyn Source,
@@ -66,8 +73,10 @@ async fn check_tokenizer(
     failures: &mut String,
 ) {
     let path = format!("{fixture}/expected/tokenizer_vectors.json");
-    let Ok(vectors) = source.read(&path, None).await else { return };
-    let vectors: Vec<Value> = serde_json::from_slice(&vectors.bytes).expect("a list of vectors");
+    let Ok(vectors) = source.read_whole(&path, 1 << 30).await else {
+        return writeln!(report, "tokenizer: no vectors").unwrap();
+    };
+    let vectors: Vec<Value> = serde_json::from_slice(&vectors).expect("a list of vectors");
     for vector in &vectors {
         let text = vector["text"].as_str().expect("a text");
         let tokens = session.tokenize(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
@@ -91,7 +100,7 @@ impl Expected {
         let tensors = format!("{path}.safetensors");
         Self {
             json: json(source, &format!("{path}.json")).await,
-            tensors: source.read(&tensors, None).await.unwrap().bytes,
+            tensors: whole(source, &tensors).await,
         }
     }
 
@@ -114,6 +123,41 @@ impl Expected {
                 .collect(),
             other => panic!("{other:?}"),
         })
+    }
+}
+
+/// What the reference says of every case of a kind.
+fn keys_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "token_to_latent" => &["to", "sparsity"],
+        "latent_to_latent" => &[
+            "from",
+            "to",
+            "sparsity",
+            "off_staircase",
+            "attributions",
+            "attribution_l1",
+            "sae_error_norm_per_position",
+        ],
+        "latent_to_logit" => &[
+            "from",
+            "sparsity",
+            "token_ids",
+            "logits",
+            "attributions",
+            "attribution_l1",
+            "sae_error_norm_per_position",
+        ],
+        "logit_difference" => &[
+            "from",
+            "token_ids",
+            "logits",
+            "logit_difference",
+            "attributions",
+            "attribution_l1",
+            "sae_error_norm_per_position",
+        ],
+        other => panic!("no kind of case is called {other}"),
     }
 }
 
@@ -181,6 +225,11 @@ impl Check {
         }
 
         let kind = json["case"]["kind"].as_str().expect("a kind");
+        for key in keys_of(kind) {
+            if json.get(key).is_none() && expected.floats(&[key]).is_none() {
+                self.lines.push(format!("the expected results lack {key:?}"));
+            }
+        }
         // The reference lays token → latent out as [1, pos, latents].
         let (rows, columns) = (result.targets.len(), result.sources.len());
         let as_expected: Vec<f32> = match kind {

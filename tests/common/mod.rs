@@ -2,3 +2,4 @@
 
 pub(crate) mod golden;
 pub(crate) mod products;
+pub(crate) mod sizes;

@@ -109,6 +109,7 @@ impl Model {
             targets: &self.targets,
             read: read.as_ref(),
             n_pos: POS,
+            batch_bytes: 128 << 20,
         };
         let heard = Heard::default();
         let found = pollster::block_on(async {
@@ -183,6 +184,7 @@ impl Reader {
         let square = |x: Tensor<2>| (x.clone() * x).sum_dim(1);
         let mut random = Random::new(9);
         let sae = Sae {
+            hook_name: "blocks.0.hook_resid_pre".into(),
             d_sae: 8,
             norm,
             apply_b_dec_to_input: true,
@@ -323,7 +325,14 @@ fn the_mode_with_fewer_products_is_chosen() {
     let (blocks, _) = model.run(model.resid.clone());
     let mode = |model: &Model| {
         let (sources, targets) = (&model.sources, &model.targets);
-        cheaper(&Path { blocks: &blocks, sources, targets, read: None, n_pos: POS })
+        cheaper(&Path {
+            blocks: &blocks,
+            sources,
+            targets,
+            read: None,
+            n_pos: POS,
+            batch_bytes: 128 << 20,
+        })
     };
     model.targets = one(&model.targets, N - 1);
     assert_eq!(mode(&model), Mode::Reverse);

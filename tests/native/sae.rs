@@ -5,9 +5,10 @@ use sae_attribution::config::{ActivationNorm, Architecture, HookPoint, SaeConfig
 use sae_attribution::folder::Folder;
 use sae_attribution::kernels;
 use sae_attribution::sae::Sae;
+use sae_attribution::sizes::Sizes;
 use sae_attribution::sparse::Active;
 use sae_attribution::watch::{Meter, Phase, Unwatched};
-use sae_attribution::weights::SaeWeights;
+use sae_attribution::weights::{Reading, SaeWeights};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::gradients::{Random, values};
@@ -68,7 +69,9 @@ impl Weights {
             apply_b_dec_to_input: case.apply_b_dec_to_input,
             norm: case.norm,
         };
-        let weights = SaeWeights::open(&Folder, path.to_str().unwrap(), config).await.unwrap();
+        let weights = SaeWeights::open(&Folder, path.to_str().unwrap(), config, Reading::default())
+            .await
+            .unwrap();
         let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
         let sae = weights.load(&Folder, &Device::flex(), &mut meter).await.unwrap();
         let latents: Vec<u32> = (0..D_SAE as u32).collect();
@@ -187,10 +190,10 @@ async fn check(case: &Case, weights: &Weights, random: &mut Random) {
     let (sae, decoder) = weights.load(case).await;
     let x = random.values(POS * D, 2.0);
     let mut meter = Meter::start(&Unwatched, Phase::Encode, 0).await.unwrap();
-    let active = sae.encode(&x, &mut meter).await.unwrap();
+    let active = sae.encode(&x, &Sizes::default(), &mut meter).await.unwrap();
     let decoder = kernels::upload(decoder, D, &Device::flex());
     let rows = kernels::gather_rows(&decoder, &active.latent);
-    let decoded = sae.decode(&active, &rows, &x).await.unwrap();
+    let decoded = sae.decode(&active, &rows, &x, &Sizes::default()).await.unwrap();
 
     let mut expected = Active::default();
     for (pos, x) in x.chunks_exact(D).enumerate() {
@@ -218,7 +221,7 @@ async fn check(case: &Case, weights: &Weights, random: &mut Random) {
 async fn check_slopes(sae: &Sae, active: &Active, x: &[f32], what: &str) {
     let moved: Vec<f32> = x.iter().zip(0..).map(|(x, i)| x + 1e-3 * (i % 7 - 3) as f32).collect();
     let mut meter = Meter::start(&Unwatched, Phase::Encode, 0).await.unwrap();
-    let after = sae.encode(&moved, &mut meter).await.unwrap();
+    let after = sae.encode(&moved, &Sizes::default(), &mut meter).await.unwrap();
     let normalized = |x: &[f32]| match sae.normalize(x) {
         Some(normalized) => values(normalized.y),
         None => x.to_vec(),
