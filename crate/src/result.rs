@@ -251,7 +251,6 @@ impl Ratio {
 }
 
 /// Writes a count without a decimal point as long as it is exact.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn whole<S: Serializer>(count: &f64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     match *count <= (1u64 << 53) as f64 {
         true => serializer.serialize_u64(*count as u64),
