@@ -2,6 +2,7 @@
 
 import { openDisk, openHandle, write } from './disk.js';
 import { sha256 } from './hash.js';
+import { LIMITS, within } from './wait.js';
 
 /** @typedef {import('./disk.js').Disk} Disk */
 /** @typedef {import('./disk.js').Handle} Handle */
@@ -58,13 +59,37 @@ export const FORMAT = 1;
 /** A worker that was just ended still holds its files for a moment; once one was waited for, no more. */
 const [LOCK_MS, NEXT_LOCK_MS] = [1_000, 100];
 let lockMs = LOCK_MS;
+/** Nothing larger is kept in one chunk, nor is an index longer: what says so was not written here. */
+const [MOST_CHUNK, MOST_INDEX] = [32 * 2 ** 20, 64 * 2 ** 20];
+
+/** Set once it has not answered: it is waited for only once. @type {Error | undefined} */
+let silence;
+
+/** @template T @param {Promise<T>} work @returns {Promise<T>} */
+function inTime(work) {
+  const late = () => (silence = new Error('the storage of this browser does not answer'));
+  return within(silence ? 0 : LIMITS.store, work, late);
+}
 
 /** @returns {Promise<Store>} never rejects */
 export async function openStore() {
   const reasons = [];
   for (const open of [openOpfs, openCacheApi]) {
     try {
-      return await open();
+      const store = await inTime(open());
+      return {
+        ...store,
+        names: () => inTime(store.names()),
+        peek: (name) => inTime(store.peek(name)),
+        open(name, url) {
+          const opening = store.open(name, url);
+          return inTime(opening).catch((error) => {
+            // What comes too late is let go.
+            opening.then((file) => file?.close()).catch(() => {});
+            throw error;
+          });
+        },
+      };
     } catch (error) {
       reasons.push(/** @type {Error} */ (error).message);
     }
@@ -135,7 +160,8 @@ async function openOpfs() {
     },
     async peek(name) {
       try {
-        return parse(await (await (await folder.getFileHandle(`${name}.index`)).getFile()).text());
+        const index = await (await folder.getFileHandle(`${name}.index`)).getFile();
+        return parse(index.size > MOST_INDEX ? '' : await index.text());
       } catch {
         return { head: {}, chunks: [] };
       }
@@ -181,21 +207,45 @@ async function patiently(open, folder, name) {
 /** @param {unknown} error */
 const isInUse = (error) => /** @type {Error} */ (error)?.name === 'NoModificationAllowedError';
 
+/** @param {unknown} value */
+const isNatural = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+/** @param {unknown} value */
+const isSha256 = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+
+/** @param {any} entry @returns {entry is Chunk} */
+function isChunk({ start, end, sha256 }) {
+  return isNatural(start) && isNatural(end) && start < end && end - start <= MOST_CHUNK && isSha256(sha256);
+}
+
+/**
+ * What of a head is ours: nothing where anything of it is not.
+ * @param {any} entry
+ * @returns {Head}
+ */
+function headOf({ format, url, etag, total, verified }) {
+  const isOurs =
+    format === FORMAT &&
+    typeof url === 'string' &&
+    (etag === undefined || typeof etag === 'string') &&
+    (total === undefined || isNatural(total)) &&
+    (verified === undefined || verified === '' || isSha256(verified));
+  return isOurs ? { format, url, etag, total, verified } : {};
+}
+
 /** @param {string} text @returns {{head: Head, chunks: (Chunk & {offset: number})[]}} */
 function parse(text) {
-  /** @type {Head} */
   const head = {};
   const chunks = [];
   for (const line of text.split('\n')) {
     try {
       const entry = JSON.parse(line);
       if (entry.start === undefined) Object.assign(head, entry);
-      else chunks.push(entry);
+      else if (isChunk(entry) && isNatural(entry.offset)) chunks.push(/** @type {any} */ (entry));
     } catch {
       // Torn, or the end: what it tells was not written.
     }
   }
-  return { head, chunks };
+  return { head: headOf(head), chunks };
 }
 
 /** @implements {StoredFile} */
@@ -218,17 +268,23 @@ class OpfsFile {
     this.bytes = bytes;
     this.index = index;
     this.release = release;
-    const text = new Uint8Array(index.getSize());
+    const size = index.getSize();
+    const text = new Uint8Array(size > MOST_INDEX ? 0 : size);
     index.read(text, { at: 0 });
     const { head, chunks } = parse(new TextDecoder().decode(text));
-    if (head.format === FORMAT && head.url === url) {
+    if (head.url === url) {
       this.head = head;
-      this.chunks = chunks.filter(({ start, end, offset }) => offset + end - start <= bytes.size).sort(byStart);
-      this.#end = chunks.reduce((most, { start, end, offset }) => Math.max(most, offset + end - start), 0);
+      this.chunks = chunks
+        .filter(({ start, end, offset }) => offset + end - start <= bytes.size && end <= (head.total ?? end))
+        .map(({ start, end, offset, sha256 }) => ({ start, end, offset, sha256 }))
+        .sort(byStart);
+      this.#end = this.chunks.reduce((most, { start, end, offset = 0 }) => Math.max(most, offset + end - start), 0);
       // The next line begins behind the last whole one.
       this.#size = text.lastIndexOf(10) + 1;
+      // A line whose bytes are not there must not come to mean those that are put in their place.
+      if (this.chunks.length < chunks.length) this.drop([]);
     }
-    if (this.#size < text.length) index.truncate(this.#size);
+    if (this.#size < size) index.truncate(this.#size);
   }
 
   /** @param {Head} head */
@@ -261,18 +317,24 @@ class OpfsFile {
   }
 
   async remove() {
-    this.index.close();
-    await this.bytes.close();
-    for (const kind of ['index', 'bytes']) await this.folder.removeEntry(`${this.name}.${kind}`);
-    this.release();
+    try {
+      this.index.close();
+      await this.bytes.close();
+      for (const kind of ['index', 'bytes']) await inTime(this.folder.removeEntry(`${this.name}.${kind}`));
+    } finally {
+      this.release();
+    }
   }
 
   async close() {
-    // The order in which a crash of the machine may lose them.
-    await this.bytes.close();
-    this.index.flush();
-    this.index.close();
-    this.release();
+    try {
+      // The order in which a crash of the machine may lose them.
+      await this.bytes.close();
+      this.index.flush();
+    } finally {
+      this.index.close();
+      this.release();
+    }
   }
 
   /** @param {object} entry */
@@ -291,11 +353,12 @@ async function openCacheApi() {
   const prefix = `${FOLDER}/`;
   /** @param {Cache} cache */
   const peek = async (cache) => {
-    /** @type {Head} */
-    const head = (await (await cache.match(keyOf('head')))?.json()) ?? {};
+    const kept = await cache.match(keyOf('head'));
+    const head = headOf((await kept?.json().catch(() => undefined)) ?? {});
     const chunks = (await cache.keys()).flatMap(({ url }) => {
-      const [, start, end, sha256] = /\/(\d+)-(\d+)-([0-9a-f]{64})$/.exec(url) ?? [];
-      return sha256 ? [{ start: Number(start), end: Number(end), sha256 }] : [];
+      const [, start, end, sha256] = /\/(\d+)-(\d+)-([^/]*)$/.exec(url) ?? [];
+      const chunk = { start: Number(start), end: Number(end), sha256 };
+      return isChunk(chunk) && chunk.end <= (head.total ?? chunk.end) ? [chunk] : [];
     });
     return { head, chunks: chunks.sort(byStart) };
   };
@@ -313,10 +376,15 @@ async function openCacheApi() {
       const release = await lock(name);
       if (!release) return undefined;
       try {
-        const cache = await caches.open(prefix + name);
-        const { head, chunks } = await peek(cache);
-        const isOurs = head.format === FORMAT && head.url === url;
-        return new CacheApiFile(cache, prefix + name, isOurs ? head : {}, isOurs ? chunks : [], release);
+        let cache = await caches.open(prefix + name);
+        let { head, chunks } = await peek(cache);
+        if (head.url !== url) {
+          // Of what these are nobody knows; under a new head they would pass for its own.
+          [head, chunks] = [{}, []];
+          await caches.delete(prefix + name);
+          cache = await caches.open(prefix + name);
+        }
+        return new CacheApiFile(cache, prefix + name, head, chunks, release);
       } catch (error) {
         release();
         throw error;
@@ -350,21 +418,21 @@ class CacheApiFile {
   /** @param {Head} head */
   async setHead(head) {
     this.head = head;
-    await this.cache.put(keyOf('head'), Response.json(head));
+    await inTime(this.cache.put(keyOf('head'), Response.json(head)));
   }
 
   /** @param {number} start @param {Uint8Array<ArrayBuffer>} bytes */
   async put(start, bytes) {
     const chunk = { start, end: start + bytes.length, sha256: await sha256(bytes), isChecked: true };
-    await this.cache.put(keyOfChunk(chunk), new Response(bytes));
+    await inTime(this.cache.put(keyOfChunk(chunk), new Response(bytes)));
     insert(this.chunks, chunk);
   }
 
   /** @param {Chunk} chunk @param {number} from @param {Uint8Array} target @param {boolean} hashes */
   async get(chunk, from, target, hashes) {
-    const response = await this.cache.match(keyOfChunk(chunk));
-    const bytes = response && new Uint8Array(await response.arrayBuffer());
-    if (bytes?.length !== chunk.end - chunk.start) return undefined;
+    const kept = await inTime(this.cache.match(keyOfChunk(chunk)).then((response) => response?.blob()));
+    if (kept?.size !== chunk.end - chunk.start) return undefined;
+    const bytes = new Uint8Array(await inTime(kept.arrayBuffer()));
     target.set(bytes.subarray(from, from + target.length));
     return hashes ? sha256(target) : '';
   }
@@ -372,11 +440,14 @@ class CacheApiFile {
   /** @param {Chunk[]} dropped */
   async drop(dropped) {
     this.chunks = this.chunks.filter((chunk) => !dropped.includes(chunk));
-    for (const chunk of dropped) await this.cache.delete(keyOfChunk(chunk));
+    for (const chunk of dropped) await inTime(this.cache.delete(keyOfChunk(chunk)));
   }
 
   async remove() {
-    await caches.delete(this.name);
-    this.close();
+    try {
+      await inTime(caches.delete(this.name));
+    } finally {
+      this.close();
+    }
   }
 }

@@ -76,10 +76,15 @@ export class ByteCache {
     while (this.pending > MOST_PENDING) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
-  /** @returns {Promise<{url: string, bytes: number, total?: number}[]>} */
+  /** @returns {Promise<{url: string, bytes: number, total?: number}[]>} rejects with `cache-none` */
   async list() {
     const store = await this.store;
-    const heads = await Promise.all((await store.names()).map((name) => store.peek(name)));
+    const heads = await store
+      .names()
+      .then((names) => Promise.all(names.map((name) => store.peek(name))))
+      .catch((error) => {
+        throw codedError('cache-none', `What is kept cannot be told: ${error.message}. Load the page again.`);
+      });
     return heads
       .flatMap(({ head, chunks }) => {
         const bytes = chunks.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -124,9 +129,9 @@ class Entry {
     this.cache = cache;
   }
 
-  /** Which version of the file is kept. @returns {Promise<Version>} */
-  async version() {
-    return (await this.#use(({ head: { etag, total } }) => ({ etag, total }))) ?? {};
+  /** Which version of the file is kept, if any is. @returns {Promise<Version | undefined>} */
+  version() {
+    return this.#use(({ head: { url, etag, total } }) => (url === undefined ? undefined : { etag, total }));
   }
 
   /**
@@ -289,7 +294,11 @@ class Entry {
     if (this.#users > 0) return;
     const opening = this.#opening;
     this.#opening = undefined;
-    await (await opening)?.close();
+    try {
+      await (await opening)?.close();
+    } catch {
+      // What was not written is not there.
+    }
   }
 
   /** Compares a file that is kept completely with its published checksum, once. @param {StoredFile} file */

@@ -1,7 +1,8 @@
 // The runtime as a page or a program uses it: promises over the worker.
 
 import { persist } from './cache.js';
-import { codedError } from './error.js';
+import { codedError, describeError } from './error.js';
+import { cancelled, heeding, LIMITS } from './wait.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').FromWorker} FromWorker */
@@ -12,6 +13,10 @@ import { codedError } from './error.js';
  * @property {(value: any) => void} resolve
  * @property {(error: Error) => void} reject
  * @property {((progress: import('./protocol.js').Progress) => void) | undefined} onProgress
+ * @property {Promise<void>} settled the worker has answered, or is no more
+ * @property {() => void} settle
+ * @property {boolean} isCancelled
+ * @property {boolean} isOpening
  */
 
 /** Where the adapters' shapes of matrix products are kept, so that they are tried out only once. */
@@ -41,7 +46,8 @@ function remember({ adapter, shape }) {
  * A model that answers requests. Rejections carry a stable `code`.
  *
  * A fault of the device ends the worker: pending requests reject with `device-failed`, and the
- * next one starts a fresh worker with the same model.
+ * next one starts a fresh worker with the same model. So does a cancelled request that the worker
+ * does not let go of.
  */
 export class Client {
   /** @type {Worker | undefined} */
@@ -55,7 +61,7 @@ export class Client {
   #reopening;
   /**
    * What to reopen after a fault.
-   * @type {{source: Source, device?: import('./protocol.js').DeviceKind, files?: Map<string, File>} | undefined}
+   * @type {{source: Source, device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, isPrivate?: boolean} | undefined}
    */
   #opened;
 
@@ -67,14 +73,16 @@ export class Client {
   /**
    * Opens a model; replaces the one before.
    * @param {Source} source
-   * @param {{device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, signal?: AbortSignal}} [options]
-   *   files: those that `folder:` addresses mean, by path
+   * @param {{device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, isPrivate?: boolean, signal?: AbortSignal}} [options]
+   *   files: those that `folder:` addresses mean, by path; isPrivate: tables of tokens and latents are read
+   *   whole, so that their host cannot tell the prompt from the rows that are asked for
    * @returns {Promise<import('./protocol.js').Opened>}
    */
-  async open(source, { device, files, signal } = {}) {
-    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes(), files }, { signal });
+  async open(source, { device, files, isPrivate, signal } = {}) {
+    await this.#quiet(signal);
+    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes(), files, isPrivate }, { signal });
     remember(opened);
-    this.#opened = { source, device, files };
+    this.#opened = { source, device, files, isPrivate };
     this.#isOpen = true;
     return opened;
   }
@@ -153,38 +161,79 @@ export class Client {
 
   /** @param {AbortSignal} [signal] */
   async #reopen(signal) {
+    await this.#quiet(signal);
     if (this.#isOpen || !this.#opened) return;
     const { source, ...options } = this.#opened;
     this.#reopening ??= this.open(source, { ...options, signal }).finally(() => (this.#reopening = undefined));
-    await this.#reopening;
+    await heeding(this.#reopening, signal);
+  }
+
+  /** Waits until the worker has let go of what was cancelled, or has been ended. @param {AbortSignal} [signal] */
+  async #quiet(signal) {
+    const left = [...this.#pending.values()].filter(({ isCancelled }) => isCancelled);
+    await heeding(Promise.all(left.map(({ settled }) => settled)), signal);
   }
 
   /**
-   * @param {object} message without its id
+   * @param {{type: string} & Record<string, unknown>} message without its id
    * @param {{onProgress?: Pending['onProgress'], signal?: AbortSignal}} [options]
    * @returns {Promise<any>}
    */
   #ask(message, { onProgress, signal } = {}) {
-    if (signal?.aborted) return Promise.reject(codedError('cancelled', 'Cancelled.'));
+    if (signal?.aborted) return Promise.reject(cancelled());
     const worker = (this.#worker ??= this.#start());
     const id = ++this.#lastId;
-    const cancel = () => worker.postMessage({ type: 'cancel', id });
-    signal?.addEventListener('abort', cancel);
+    let settle = () => {};
+    /** @type {Promise<void>} */
+    const settled = new Promise((resolve) => (settle = resolve));
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, onProgress });
-      worker.postMessage({ ...message, id });
-    }).finally(() => signal?.removeEventListener('abort', cancel));
+      const isOpening = message.type === 'open';
+      const pending = { resolve, reject, onProgress, settled, settle, isCancelled: false, isOpening };
+      try {
+        worker.postMessage({ ...message, id });
+      } catch (error) {
+        const cause = describeError(error).message;
+        reject(codedError('request-invalid', `The request cannot be sent to the runtime: ${cause}`));
+        return;
+      }
+      this.#pending.set(id, pending);
+      const cancel = () => this.#cancel(worker, id, pending);
+      signal?.addEventListener('abort', cancel, { once: true });
+      void settled.then(() => signal?.removeEventListener('abort', cancel));
+    });
+  }
+
+  /**
+   * Answers at once; the worker, which may be in the middle of something, is given a moment.
+   * @param {Worker} worker @param {number} id @param {Pending} pending
+   */
+  #cancel(worker, id, pending) {
+    pending.isCancelled = true;
+    pending.onProgress = undefined;
+    pending.reject(cancelled());
+    worker.postMessage({ type: 'cancel', id });
+    const timer = setTimeout(() => this.#fail(worker, 'it did not let itself be cancelled'), LIMITS.cancel);
+    void pending.settled.then(() => clearTimeout(timer));
   }
 
   #start() {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
-    const failed = (/** @type {string} */ cause) =>
+    let hasStarted = false;
+    const unavailable = (/** @type {string} */ cause) =>
       worker === this.#worker &&
-      this.#end(codedError('device-failed', `The runtime stopped: ${cause}. Run again to restart it.`));
+      this.#end(
+        codedError('runtime-unavailable', `The runtime did not start: ${cause}. Check the connection and run again.`),
+      );
+    const timer = setTimeout(() => unavailable(`nothing came for ${LIMITS.start / 1000} seconds`), LIMITS.start);
     worker.addEventListener('message', ({ data }) => {
       const message = /** @type {FromWorker} */ (data);
+      if (message.type === 'started') {
+        hasStarted = true;
+        clearTimeout(timer);
+        return;
+      }
       if (message.type === 'fault') {
-        failed(message.message);
+        this.#fail(worker, message.message);
         return;
       }
       if (message.type === 'notice') {
@@ -199,13 +248,28 @@ export class Client {
       this.#pending.delete(message.id);
       if (message.type === 'reply') pending?.resolve(message.value);
       else pending?.reject(codedError(message.code, message.message));
+      pending?.settle();
+      // What was opened though it was cancelled is not what the next request means.
+      if (message.type === 'reply' && pending?.isCancelled && pending.isOpening) this.#isOpen = false;
+      if (message.type !== 'error') return;
       // What is open has read parts of the old version.
-      if (message.type === 'error' && message.code === 'file-changed') this.#isOpen = false;
-      // A device that failed once does not recover: the next request gets a fresh one.
-      if (message.type === 'error' && message.code === 'device-failed') failed(message.message);
+      if (message.code === 'file-changed') this.#isOpen = false;
+      // A device that failed once does not recover, nor does a module that did not come: the next request
+      // gets fresh ones.
+      if (['device-failed', 'runtime-unavailable'].includes(message.code)) this.#fail(worker, message.message);
     });
-    worker.addEventListener('error', (event) => failed(event.message || 'its worker did not start'));
+    worker.addEventListener('error', ({ message }) => {
+      clearTimeout(timer);
+      if (hasStarted) this.#fail(worker, message || 'its worker failed');
+      else unavailable(message || 'its worker could not be loaded');
+    });
     return worker;
+  }
+
+  /** @param {Worker} worker @param {string} cause */
+  #fail(worker, cause) {
+    if (worker !== this.#worker) return;
+    this.#end(codedError('device-failed', `The runtime stopped: ${cause}. Run again to restart it.`));
   }
 
   /** @param {Error} error */
@@ -215,6 +279,9 @@ export class Client {
     this.#isOpen = false;
     const pending = [...this.#pending.values()];
     this.#pending.clear();
-    pending.forEach(({ reject }) => reject(error));
+    for (const { reject, settle } of pending) {
+      reject(error);
+      settle();
+    }
   }
 }

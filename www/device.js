@@ -1,24 +1,20 @@
 // Which build to run: WebGPU where there is a real adapter, the CPU where there is none.
 
 import { codedError } from './error.js';
+import { cancelled, LIMITS, within } from './wait.js';
 
 /** @typedef {import('./protocol.js').DeviceKind} DeviceKind */
 
 /**
  * An emulated adapter computes on the CPU too, only slower than the CPU build does.
  * @param {DeviceKind | undefined} asked by `?device=`; wins over what is found
- * @param {any} [gpu] navigator.gpu
+ * @param {{gpu?: any, signal?: AbortSignal}} [options] gpu: navigator.gpu
  * @returns {Promise<{device: DeviceKind, reason: string, adapter: string}>} rejects with `webgpu-unavailable`
  *   where WebGPU was asked for and there is none
  */
-export async function chooseDevice(asked, gpu = /** @type {any} */ (navigator).gpu) {
+export async function chooseDevice(asked, { gpu = /** @type {any} */ (navigator).gpu, signal } = {}) {
   if (asked === 'cpu') return { device: 'cpu', reason: 'asked for', adapter: '' };
-  const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
-  const lacking = !gpu
-    ? 'this browser has no WebGPU'
-    : !adapter
-      ? 'the browser offers no WebGPU adapter'
-      : undefined;
+  const { adapter, lacking } = await adapterOf(gpu, signal);
   if (asked === 'webgpu') {
     if (lacking) {
       throw codedError(
@@ -33,6 +29,23 @@ export async function chooseDevice(asked, gpu = /** @type {any} */ (navigator).g
   return (adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter)
     ? { device: 'cpu', reason: `the only WebGPU adapter${name && ` (${name})`} is emulated`, adapter: '' }
     : { device: 'webgpu', reason: `adapter ${name || 'found'}`, adapter: fullName(adapter) };
+}
+
+/**
+ * @param {any} gpu
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{adapter?: any, lacking?: string}>} rejects with `cancelled` alone
+ */
+async function adapterOf(gpu, signal) {
+  if (!gpu) return { lacking: 'this browser has no WebGPU' };
+  try {
+    const asking = gpu.requestAdapter({ powerPreference: 'high-performance' });
+    const adapter = await within(LIMITS.adapter, asking, () => new Error('no answer'), { signal });
+    return adapter ? { adapter } : { lacking: 'the browser offers no WebGPU adapter' };
+  } catch {
+    if (signal?.aborted) throw cancelled();
+    return { lacking: 'the browser was asked for a WebGPU adapter and does not answer' };
+  }
 }
 
 /** @param {any} adapter */

@@ -3,6 +3,7 @@
 
 import { sha256 } from './hash.js';
 import { borrow, giveBack } from './spare.js';
+import { LIMITS } from './wait.js';
 
 /**
  * @typedef {object} Handle FileSystemSyncAccessHandle, which TypeScript knows in workers only
@@ -70,6 +71,8 @@ export async function openHere(file) {
 const waiting = new Map();
 /** Null where there is none. @type {Worker | null | undefined} */
 let helper;
+/** Ends a helper that is asked and says nothing. @type {ReturnType<typeof setTimeout> | undefined} */
+let silence;
 let lastId = 0;
 
 /**
@@ -110,7 +113,19 @@ function ask(call, args, borrowed, look) {
       else resolve(value);
     });
     helper.postMessage({ id, call, args, buffer }, buffer ? [buffer] : []);
+    silence ??= setTimeout(giveUp, LIMITS.disk);
   });
+}
+
+/** Does without the helper. */
+function giveUp() {
+  // What it has open would be closed to everybody else.
+  helper?.terminate();
+  helper = null;
+  clearTimeout(silence);
+  const error = { name: 'OperationError', message: 'The worker that keeps downloads failed.' };
+  for (const [id, answered] of waiting) answered({ id, error });
+  waiting.clear();
 }
 
 function startHelper() {
@@ -120,13 +135,10 @@ function startHelper() {
       const answered = waiting.get(data.id);
       waiting.delete(data.id);
       answered?.(data);
+      clearTimeout(silence);
+      silence = waiting.size > 0 ? setTimeout(giveUp, LIMITS.disk) : undefined;
     };
-    worker.onerror = () => {
-      helper = null;
-      const error = { name: 'OperationError', message: 'The worker that keeps downloads failed.' };
-      for (const [id, answered] of waiting) answered({ id, error });
-      waiting.clear();
-    };
+    worker.onerror = giveUp;
     return worker;
   } catch {
     return null;

@@ -1,6 +1,7 @@
 // Reads a model from files of this computer, as hub.js reads one from a server.
 
 import { codedError } from './error.js';
+import { tooLarge } from './remote.js';
 
 /**
  * @param {Map<string, File>} files by path: `folder:gpt2/config.json` reads `gpt2/config.json`
@@ -8,20 +9,30 @@ import { codedError } from './error.js';
  */
 export function createFolderReader(files) {
   let [read, since] = [0, performance.now()];
+  /** @param {string} path */
+  const fileAt = (path) => {
+    const name = path.replace(/^folder:\/*/, '');
+    const file = files.get(name);
+    if (file) return { name, file };
+    throw codedError('file-not-found', `The folder has no file ${name}. Choose the folder that holds it.`);
+  };
+  /** @param {string} path @param {number} start @param {number} end */
+  const readRange = async (path, start, end) => {
+    const { name, file } = fileAt(path);
+    try {
+      const bytes = new Uint8Array(await file.slice(start, Math.min(end, file.size)).arrayBuffer());
+      read += bytes.length;
+      return { bytes, fileLength: file.size };
+    } catch {
+      throw codedError('file-changed', `${name} changed or went away while it was read; choose its folder again.`);
+    }
+  };
   return {
-    async read(path, start = 0, end = Infinity) {
-      const name = path.replace(/^folder:\/*/, '');
-      const file = files.get(name);
-      if (!file) {
-        throw codedError('file-not-found', `The folder has no file ${name}. Choose the folder that holds it.`);
-      }
-      try {
-        const bytes = new Uint8Array(await file.slice(start, Math.min(end, file.size)).arrayBuffer());
-        read += bytes.length;
-        return { bytes, fileLength: file.size };
-      } catch {
-        throw codedError('file-changed', `${name} changed or went away while it was read; choose its folder again.`);
-      }
+    read: readRange,
+    async readWhole(path, most) {
+      const { name, file } = fileAt(path);
+      if (file.size > most) throw tooLarge(name, most);
+      return readRange(path, 0, file.size);
     },
     expect() {},
     progress: () => ({ network: 0, cached: read, ahead: 0, rate: (read * 1000) / (performance.now() - since) }),

@@ -5,8 +5,18 @@
 // 3. A piece takes what the cache holds; remote.js loads the rest, which is kept while it arrives.
 // 4. `read` waits for the pieces that it touches and hands out views of them. A piece goes when all
 //    that was expected of it has been read.
+//
+// Versions of a file are not mixed, as far as they can be told apart:
+// - An address that names a commit leads to one version for ever. What is kept of it is used unasked.
+// - Of any other address, what is kept carries an ETag, and the server is asked once in a session whether
+//   that is still the one. Where it cannot be asked, what is kept is used; bytes that come later and are of
+//   another version are refused.
+// - Without an ETag nothing is kept. What came is used within the session, and each request that reads of
+//   the file again first compares its length and its beginning; a change behind that stays unnoticed.
 
-import { cancelled, PATIENCE, RemoteFile } from './remote.js';
+import { codedError } from './error.js';
+import { PATIENCE, RemoteFile, tooLarge } from './remote.js';
+import { cancelled, within } from './wait.js';
 
 /** @typedef {import('./cache.js').ByteCache} ByteCache */
 /** @typedef {ReturnType<ByteCache['entry']>} Entry */
@@ -22,13 +32,15 @@ import { cancelled, PATIENCE, RemoteFile } from './remote.js';
 /**
  * Where the runtime reads from.
  * @typedef {object} Reader
- * @property {(path: string, start?: number, end?: number) => Promise<Read>} read rejects with a coded error
+ * @property {(path: string, start: number, end: number) => Promise<Read>} read rejects with a coded error
+ * @property {(path: string, most: number) => Promise<Read>} readWhole all of a file; rejects with
+ *   `file-too-large` where it has more bytes than `most`, of which nothing is kept then
  * @property {(ranges: Range[]) => void} expect what will be read next, in order; replaces what was told before
  * @property {() => {network: number, cached: number, ahead: number, rate: number}} progress bytes that came
  *   from the network and from the cache, those of them that were not read yet, and bytes per second lately
  * @property {() => void} begin marks the start of a request
- * @property {() => Promise<void>} disown forgets files that were first read since `begin`: what they hold was
- *   no use
+ * @property {(path?: string) => Promise<void>} disown forgets a file whose content was no use, or all that were
+ *   read since `begin`
  * @property {() => void} close ends everything under way
  */
 
@@ -45,6 +57,12 @@ const [SMALL, MOST_SMALL, MOST_LARGE] = [256 * 1024, 24, 4];
 const STRETCH = 2 ** 20;
 /** What the rate is measured over. */
 const RATE_MS = 2_000;
+/** As much of its beginning stands for the version of a file without ETag. */
+const HEAD = 64 * 1024;
+/** How often a server is asked whether what is kept is right; then it is used without. */
+const CHECK_TRIES = 2;
+/** An LFS pointer is shorter than this. */
+const POINTER = 512;
 
 /**
  * What is loaded by one request, if nothing of it is in the cache.
@@ -191,7 +209,9 @@ const total = (spans) => spans.reduce((sum, [start, end]) => sum + end - start, 
  * @typedef {object} File
  * @property {RemoteFile} remote
  * @property {Entry | undefined} entry
- * @property {Promise<void>} ready the version of what is kept is known
+ * @property {Promise<void>} [ready] what is known of the file may be used in this request
+ * @property {Uint8Array} [head] its beginning, where it has no ETag
+ * @property {AbortController} stop what makes it ready
  * @property {[number, number, Piece][]} expected
  * @property {Promise<void>} [dropping]
  */
@@ -222,8 +242,8 @@ export function createReader({
   const files = new Map();
   /** @type {Map<string, {quietUntil: number}>} */
   const hosts = new Map();
-  /** Files first read in this request. @type {Set<string>} */
-  const fresh = new Set();
+  /** Files read in this request. @type {Set<string>} */
+  const used = new Set();
   /** What is expected, in order; before `next`, everything was started. @type {Piece[]} */
   let queue = [];
   let next = 0;
@@ -242,20 +262,74 @@ export function createReader({
   const samples = [[performance.now(), 0]];
 
   /** @param {string} path */
-  function fileAt(path) {
-    const known = files.get(path);
-    if (known) return known;
+  function remoteAt(path) {
+    if (!URL.canParse(path, location.href)) {
+      throw codedError('fetch-failed', `${path} could not be loaded: it is no address. Check the address.`);
+    }
     const { host } = new URL(path, location.href);
     const gate = hosts.get(host) ?? { quietUntil: 0 };
     hosts.set(host, gate);
-    const remote = new RemoteFile(path, { fetch, patience: { ...PATIENCE, ...patience }, host: gate, onNotice });
+    return new RemoteFile(path, { fetch, patience: { ...PATIENCE, ...patience }, host: gate, onNotice });
+  }
+
+  /** @param {string} path */
+  function fileAt(path) {
+    const known = files.get(path);
+    if (known) return known;
+    const remote = remoteAt(path);
     const entry = keep(path) ? cache?.entry(new URL(path, location.href).href) : undefined;
-    const ready = Promise.resolve(entry?.version()).then((version) => version && remote.learn(version));
     /** @type {File} */
-    const file = { remote, entry, ready, expected: [] };
+    const file = { remote, entry, stop: new AbortController(), expected: [] };
     files.set(path, file);
-    fresh.add(path);
     return file;
+  }
+
+  /** Resolves when what is known of a file may be used in this request. @param {File} file */
+  function ready(file) {
+    file.ready ??= (file.head ? compare(file, file.head) : validate(file)).catch((error) => {
+      file.ready = undefined;
+      throw error;
+    });
+    return file.ready;
+  }
+
+  /** Asks the server whether it still has the version that is kept. @param {File} file */
+  async function validate({ remote, entry, stop }) {
+    const kept = await entry?.version();
+    if (!kept) return;
+    if (remote.isPinned) return remote.learn(kept);
+    let isSilent = navigator.onLine === false;
+    try {
+      if (!isSilent) await remote.load(0, 1, { take() {} }, stop.signal, CHECK_TRIES);
+    } catch (error) {
+      isSilent = ['offline', 'rate-limited', 'fetch-failed'].includes(/** @type {any} */ (error).code);
+      if (!isSilent) throw error;
+    }
+    // What it is a version of, it is as long as.
+    if (remote.etag !== undefined) return remote.etag === kept.etag ? remote.learn(kept) : undefined;
+    // No answer is no word against what is kept.
+    if (isSilent && kept.etag !== undefined) remote.learn(kept);
+    else await entry?.remove().catch(() => {});
+  }
+
+  /** Looks whether a file without ETag still begins as it did. @param {File} file @param {Uint8Array} head */
+  async function compare({ remote, stop }, head) {
+    const now = remoteAt(remote.path);
+    const bytes = new Uint8Array(head.length);
+    let reached = 0;
+    try {
+      reached = await now.load(0, head.length, { take: (at, part) => bytes.set(part, at) }, stop.signal);
+    } finally {
+      now.stop();
+    }
+    remote.learn(now);
+    if (reached < head.length || head.some((byte, i) => byte !== bytes[i])) throw remote.change();
+  }
+
+  /** Notes how a file begins that will have to be compared. @param {File} file @param {Uint8Array} bytes */
+  function noteHead(file, bytes) {
+    const { etag, isPinned } = file.remote;
+    if (etag === undefined && !isPinned) file.head ??= bytes.slice(0, HEAD);
   }
 
   /** Heeds the signal of the request under way. */
@@ -276,8 +350,9 @@ export function createReader({
       free(piece);
     }
     for (const file of files.values()) {
-      file.expected = [];
       file.remote.stop();
+      file.stop.abort();
+      file.stop = new AbortController();
     }
   }
 
@@ -343,7 +418,7 @@ export function createReader({
   /** @param {Piece} piece */
   async function load(piece) {
     const { file, start, spans } = piece;
-    await file.ready;
+    await ready(file);
     await cache?.calm();
     if (piece.stop.signal.aborted) throw cancelled();
     const end = Math.min(piece.end, file.remote.total ?? Infinity);
@@ -360,7 +435,7 @@ export function createReader({
       };
       const spare = collector(file);
       try {
-        await file.remote.load(
+        const reached = await file.remote.load(
           from,
           to,
           {
@@ -382,11 +457,17 @@ export function createReader({
           },
           piece.stop.signal,
         );
+        if (reached < to) {
+          // The file ends here, and the server has not told how long it is.
+          piece.bytes &&= bytes.subarray(0, reached - start);
+          break;
+        }
       } finally {
         flush();
         spare.flush();
       }
     }
+    if (start === 0 && piece.bytes) noteHead(file, piece.bytes);
   }
 
   /**
@@ -407,7 +488,7 @@ export function createReader({
 
   /** @param {File} file @param {number} at @param {Uint8Array} bytes */
   function keepBytes({ entry, remote }, at, bytes) {
-    if (!remote.changed) entry?.write(at, bytes, remote);
+    if (remote.isKeepable) entry?.write(at, bytes, remote);
   }
 
   /**
@@ -423,7 +504,7 @@ export function createReader({
       [parts, start, length] = [[], start + length, 0];
     };
     const add = (/** @type {number} */ at, /** @type {Uint8Array} */ bytes) => {
-      if (!file.entry) return;
+      if (!file.entry || !file.remote.isKeepable) return;
       if (at !== start + length) flush();
       if (length === 0) start = at;
       parts.push(bytes.slice());
@@ -490,50 +571,52 @@ export function createReader({
   }
 
   /**
-   * Pieces that bytes start to end were expected in, if all were.
+   * What of which piece bytes start to end were expected in, if all were.
    * @param {File} file
    * @param {number} start
    * @param {number} end
    */
   function expected({ expected: spans }, start, end) {
-    /** @type {Set<Piece>} */
-    const pieces = new Set();
+    /** @type {[number, number, Piece][]} */
+    const parts = [];
     let at = start;
     for (let i = firstBehind(spans, start); i < spans.length && spans[i][0] <= at && at < end; i++) {
-      if (spans[i][2].state === 'gone') return undefined;
-      pieces.add(spans[i][2]);
-      at = spans[i][1];
+      const [, to, piece] = spans[i];
+      if (piece.state === 'gone') return undefined;
+      const last = parts.at(-1);
+      if (last?.[2] === piece) last[1] = Math.min(to, end);
+      else parts.push([at, Math.min(to, end), piece]);
+      at = to;
     }
-    return at >= end ? [...pieces] : undefined;
+    return at >= end ? parts : undefined;
   }
 
-  /** @param {string} path @param {number} [start] @param {number} [end] @returns {Promise<Read>} */
+  /** @param {string} path @param {number} start @param {number} end @returns {Promise<Read>} */
   async function read(path, start, end) {
     heed();
     const file = fileAt(path);
     const { remote } = file;
-    if (start === undefined || end === undefined) {
-      await file.ready;
-      heed();
-      if (remote.total === undefined) return readAll(file);
-      [start, end] = [0, remote.total];
-    }
+    used.add(path);
     if (remote.changed) throw remote.changed;
-    const pieces = expected(file, start, end) ?? plan([{ path, start, end }]).map((planned) => {
-      const piece = new Piece(planned, file);
-      piece.isOneTime = true;
-      return piece;
-    });
+    const isReady = ready(file);
+    const parts =
+      expected(file, start, end) ??
+      plan([{ path, start, end }]).map((planned) => {
+        const piece = new Piece(planned, file);
+        piece.isOneTime = true;
+        return /** @type {[number, number, Piece]} */ ([planned.start, planned.end, piece]);
+      });
+    const pieces = new Set(parts.map(([, , piece]) => piece));
     for (const piece of pieces) {
       piece.readers++;
       if (piece.state === 'planned') urgent.push(piece);
     }
     pump();
     try {
-      await Promise.all(pieces.map(({ loaded }) => loaded));
-      const bytes = assemble(pieces, start, Math.max(start, Math.min(end, remote.total ?? end)));
-      for (const piece of pieces) piece.unread -= Math.min(end, piece.end) - Math.max(start, piece.start);
-      const release = pieces.length === 1 ? lend(pieces[0]) : undefined;
+      await Promise.all([isReady, ...[...pieces].map(({ loaded }) => loaded)]);
+      const bytes = assemble(parts, remote.total ?? Infinity);
+      for (const [from, to, piece] of parts) piece.unread -= to - from;
+      const release = parts.length === 1 ? lend(parts[0][2]) : undefined;
       return { bytes, fileLength: remote.total, release };
     } finally {
       for (const piece of pieces) {
@@ -544,9 +627,28 @@ export function createReader({
     }
   }
 
-  /** Reads a file of unknown length. @param {File} file @returns {Promise<Read>} */
-  async function readAll(file) {
+  /** @param {string} path @param {number} most @returns {Promise<Read>} */
+  async function readWhole(path, most) {
+    heed();
+    const file = fileAt(path);
+    used.add(path);
+    await ready(file);
+    heed();
+    const { total } = file.remote;
+    if (total !== undefined && total <= most) return read(path, 0, total);
+    try {
+      if (total !== undefined) throw tooLarge(path, most);
+      return await readAll(file, most);
+    } catch (error) {
+      if (/** @type {any} */ (error).code === 'file-too-large') await forget(path);
+      throw error;
+    }
+  }
+
+  /** Reads a file of unknown length. @param {File} file @param {number} most @returns {Promise<Read>} */
+  async function readAll(file, most) {
     const { path } = file.remote;
+    if (file.remote.changed) throw file.remote.changed;
     // It stands among the pieces to be cancelled with them.
     const piece = new Piece({ path, start: 0, end: 0, spans: [] }, file);
     live.add(piece);
@@ -559,12 +661,13 @@ export function createReader({
       arrive('network', bytes.length);
     };
     try {
-      await file.remote.load(0, Infinity, { take }, piece.stop.signal);
+      await file.remote.load(0, Infinity, { take, most }, piece.stop.signal);
       const bytes = join(parts);
       file.remote.learn({ total: bytes.length });
       kept.flush();
       // The last bytes may have been kept before it was known that they are the last.
       keepBytes(file, bytes.length, new Uint8Array(0));
+      noteHead(file, bytes);
       return { bytes, fileLength: bytes.length };
     } catch (error) {
       if (error === file.remote.changed) await drop(file);
@@ -575,8 +678,23 @@ export function createReader({
     }
   }
 
+  /** Leaves nothing of a file, so that the next read begins anew. @param {string} path */
+  async function forget(path) {
+    const file = files.get(path);
+    if (!file) return;
+    files.delete(path);
+    for (const piece of new Set([...live, ...queue, ...urgent])) {
+      if (piece.file !== file) continue;
+      piece.reject(cancelled());
+      free(piece);
+    }
+    file.remote.stop();
+    await file.entry?.remove().catch(() => {});
+  }
+
   return {
     read,
+    readWhole,
     expect,
     progress() {
       const [[since, before]] = samples;
@@ -585,31 +703,31 @@ export function createReader({
       const ahead = [...live].reduce((sum, piece) => sum + piece.ahead, 0);
       return { ...came, ahead, rate: seconds > 0 ? (loaded - before) / seconds : 0 };
     },
-    begin: () => fresh.clear(),
-    async disown() {
-      const paths = [...fresh];
-      fresh.clear();
-      for (const path of paths) {
-        const file = files.get(path);
-        files.delete(path);
-        await file?.entry?.remove().catch(() => {});
-      }
+    begin() {
+      used.clear();
+      for (const file of files.values()) if (file.head) file.ready = undefined;
+    },
+    async disown(path = '') {
+      for (const bad of files.has(path) ? [path] : [...used]) await forget(bad);
     },
     close: cancel,
   };
 }
 
 /**
- * Bytes start to end of pieces that hold them in order: a view where one piece holds all.
- * @param {Piece[]} pieces
- * @param {number} start
- * @param {number} end
+ * Bytes of pieces, one behind the other: a view where one piece holds all.
+ * @param {[number, number, Piece][]} parts
+ * @param {number} end of the file
  */
-function assemble(pieces, start, end) {
-  const parts = pieces.map(({ bytes = new Uint8Array(), start: base }) =>
-    bytes.subarray(Math.max(start - base, 0), Math.max(end - base, 0)),
-  );
-  return parts.length === 1 ? parts[0] : join(parts);
+function assemble(parts, end) {
+  const views = [];
+  for (const [from, to, { bytes = new Uint8Array(), start }] of parts) {
+    const view = bytes.subarray(from - start, Math.max(Math.min(to, end) - start, 0));
+    views.push(view);
+    // The file ends here, though a server may send bytes from behind its end.
+    if (view.length < to - from) break;
+  }
+  return views.length === 1 ? views[0] : join(views);
 }
 
 /** @param {Uint8Array[]} parts */
@@ -623,18 +741,39 @@ function join(parts) {
  * The SHA-256 that the hub publishes for a file: its LFS pointer tells it. Empty where there is none.
  * @param {string} url
  * @param {typeof globalThis.fetch} [fetch]
+ * @param {number} [ms] how long an answer is waited for
+ * @returns {Promise<string>} rejects where it cannot be told now
  */
-export async function publishedSha256(url, fetch = globalThis.fetch.bind(globalThis)) {
+export async function publishedSha256(url, fetch = globalThis.fetch.bind(globalThis), ms = PATIENCE.stallMs) {
   if (!url.includes('/resolve/')) return '';
   const stop = new AbortController();
-  // A file that is not in LFS is there itself: a pointer is shorter than this.
+  const late = () => codedError('fetch-failed', `The checksum of ${url} could not be loaded: no answer came.`);
+  try {
+    return await within(ms, pointedAt(url, fetch, stop.signal), late);
+  } finally {
+    stop.abort();
+  }
+}
+
+/** @param {string} url @param {typeof globalThis.fetch} fetch @param {AbortSignal} signal */
+async function pointedAt(url, fetch, signal) {
   const response = await fetch(url.replace('/resolve/', '/raw/'), {
-    signal: stop.signal,
-    headers: { Range: 'bytes=0-511' },
+    signal,
+    headers: { Range: `bytes=0-${POINTER - 1}` },
   });
-  if (!response.ok || !response.body) return '';
-  const { value } = await response.body.getReader().read();
-  stop.abort();
-  const pointer = new TextDecoder().decode(value);
+  if (response.status === 404) return '';
+  if (!response.ok) {
+    const cause = `the server answered ${response.status}`;
+    throw codedError('fetch-failed', `The checksum of ${url} could not be loaded: ${cause}.`);
+  }
+  // A file that is not in LFS is there itself: no more of it is read than a pointer has.
+  const reader = response.body?.getReader();
+  const text = new TextDecoder();
+  let pointer = '';
+  while (pointer.length < POINTER) {
+    const { value } = (await reader?.read()) ?? {};
+    if (!value) break;
+    pointer += text.decode(value.subarray(0, POINTER), { stream: true });
+  }
   return /^version https:\/\/git-lfs\S*\noid sha256:([0-9a-f]{64})\n/.exec(pointer)?.[1] ?? '';
 }

@@ -24,7 +24,7 @@ export function localSource(picked) {
     );
   }
   const saes = paths.flatMap((path) => {
-    const found = /^(?:(.*)\/)?blocks\.(\d+)\.hook_resid_(pre|post)\/cfg\.json$/.exec(path);
+    const found = /^(?:(.*)\/)?blocks\.(\d{1,4})\.hook_resid_(pre|post)\/cfg\.json$/.exec(path);
     if (!found) return [];
     const [, base = '', layer, place] = found;
     return [{ base, layer: Number(layer) + (place === 'post' ? 1 : 0) }];

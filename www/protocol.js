@@ -110,7 +110,7 @@
 /**
  * Client to worker.
  * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind, shapes?: Record<string, string>,
- *     files?: Map<string, File>}
+ *     files?: Map<string, File>, isPrivate?: boolean}
  *   | {type: 'tokenize', id: number, prompt: string}
  *   | {type: 'complete', id: number, text: string, limit: number}
  *   | {type: 'attribute', id: number, request: Request}
@@ -123,8 +123,9 @@
  */
 
 /**
- * Worker to client. After `fault` the worker answers no more.
- * @typedef {{type: 'reply', id: number, value: any}
+ * Worker to client: `started` comes first. After `fault` the worker answers no more.
+ * @typedef {{type: 'started'}
+ *   | {type: 'reply', id: number, value: any}
  *   | {type: 'error', id: number, code: string, message: string}
  *   | {type: 'progress', id: number, progress: Progress}
  *   | {type: 'notice', code: string, message: string}

@@ -1,7 +1,9 @@
-// One file on a server, read by range: retries, resumes, and never mixes two versions of the file.
+// One file on a server, read by range: retries, resumes, and mixes no two versions of the file that the
+// server tells apart by ETag or length.
 
 import { codedError } from './error.js';
 import { borrow, giveBack, SPARE_BYTES } from './spare.js';
+import { cancelled, sleep } from './wait.js';
 
 /** How long and how often a server is asked. */
 export const PATIENCE = {
@@ -30,6 +32,7 @@ const PROGRESS = 64 * 1024;
  * @property {(at: number, bytes: Uint8Array) => void} [spare] bytes that a server sent unasked
  * @property {(start: number, end: number) => Promise<boolean>} [elsewhere] whether bytes that passed as
  *   spare ones have been kept and taken from there
+ * @property {number} [most] bytes that the whole file may have
  */
 
 /**
@@ -41,6 +44,7 @@ const PROGRESS = 64 * 1024;
  * @property {number} at place in the file of the next byte
  * @property {number} end what it promised to go to; Infinity where it did not say
  * @property {Uint8Array} [rest] read from the network, not yet used
+ * @property {boolean} [hasEnded]
  * @property {ReturnType<typeof setTimeout>} [idle]
  */
 
@@ -87,9 +91,6 @@ function readAnew(stream) {
   return async () => (await reader.read()).value;
 }
 
-/** @returns {Error} */
-export const cancelled = () => codedError('cancelled', 'Cancelled.');
-
 export class RemoteFile {
   /** Strong form of the version's name, where the server tells. @type {string | undefined} */
   etag;
@@ -97,11 +98,13 @@ export class RemoteFile {
   total;
   /** Set once the server has shown another version: nothing more can be read. @type {Error | undefined} */
   changed;
+  /** Whether bytes came without an ETag: which version they are of cannot be told later. */
+  #isUnnamed = false;
   /** Where redirects led: saves a redirect for each range, until it fails. @type {string} */
   #address;
   /** Whether the server has been seen to answer ranges. */
   #ranges = false;
-  /** The whole body of a server that ignores ranges; read once, for all. @type {Body | undefined} */
+  /** The whole body of a server that ignores ranges, while nobody reads from it. @type {Body | undefined} */
   #body;
   /** Requests take turns until the server is known to answer ranges. */
   #turn = Promise.resolve();
@@ -116,6 +119,8 @@ export class RemoteFile {
    */
   constructor(path, { fetch, patience, host, onNotice }) {
     this.path = this.#address = path;
+    /** Whether the address names a commit: what it leads to never changes. */
+    this.isPinned = /\/resolve\/[0-9a-f]{40}\//.test(new URL(path, location.href).pathname);
     this.fetch = fetch;
     this.patience = patience;
     this.host = host;
@@ -130,15 +135,22 @@ export class RemoteFile {
   learn({ etag: name, total }) {
     // A compressed answer is the same version under another name.
     const etag = name?.replace(/^W\//, '').replace(/[-;]+(gzip|br|zstd|deflate)"$/, '"');
-    if (isOther(this, { etag, total })) {
-      this.changed ??= codedError(
-        'file-changed',
-        `${this.path} changed on the server while it was read; press Run to start again with the new version.`,
-      );
-      throw this.changed;
-    }
+    if (isOther(this, { etag, total })) throw this.change();
     this.etag ??= etag;
     this.total ??= total;
+  }
+
+  /** Notes that the file is another one now; returns what to throw. */
+  change() {
+    return (this.changed ??= codedError(
+      'file-changed',
+      `${this.path} changed on the server while it was read; press Run to start again with the new version.`,
+    ));
+  }
+
+  /** Whether a later visit can tell that what came is still right. */
+  get isKeepable() {
+    return !this.changed && (this.isPinned || (this.etag !== undefined && !this.#isUnnamed));
   }
 
   /**
@@ -147,20 +159,35 @@ export class RemoteFile {
    * @param {number} end Infinity for all there is
    * @param {Sink} sink
    * @param {AbortSignal} signal
-   * @returns {Promise<void>} rejects with `file-not-found`, `access-denied`, `rate-limited`, `offline`,
-   *   `file-changed`, `fetch-failed` or `cancelled`; what came until then has been taken
+   * @param {number} [tries]
+   * @returns {Promise<number>} how far it came; rejects with `file-not-found`, `access-denied`,
+   *   `rate-limited`, `offline`, `file-changed`, `file-too-large`, `fetch-failed` or `cancelled`; what came until
+   *   then has been taken
    */
-  async load(start, end, sink, signal) {
+  async load(start, end, sink, signal, tries = this.patience.tries) {
     let at = start;
     const take = (/** @type {number} */ _, /** @type {Uint8Array} */ bytes) => {
       const taken = sink.take(at, bytes);
       at += bytes.length;
       return taken;
     };
-    let [failures, denials, mark] = [0, 0, at];
+    const elsewhere = async (/** @type {number} */ from, /** @type {number} */ to) => {
+      if (!(await sink.elsewhere?.(from, to))) return false;
+      at = to;
+      return true;
+    };
+    let [failures, denials, mark, small] = [0, 0, at, 0];
     while (at < Math.min(end, this.total ?? Infinity)) {
       try {
-        if (await this.#once(at, end, { ...sink, take }, signal)) return;
+        if (await this.#once(at, end, { ...sink, take, elsewhere }, signal)) {
+          // A file ends where bytes came up to, and behind which there are none.
+          if (at < end && (at > start || at === 0)) this.learn({ total: at });
+          return at;
+        }
+        small = at - mark >= PROGRESS ? 0 : small + 1;
+        // One may be the end of the file, which only the next answer tells.
+        if (small > 1) throw new Failure('the server sends next to nothing at a time');
+        [mark, failures] = [at, small ? failures : 0];
       } catch (thrown) {
         if (signal.aborted) throw cancelled();
         if (!(thrown instanceof Failure)) throw thrown;
@@ -170,16 +197,29 @@ export class RemoteFile {
         failures++;
         // The signature of an address may have expired: the hub is asked for a new one, once.
         if (thrown.isDenial && ++denials === 1) continue;
-        if (thrown.isDenial || failures >= this.patience.tries) throw this.#final(thrown, failures);
+        if (thrown.isDenial || failures >= tries) throw this.#final(thrown, failures);
         await this.#pause(thrown, failures, signal);
       }
     }
+    return at;
   }
 
   /** Ends what is open. */
   stop() {
+    clearTimeout(this.#body?.idle);
     this.#body?.stop.abort();
     this.#body = undefined;
+  }
+
+  /** Keeps a whole body open for who reads next. @param {Body | undefined} body */
+  #shelve(body) {
+    if (!body || body.partial || body.hasEnded) return;
+    if (this.#body) {
+      body.stop.abort();
+      return;
+    }
+    this.#body = body;
+    body.idle = setTimeout(() => this.stop(), this.patience.idleMs);
   }
 
   /**
@@ -191,31 +231,33 @@ export class RemoteFile {
    */
   async #once(start, end, sink, signal) {
     const release = this.#ranges ? () => {} : await this.#takeTurn();
+    // Two must not read from one body, each what the other waits for.
     let body = this.#body;
+    this.#body = undefined;
     clearTimeout(body?.idle);
     try {
       if (signal.aborted) throw cancelled();
       if (this.changed) throw this.changed;
       if (body && body.at > start) {
         if (await sink.elsewhere?.(start, end)) return true;
-        this.stop();
+        body.stop.abort();
         body = undefined;
       }
       if (!body) {
         const ranged = start > 0 || end < Infinity;
         body = await this.#ask(start, end, signal);
         if (!body) return true;
+        if ((this.total ?? 0) > (sink.most ?? Infinity)) throw tooLarge(this.path, sink.most);
         if (ranged) this.#ranges = body.partial;
-        if (ranged && !body.partial) this.#body = body;
       }
       if (body.partial) release();
       return await this.#pour(body, start, end, sink, signal);
     } catch (thrown) {
       body?.stop.abort();
-      if (body && body === this.#body) this.#body = undefined;
+      body = undefined;
       throw thrown;
     } finally {
-      if (body && body === this.#body) body.idle = setTimeout(() => this.stop(), this.patience.idleMs);
+      this.#shelve(body);
       release();
     }
   }
@@ -260,30 +302,32 @@ export class RemoteFile {
     const { status } = response;
     try {
       if (status === 416) {
-        const length = /\/(\d+)$/.exec(header('Content-Range') ?? '');
-        this.learn({ total: length ? Number(length[1]) : undefined });
+        const length = /^bytes \*\/(\d+)$/.exec(header('Content-Range') ?? '')?.[1];
+        this.learn({ etag: header('ETag') || undefined, total: natural(length) });
         if (start < (this.total ?? 0)) throw new Failure('the server answered 416', status);
         stop.abort();
         return undefined;
       }
       if (status !== 200 && status !== 206) throw this.#refusal(status, header('Retry-After'));
-      const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header('Content-Range') ?? '');
-      if (status === 206 && !range && header('Content-Range') !== null) {
-        throw new Failure('the server sent a malformed Content-Range');
-      }
-      if (status === 206 && range && (Number(range[1]) !== start || Number(range[2]) < start)) {
+      const partial = status === 206;
+      const range = partial ? rangeOf(header('Content-Range')) : undefined;
+      const isMixed = partial && /^multipart\//i.test(header('Content-Type') ?? '');
+      if (isMixed || (range && range.start !== start)) {
         throw new Failure('the server sent another range than was asked for');
       }
-      this.learn({ etag: header('ETag') ?? undefined, total: fileLength(response, range) });
+      const etag = header('ETag') || undefined;
+      if (this.etag !== undefined && !etag) throw new Failure('the server did not tell which version it sent');
+      this.learn({ etag, total: partial ? range?.total : fileLength(response) });
+      this.#isUnnamed ||= !etag;
       this.#address = response.url || this.path;
-      const stream = /** @type {ReadableStream<Uint8Array>} */ (response.body);
+      const { body } = response;
       return {
         // Of a whole body, bytes may be kept for a later call.
-        next: (status === 206 && readInPlace(stream)) || readAnew(stream),
+        next: body ? (partial && readInPlace(body)) || readAnew(body) : async () => undefined,
         stop,
-        partial: status === 206,
-        at: status === 206 ? start : 0,
-        end: status === 206 && range ? Number(range[2]) + 1 : Infinity,
+        partial,
+        at: partial ? start : 0,
+        end: range?.end ?? Infinity,
       };
     } catch (thrown) {
       stop.abort();
@@ -300,17 +344,20 @@ export class RemoteFile {
    * @param {AbortSignal} signal
    */
   async #pour(body, start, end, sink, signal) {
+    // What follows behind the promised range is of nobody knows where.
+    const last = Math.min(end, body.end);
     /** @returns {Promise<boolean>} whether the body ended */
     const pour = async (/** @type {() => void} */ heard) => {
       for (;;) {
         // A range that came is read to its end, so that its connection serves again.
-        if (body.at >= end && !body.partial) return false;
+        if (body.at >= last && !body.partial) return false;
         const bytes = body.rest ?? (await body.next());
         heard();
         body.rest = undefined;
         if (!bytes) return true;
         const from = Math.min(Math.max(start - body.at, 0), bytes.length);
-        const to = Math.min(end - body.at, bytes.length);
+        const to = Math.min(last - body.at, bytes.length);
+        if (body.at + to > (sink.most ?? Infinity)) throw tooLarge(this.path, sink.most);
         if (from > 0) sink.spare?.(body.at, bytes.subarray(0, from));
         const taken = to > from ? sink.take(body.at + from, bytes.subarray(from, to)) : undefined;
         body.at += to;
@@ -326,16 +373,16 @@ export class RemoteFile {
       }
     };
     const ended = await this.#guard(body.stop, signal, pour).catch((thrown) => {
-      throw thrown instanceof Failure ? thrown : new Failure('the connection broke off');
+      throw thrown instanceof Failure || isCoded(thrown) ? thrown : new Failure('the connection broke off');
     });
     if (!ended) return true;
     if (!body.partial) {
-      this.#body = undefined;
+      body.hasEnded = true;
       this.learn({ total: body.at });
       return true;
     }
     // Where the server did not say where its range ends, only a next request can tell whether all came.
-    const promised = Math.min(end, body.end === Infinity ? start + 1 : body.end);
+    const promised = body.end === Infinity ? start + 1 : last;
     if (body.at < promised) throw new Failure('the server sent less than it promised');
     return body.at >= end;
   }
@@ -390,7 +437,7 @@ export class RemoteFile {
    */
   #final({ message, status, isDenial }, tries) {
     const lead = `${this.path} could not be loaded: `;
-    const again = 'run again; what came is kept.';
+    const again = this.isKeepable ? 'run again; what came is kept.' : 'run again.';
     if (isDenial) {
       return codedError('access-denied', `${lead}${message}. It may need permission that this page does not have.`);
     }
@@ -427,14 +474,24 @@ export class RemoteFile {
 }
 
 /**
- * The runtime words its own message around the cause.
  * @param {string} path
  * @param {string} cause
  * @param {string} advice
  */
 function fetchFailed(path, cause, advice) {
-  return Object.assign(codedError('fetch-failed', `${path} could not be loaded: ${cause}. ${advice}`), { cause });
+  return codedError('fetch-failed', `${path} could not be loaded: ${cause}. ${advice}`);
 }
+
+/** @param {string} path @param {number} [most] */
+export function tooLarge(path, most) {
+  return codedError(
+    'file-too-large',
+    `${path} has more than ${most} bytes, more than such a file can need. Check the address and what is there.`,
+  );
+}
+
+/** @param {any} thrown */
+const isCoded = (thrown) => thrown?.name === 'SaeAttributionError';
 
 /**
  * Whether two versions of a file are certainly not the same.
@@ -445,17 +502,36 @@ export function isOther(a, b) {
   return [[a.etag, b.etag], [a.total, b.total]].some(([x, y]) => x !== undefined && y !== undefined && x !== y);
 }
 
+/** A length or an offset; undefined for anything else. @param {string | null | undefined} text */
+function natural(text) {
+  const value = /^\d+$/.test(text ?? '') ? Number(text) : NaN;
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
 /**
- * Length of the whole file as far as the head of an answer tells.
- * @param {Response} response
- * @param {RegExpExecArray | null} range
+ * What a Content-Range tells; undefined where it cannot be seen.
+ * @param {string | null} text
+ * @returns {{start: number, end: number, total?: number} | undefined} throws where it is malformed
  */
-function fileLength(response, range) {
-  if (response.status === 206) return range && range[3] !== '*' ? Number(range[3]) : undefined;
+function rangeOf(text) {
+  if (text === null) return undefined;
+  const [, first, last, length] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(text) ?? [];
+  const [start, before, total] = [first, last, length].map(natural);
+  const isWhole = length === '*' || total !== undefined;
+  if (start === undefined || before === undefined || !isWhole || start > before || before >= (total ?? Infinity)) {
+    throw new Failure('the server sent a malformed Content-Range');
+  }
+  return { start, end: before + 1, total };
+}
+
+/**
+ * Length of the whole file as far as the head of an answer with all of it tells.
+ * @param {Response} response
+ */
+function fileLength({ headers, type }) {
   // Content-Length counts compressed bytes, and another origin does not show that it compressed.
-  const length = response.headers.get('Content-Length');
-  const isSure = response.type === 'basic' && !response.headers.has('Content-Encoding');
-  return isSure && length !== null ? Number(length) : undefined;
+  const isSure = type === 'basic' && !headers.has('Content-Encoding');
+  return isSure ? natural(headers.get('Content-Length')) : undefined;
 }
 
 /**
@@ -466,25 +542,4 @@ function waitAskedFor(value) {
   if (!value) return undefined;
   const wait = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.max(wait, 0);
-}
-
-/**
- * @param {number} ms
- * @param {AbortSignal} signal
- * @returns {Promise<void>} rejects with `cancelled` as soon as the signal aborts
- */
-function sleep(ms, signal) {
-  if (signal.aborted) return Promise.reject(cancelled());
-  if (!(ms > 0)) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      clearTimeout(timer);
-      reject(cancelled());
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', abort);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', abort, { once: true });
-  });
 }

@@ -5,6 +5,7 @@ import { chooseDevice, hasRelaxedSimd } from './device.js';
 import { codedError, describeError } from './error.js';
 import { createFolderReader } from './folder.js';
 import { createReader, publishedSha256 } from './hub.js';
+import { LIMITS, within } from './wait.js';
 
 /** @typedef {import('./protocol.js').ToWorker} ToWorker */
 /** @typedef {import('./protocol.js').FromWorker} FromWorker */
@@ -82,6 +83,7 @@ self.addEventListener('message', ({ data }) => {
     post({ type: 'error', id: message.id, code: 'cancelled', message: 'Cancelled.' });
   }
 });
+post({ type: 'started' });
 
 /**
  * @template {{id: number}} Message
@@ -119,7 +121,7 @@ async function work() {
  */
 async function answer(message, signal) {
   if (message.type === 'memory') return { wasm: memory?.buffer.byteLength ?? 0, device: session?.peakDeviceMemory ?? 0 };
-  if (message.type === 'open') return open(message);
+  if (message.type === 'open') return open(message, signal);
   if (!session || !reader) throw codedError('not-open', 'No model is open.');
   if (message.type === 'tokenize') return session.tokenize(message.prompt);
   if (message.type === 'complete') return session.complete(message.text, message.limit);
@@ -127,21 +129,40 @@ async function answer(message, signal) {
   try {
     return await session.attribute(message.request, report);
   } catch (error) {
-    if (USELESS.test(describeError(error).code)) await reader.disown();
+    await disown(reader, error);
     throw error;
   } finally {
     end();
   }
 }
 
-/** @param {Extract<ToWorker, {type: 'open'}>} message */
-async function open({ source, device: asked, shapes = {}, files }) {
-  let { device, reason, adapter } = await chooseDevice(asked);
-  const signal = () => current?.controller.signal;
-  const newReader = files ? createFolderReader(files) : createReader({ cache, keep: isRemote, signal, onNotice });
+/**
+ * Keeps nothing of a file whose content was no use.
+ * @param {import('./hub.js').Reader} reader
+ * @param {unknown} error which may name the file
+ */
+async function disown(reader, error) {
+  const { file } = /** @type {{file?: unknown}} */ (error ?? {});
+  if (USELESS.test(describeError(error).code)) await reader.disown(typeof file === 'string' ? file : undefined);
+}
+
+/**
+ * @param {Extract<ToWorker, {type: 'open'}>} message
+ * @param {AbortSignal} signal
+ */
+async function open({ source, device: asked, shapes = {}, files, isPrivate = false }, signal) {
+  let { device, reason, adapter } = await chooseDevice(asked, { signal });
+  const newReader = files
+    ? createFolderReader(files)
+    : createReader({ cache, keep: isRemote, signal: () => current?.controller.signal, onNotice });
   const openOn = async () => {
-    const runtime = await build(device);
-    return runtime.Session.open(source.model, source.saes, newReader, shapes[adapter]);
+    const runtime = await build(device, signal);
+    const opening = runtime.Session.open(source.model, source.saes, newReader, shapes[adapter], isPrivate);
+    return within(LIMITS.open, opening, () => silent(device), { heard: () => bytesOf(newReader) }).catch((error) => {
+      // What opens too late is not used.
+      opening.then((/** @type {any} */ late) => late.free(), () => {});
+      throw error;
+    });
   };
   let opened;
   try {
@@ -154,7 +175,7 @@ async function open({ source, device: asked, shapes = {}, files }) {
       opened = await openOn();
     }
   } catch (error) {
-    if (USELESS.test(describeError(error).code)) await newReader.disown();
+    await disown(newReader, error);
     newReader.close();
     throw error;
   }
@@ -175,11 +196,24 @@ function isRemote(path) {
   return origin !== self.location.origin || pathname.includes('/resolve/');
 }
 
-/** @param {DeviceKind} device */
-function build(device) {
+/** Bytes that came so far. @param {import('./hub.js').Reader} reader */
+function bytesOf(reader) {
+  const { network, cached } = reader.progress();
+  return network + cached;
+}
+
+/** @param {DeviceKind} device that does not answer */
+function silent(device) {
+  return device === 'webgpu'
+    ? codedError('webgpu-unavailable', 'The WebGPU adapter does not answer. Restart the browser, or run on the CPU.')
+    : codedError('device-failed', 'The runtime does not answer. Run again to restart it.');
+}
+
+/** @param {DeviceKind} device @param {AbortSignal} signal */
+function build(device, signal) {
   let started = builds.get(device);
   if (!started) {
-    started = start(device);
+    started = start(device, signal);
     builds.set(device, started);
     // A build that did not arrive can be asked for again.
     started.catch(() => builds.delete(device));
@@ -187,22 +221,47 @@ function build(device) {
   return started;
 }
 
-/** @param {DeviceKind} device */
-async function start(device) {
+/** @param {DeviceKind} device @param {AbortSignal} signal */
+async function start(device, signal) {
   const name = device === 'cpu' && hasRelaxedSimd() ? 'cpu-relaxed' : device;
   const base = new URL(`./pkg/${name}/`, import.meta.url);
+  const stop = new AbortController();
+  let came = 0;
+  const arrive = new TransformStream({
+    transform(/** @type {Uint8Array} */ bytes, passed) {
+      came += bytes.length;
+      passed.enqueue(bytes);
+    },
+  });
+  const importing = import(new URL('sae_attribution.js', base).href);
+  const load = async () => {
+    const [runtime, response] = await Promise.all([
+      importing,
+      fetch(new URL('sae_attribution_bg.wasm', base), { signal: stop.signal }),
+    ]);
+    if (!response.ok || !response.body) throw new Error(`the server answered ${response.status}`);
+    const counted = new Response(response.body.pipeThrough(arrive), { headers: { 'Content-Type': 'application/wasm' } });
+    return { runtime, wasm: await runtime.default({ module_or_path: counted }) };
+  };
   try {
-    const runtime = await import(new URL('sae_attribution.js', base).href);
-    const wasm = await runtime.default({ module_or_path: new URL('sae_attribution_bg.wasm', base) });
+    const late = () => new Error(`nothing came for ${LIMITS.start / 1000} seconds`);
+    const { runtime, wasm } = await within(LIMITS.start, load(), late, { signal, heard: () => came });
     // Static constructors run once, here; crate/build.rs says why.
     wasm.__wasm_call_ctors();
     memory = wasm.memory;
     runtime.onFault((/** @type {string} */ message) => post({ type: 'fault', message }));
     return runtime;
   } catch (error) {
+    stop.abort();
+    if (signal.aborted) {
+      // A module that does not come is not asked for again by this worker; the client ends it then.
+      await importing.catch(() => {});
+      throw error;
+    }
+    const cause = describeError(error).message;
     throw codedError(
       'runtime-unavailable',
-      `The ${name} build of the runtime could not be started: ${describeError(error).message}`,
+      `The ${name} build of the runtime could not be started: ${cause}. Check the connection and run again.`,
     );
   }
 }

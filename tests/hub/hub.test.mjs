@@ -12,6 +12,10 @@ import { bytesOf, sha256, startHub } from './server.mjs';
 /** @typedef {{path: string, start: number, end: number}} Range */
 
 const MIB = 2 ** 20;
+/** Names a version that never changes. */
+const COMMIT = '607a30d783dfa663caf39e06633721c8d4cfcd7e';
+/** What a server is asked of a file that is kept: whether it is still that one. */
+const CHECK = 'bytes=0-0';
 
 /**
  * No test may hang.
@@ -173,7 +177,15 @@ test('hundreds of small ranges: no more than 1.01 of their bytes, and none at th
   const before = hub.at(url).seen.ranges.length;
   const next = await visit(t);
   await next.readsAll(ranges.filter((_, i) => i % 3 !== 1));
-  assert.equal(hub.at(url).seen.ranges.length, before);
+  assert.deepEqual(hub.at(url).seen.ranges.slice(before), [CHECK]);
+});
+
+test('a gap between two ranges that was joined and is expected after them is read in its place', async (t) => {
+  const url = hub.put('gap.bin', MIB);
+  const { ask, reads } = await visit(t);
+  const [a, b, c] = [0, 300_000, 300_500];
+  await ask('expect', [[a, b], [c, 600_000], [b, c]].map(([start, end]) => ({ path: url, start, end })));
+  await reads(url, 0, 600_000);
 });
 
 test('nobody reads: no more than the window is loaded', async (t) => {
@@ -215,6 +227,17 @@ test('a server that ignores ranges sends each file once', async (t) => {
   assert.equal(seen.ranges.length, 1);
 });
 
+test('a server that forgets ranges for a while: no answer stays open', async (t) => {
+  const url = hub.put('forgetful.bin', 64 * MIB, { pace: 10 });
+  const { reads } = await visit(t);
+  await reads(url, 0, 1000);
+  hub.script(url, { kind: 'ignore-range', times: 2 });
+  // Both are sent before either has what it is for.
+  await Promise.all([reads(url, 2 * MIB, 2 * MIB + 1000), reads(url, 3 * MIB, 3 * MIB + 1000)]);
+  assert.equal(hub.at(url).seen.ranges.length, 3);
+  await until(() => hub.at(url).seen.open === 0);
+});
+
 test('a server that ignores ranges, and nothing kept', async (t) => {
   const url = hub.put('whole-bare.bin', 20 * MIB, { faults: [{ kind: 'ignore-range', times: Infinity }] });
   const { readsAll } = await visit(t, { cached: false });
@@ -234,7 +257,11 @@ const PASSING = [
   ['silence before the answer', [{ kind: 'silent' }]],
   ['silence in the middle', [{ kind: 'stall' }]],
   ['a connection reset in the middle', [{ kind: 'reset' }, { kind: 'reset' }]],
-  ['a slow drip', [{ kind: 'drip' }]],
+  ...['bytes 100000-1899999/99999999999999999999', 'bytes 100000-1899999/1000', 'bytes 99999999999999999999-2/*',
+    'bytes 100000-99999999999999999999/*', 'bytes 100000-5/2000000', 'items 100000-1899999/2000000', 'bytes 1e5-2e6/3e6',
+  ].map((told) => /** @type {[string, import('./server.mjs').Fault[]]} */ ([
+    `a Content-Range of ${told}`, [{ kind: 'malformed-range', told }],
+  ])),
   ['a compressed body of a whole file', [{ kind: 'gzip' }]],
   ['server errors', [500, 502, 502, 503].map((status) => ({ kind: 'status', status }))],
   ['an answer without CORS headers', [{ kind: 'no-cors', times: 2 }]],
@@ -244,20 +271,109 @@ const PASSING = [
 for (const [name, faults] of PASSING) {
   test(`overcome: ${name}`, async (t) => {
     const url = hub.put(`${name}.bin`, 2_000_000, { faults: structuredClone(faults) });
-    const { reads, readsAll } = await visit(t);
+    const { reads, readsAll } = await visit(t, { patience: name.startsWith('silence') ? { stallMs: 400 } : {} });
     await readsAll([{ path: url, start: 100_000, end: 1_900_000 }], 300_000);
     assert.deepEqual(hub.at(url).faults, []);
     await reads(url, 0, 2_000_000);
   });
 }
 
+test('a slow drip is no silence', async (t) => {
+  const url = hub.put('drip.bin', 2_000_000, { faults: [{ kind: 'drip', pause: 300 }] });
+  const { reads } = await visit(t, { patience: { stallMs: 2_000 } });
+  await reads(url, 0, 2_000_000);
+  assert.deepEqual(hub.at(url).seen.ranges, ['bytes=0-1999999']);
+});
+
+test('tries that bring something are not counted', async (t) => {
+  const url = hub.put('forward.bin', 2_000_000, { faults: [{ kind: 'reset', after: 128 * 1024, times: 9 }] });
+  const { reads } = await visit(t);
+  await reads(url, 0, 2_000_000);
+  assert.equal(hub.at(url).seen.ranges.length, 10);
+});
+
+test('a server that sends next to nothing at a time is not asked for ever', async (t) => {
+  const url = hub.put('trickle.bin', 2_000_000, { faults: [{ kind: 'trickle', times: Infinity }] });
+  const { fails, reads } = await visit(t);
+  await fails(url, 'fetch-failed', /next to nothing at a time \(after 5 tries\)/, [0, 1_000_000]);
+  assert.ok(hub.at(url).seen.ranges.length <= 7);
+  hub.script(url);
+  await reads(url, 0, 1_000_000);
+});
+
+test('ranges that do not tell how long the file is', async (t) => {
+  const url = hub.put('starred.bin', 2_000_000, { faults: [{ kind: 'unknown-length', times: Infinity }] });
+  const { reads } = await visit(t);
+  assert.equal((await reads(url, 0, 1000)).fileLength, undefined);
+  assert.equal((await reads(url, 1_900_000, 2_000_010)).fileLength, 2_000_000);
+});
+
+test('the end of a file whose length nobody tells', async (t) => {
+  const { reads, ask } = await visit(t, { cached: false });
+  const hides = ['Content-Range'];
+  const url = hub.put('endless.bin', 100_000, { hides });
+  // Memory that others have used is not taken for bytes of the file.
+  assert.equal((await reads(url, 200_000, 200_010)).fileLength, undefined);
+  assert.equal((await reads(url, 100_000, 100_010)).length, 0);
+  assert.equal((await reads(url, 99_990, 100_010)).fileLength, 100_000);
+  await reads(url, 0, 300_000);
+  const other = hub.put('endless-too.bin', 10 * MIB - 5, { hides });
+  await ask('expect', [{ path: other, start: 0, end: 12 * MIB }]);
+  await reads(other, 9 * MIB, 12 * MIB);
+  const nothing = hub.put('endless-nothing.bin', 0, { hides });
+  assert.equal((await reads(nothing, 0, 1000)).fileLength, 0);
+});
+
+test('a length that no file has is not believed', async (t) => {
+  const url = hub.put('absurd.bin', 5_000);
+  const told = { 'Content-Range': 'bytes */99999999999999999999' };
+  hub.script(url, { kind: 'status', status: 416, headers: told });
+  const { reads } = await visit(t);
+  const read = await reads(url, 6_000, 7_000);
+  assert.equal(read.fileLength, undefined);
+  await reads(url, 0, 5_000);
+});
+
+test('a whole file that is too large is given up at once, and nothing of it is kept', async (t) => {
+  const url = hub.put('huge.json', 30 * MIB, { pace: 5 });
+  const { call, ask, reads } = await visit(t);
+  const refused = async (/** @type {string} */ path, /** @type {number} */ most) => {
+    const { error } = await call('readWhole', path, most);
+    assert.equal(error?.code, 'file-too-large');
+    assert.match(error?.message ?? '', new RegExp(`${new URL(path).pathname.replaceAll('/', '.')} has more than ${most} bytes`));
+  };
+  await refused(url, 3 * MIB);
+  await until(() => hub.at(url).seen.open === 0);
+  assert.ok(hub.at(url).seen.bytes < 20 * MIB, `${hub.at(url).seen.bytes} bytes`);
+  assert.equal(hub.at(url).seen.ranges.length, 1);
+  await ask('settled');
+  assert.ok(!(await ask('list')).some((/** @type {any} */ kept) => kept.url === url));
+  // As many as it may have are read; the same session reads the next one.
+  const right = hub.put('right.json', 3 * MIB);
+  assert.equal((await ask('readWhole', right, 3 * MIB)).sha256, sha256(hub.at(right).bytes));
+  hub.put('huge.json', 1_000);
+  await reads(url);
+  // One whose length is known is not loaded at all, however long it says that it is.
+  const long = hub.put('long.json', 5_000, { faults: [{ kind: 'malformed-range', told: 'bytes 0-9/400000000000000' }] });
+  await ask('read', long, 0, 10);
+  await refused(long, 2 ** 20);
+  assert.deepEqual(hub.at(long).seen.ranges, ['bytes=0-9']);
+  assert.ok(!(await ask('list')).some((/** @type {any} */ kept) => kept.url === long));
+});
+
+test('what is no address is an error that says so', async (t) => {
+  const { fails } = await visit(t);
+  await fails('http://[', 'fetch-failed', /it is no address/);
+  await fails('http://[', 'fetch-failed', /it is no address/, []);
+});
+
 test('what came before a connection broke is not loaded again', async (t) => {
   const url = hub.put('resume.bin', 4_000_000, { faults: [{ kind: 'reset' }, { kind: 'reset' }] });
   const { reads } = await visit(t);
   await reads(url, 0, 4_000_000);
   const starts = hub.at(url).seen.ranges.map((range) => Number(/\d+/.exec(range)));
-  assert.deepEqual(starts, [0, starts[1], starts[2]]);
-  assert.ok(starts[1] > 1_000_000 && starts[2] > starts[1], String(starts));
+  assert.equal(starts.length, 3);
+  assert.ok(starts[0] === 0 && starts[1] > 1_000_000 && starts[2] > starts[1], String(starts));
   const whole = hub.put('resume.json', 400_000, { faults: [{ kind: 'reset' }] });
   await reads(whole);
   assert.match(hub.at(whole).seen.ranges.join(' '), /^ bytes=\d{6}-$/);
@@ -265,12 +381,12 @@ test('what came before a connection broke is not loaded again', async (t) => {
 
 test('whole files, compressed', async (t) => {
   const text = Buffer.from('{"merges": ["a b", "c d"]}'.repeat(5_000));
-  const url = hub.put('tokenizer.json', text, { faults: [{ kind: 'gzip', times: 2 }] });
+  const url = hub.put('tokenizer.json', text, { faults: [{ kind: 'gzip' }] });
   const { reads } = await visit(t);
   assert.equal((await reads(url)).fileLength, text.length);
   const next = await visit(t);
   await next.reads(url);
-  assert.equal(hub.at(url).seen.ranges.length, 1);
+  assert.deepEqual(hub.at(url).seen.ranges, ['', CHECK]);
 });
 
 test('404 is told at once', async (t) => {
@@ -315,6 +431,15 @@ test('429: waits as long as the server asks, in seconds or by date', async (t) =
   assert.match(notice.message, /asks to wait [34] s/);
 });
 
+test('503 that says when to come again is believed, too', async (t) => {
+  const url = hub.put('unavailable.bin', 5_000);
+  hub.script(url, { kind: 'status', status: 503, headers: { 'Retry-After': '1' } });
+  const { reads } = await visit(t);
+  const before = performance.now();
+  await reads(url, 0, 1000);
+  assert.ok(performance.now() - before >= 1_000);
+});
+
 test('429 without end', async (t) => {
   const headers = { 'Retry-After': '3600' };
   const url = hub.put('limited-for-good.bin', 5_000);
@@ -326,7 +451,7 @@ test('429 without end', async (t) => {
 });
 
 test('5 tries, then the failure and its cause', async (t) => {
-  const { fails, reads } = await visit(t);
+  const { fails, reads } = await visit(t, { patience: { stallMs: 400 } });
   /** @type {[import('./server.mjs').Fault, RegExp][]} */
   const cases = [
     [{ kind: 'status', status: 500 }, /the server answered 500 \(after 5 tries\)/],
@@ -377,15 +502,28 @@ for (const [what, size] of Object.entries({ 'its ETag': 3_000_000, 'its length':
   });
 }
 
+test('a file that became shorter than where it is read from has changed, not ended', async (t) => {
+  const hides = ['Content-Range'];
+  const url = hub.put('shorter.bin', 5_000, { hides });
+  const { fails, reads } = await visit(t);
+  await reads(url, 0, 1_000);
+  hub.put('shorter.bin', 500, { hides });
+  await fails(url, 'file-changed', /changed/, [1_000, 2_000]);
+});
+
 test('a file that changed since the last visit is loaded anew', async (t) => {
   const url = hub.put('updated.bin', 20 * MIB);
   await (await visit(t)).reads(url, 0, 9 * MIB);
   hub.put('updated.bin', bytesOf(20 * MIB, 'updated'));
-  const { fails, ask, readsAll } = await visit(t);
-  await ask('expect', [{ path: url, start: 0, end: 20 * MIB }]);
-  await fails(url, 'file-changed', /changed/, [9 * MIB, 20 * MIB]);
-  await ask('open');
-  await readsAll([{ path: url, start: 0, end: 20 * MIB }]);
+  const { ask, page, readsAll } = await visit(t);
+  // All that was kept is of the old version, and what is asked for lies within it.
+  await readsAll([{ path: url, start: 0, end: 8 * MIB }]);
+  await ask('settled');
+  await page.close();
+  // Nothing of the old version passes for the new one later.
+  const next = await visit(t);
+  await next.readsAll([{ path: url, start: 0, end: 20 * MIB }]);
+  assert.equal((await next.ask('progress')).cached, 8 * MIB);
 });
 
 test('cancel closes every connection within 100 ms, and keeps what came', async (t) => {
@@ -426,23 +564,133 @@ test('cancel while waiting for another try', async (t) => {
   assert.ok(performance.now() - before < 200);
 });
 
-test('the next visit loads nothing again', async (t) => {
-  const url = hub.put('visited.bin', 20 * MIB);
-  const config = hub.put('visited.json', 1_300_000);
-  const ranges = [{ path: url, start: 100, end: 20 * MIB }];
+for (const [revision, asked] of Object.entries({ main: [CHECK], [COMMIT]: [] })) {
+  test(`the next visit loads nothing again, at the address of ${revision}`, async (t) => {
+    const url = hub.put('visited.bin', 20 * MIB, { revision });
+    const config = hub.put('visited.json', 1_300_000, { revision });
+    const ranges = [{ path: url, start: 100, end: 20 * MIB }];
+    const first = await visit(t);
+    await first.reads(config);
+    await first.readsAll(ranges);
+    await first.ask('settled');
+    await first.page.close();
+    const { reads, readsAll, ask } = await visit(t);
+    const before = hub.at(url).seen.ranges.length;
+    await reads(config);
+    await readsAll(ranges, 3_000_000);
+    await ask('begin');
+    await reads(url, 500, 1000);
+    assert.deepEqual(hub.at(url).seen.ranges.slice(before), asked);
+    assert.deepEqual(hub.at(config).seen.ranges, ['', ...asked], JSON.stringify([await ask('notices'), await ask('list')]));
+    const { network, cached } = await ask('progress');
+    assert.deepEqual([network, cached], [0, 20 * MIB - 100 + 1_300_000 + 500]);
+  });
+}
+
+test('a server that gives no answer leaves what is kept in use; one that has the file no more does not', async (t) => {
+  const url = hub.put('unanswered.bin', 5_000);
   const first = await visit(t);
-  await first.reads(config);
-  await first.readsAll(ranges);
+  await first.reads(url, 0, 2000);
   await first.ask('settled');
   await first.page.close();
-  const { reads, readsAll, ask } = await visit(t);
+  const { reads, ask, fails } = await visit(t);
+  hub.script(url, { kind: 'no-cors' }, { kind: 'status', status: 503 });
+  await reads(url, 0, 2000);
+  assert.equal((await ask('progress')).network, 0);
+  // Of what comes now it is known which version it must be.
+  await reads(url, 2000, 3000);
+  await ask('open');
+  hub.script(url, { kind: 'status', status: 404 });
+  await fails(url, 'file-not-found', /not found/);
+  await reads(url, 0, 2000);
+});
+
+test('cancelled while the server is asked about what is kept: the next request asks again', async (t) => {
+  const url = hub.put('asked.bin', 5_000);
+  const first = await visit(t);
+  await first.reads(url, 0, 2000);
+  await first.ask('settled');
+  await first.page.close();
+  const { ask, call, reads } = await visit(t, { patience: { stallMs: 100_000 } });
+  hub.script(url, { kind: 'silent' });
   const before = hub.at(url).seen.ranges.length;
-  await reads(config);
-  await readsAll(ranges, 3_000_000);
-  assert.equal(hub.at(url).seen.ranges.length, before);
-  assert.equal(hub.at(config).seen.ranges.length, 1, JSON.stringify([await ask('notices'), await ask('list')]));
-  const { network, cached } = await ask('progress');
-  assert.deepEqual([network, cached], [0, 20 * MIB - 100 + 1_300_000]);
+  const reading = call('read', url, 0, 1000);
+  await until(() => hub.at(url).seen.ranges.length > before);
+  await ask('cancel');
+  assert.equal((await reading).error?.code, 'cancelled');
+  await reads(url, 0, 2000);
+  assert.deepEqual(hub.at(url).seen.ranges.slice(before), [CHECK, CHECK]);
+});
+
+for (const hides of [['ETag'], ['ETag', 'Content-Range']]) {
+  const what = hides.join(' or ');
+  test(`without ${what}, nothing is kept but what a commit names`, async (t) => {
+    const name = `unnamed-${hides.length}.bin`;
+    const [url, fixed] = [hub.put(name, 3 * MIB, { hides }), hub.put(name, 3 * MIB, { hides, revision: COMMIT })];
+    const first = await visit(t);
+    for (const path of [url, fixed]) {
+      await first.readsAll([{ path, start: 0, end: 2 * MIB }]);
+      await first.reads(path, 3 * MIB - 10, 3 * MIB + 10);
+      await first.reads(path);
+    }
+    await first.ask('settled');
+    const kept = (await first.ask('list')).map((/** @type {any} */ { url }) => url);
+    assert.deepEqual([kept.includes(url), kept.includes(fixed)], [false, true]);
+    await first.page.close();
+    const before = [url, fixed].map((url) => hub.at(url).seen.bytes);
+    const next = await visit(t);
+    await next.reads(url, 0, 1000);
+    await next.reads(fixed, 0, 1000);
+    const after = [url, fixed].map((url) => hub.at(url).seen.bytes);
+    assert.deepEqual([after[0] > before[0], after[1] > before[1]], [true, false]);
+  });
+
+  test(`without ${what}, a file that changed is seen by the next request that reads of it`, async (t) => {
+    const name = `unseen-${hides.length}.bin`;
+    const url = hub.put(name, 3 * MIB, { hides });
+    const { ask, fails, reads } = await visit(t);
+    await reads(url, 0, 1000);
+    await ask('begin');
+    const before = hub.at(url).seen.ranges.length;
+    await reads(url, MIB, MIB + 1000);
+    await reads(url, 2 * MIB, 2 * MIB + 1000);
+    assert.equal(hub.at(url).seen.ranges.slice(before)[0], 'bytes=0-999');
+    assert.equal(hub.at(url).seen.ranges.slice(before).length, 3, 'once in a request');
+    hub.put(name, bytesOf(3 * MIB, 'another'), { hides });
+    await ask('begin');
+    await fails(url, 'file-changed', /changed on the server/, [MIB, MIB + 1000]);
+    await fails(url, 'file-changed', /changed on the server/, [0, 1000]);
+    await ask('open');
+    await reads(url, 0, 2000);
+  });
+}
+
+test('without ETag and ranges, too', async (t) => {
+  const name = 'unseen-whole.bin';
+  const options = { hides: ['ETag'], faults: [{ kind: /** @type {const} */ ('ignore-range'), times: Infinity }] };
+  const url = hub.put(name, 3 * MIB, options);
+  const { ask, fails, reads } = await visit(t);
+  await reads(url, 0, 1000);
+  await ask('begin');
+  await reads(url, MIB, MIB + 1000);
+  hub.put(name, bytesOf(3 * MIB, 'another'), options);
+  await ask('begin');
+  await fails(url, 'file-changed', /changed on the server/, [MIB + 1000, 2 * MIB]);
+});
+
+test('an answer that does not tell its version is not taken for the one that is known', async (t) => {
+  const url = hub.put('once-unnamed.bin', 3 * MIB);
+  const { reads, ask } = await visit(t);
+  await reads(url, 0, 1000);
+  hub.script(url, { kind: 'no-etag' });
+  await reads(url, 1000, 2000);
+  assert.equal(hub.at(url).seen.ranges.length, 3);
+  // Nor does one that tells it later stand for those before it.
+  const later = hub.put('late-named.bin', 3 * MIB, { faults: [{ kind: 'no-etag' }] });
+  await reads(later, 0, 1000);
+  await reads(later, 1000, 2000);
+  await ask('settled');
+  assert.ok(!(await ask('list')).some((/** @type {any} */ { url }) => url === later));
 });
 
 test('a tab closed half way: at most one piece is loaded again', async (t) => {
@@ -495,6 +743,113 @@ test('a kept stretch that was corrupted is found and loaded again', async (t) =>
   assert.equal((await next.ask('progress')).network, 0);
 });
 
+test('a byte that lacks between two stretches is kept when it comes', async (t) => {
+  const url = hub.put('hole.bin', 5_000);
+  const { ask, reads } = await visit(t);
+  await ask('clear');
+  await reads(url, 0, 1000);
+  await reads(url, 1001, 2000);
+  await reads(url, 0, 2000);
+  await ask('settled');
+  assert.equal((await ask('list'))[0].bytes, 2000);
+});
+
+/** @typedef {{format?: any, url?: any, etag?: any, total?: any, verified?: any}} Head */
+const HASH = 'a'.repeat(64);
+/** What nobody wrote who keeps downloads. @type {[string, (head: Head, chunk: any) => unknown[]][]} */
+const FORGED = [
+  ['a chunk larger than there is memory', (head, chunk) => [head, { ...chunk, end: 2 ** 52 }]],
+  ['a chunk whose bytes lie nowhere', (head, chunk) => [head, { ...chunk, offset: 2 ** 50 }]],
+  ['a chunk that ends before it starts', (head, chunk) => [head, { ...chunk, start: 500, end: 10 }]],
+  ['a chunk behind the end of the file', (head, chunk) => [head, { ...chunk, start: 4_500, end: 5_500 }]],
+  ['chunks of other things', (head, chunk) => [head, { ...chunk, start: '0' }, { ...chunk, offset: null }, { ...chunk, sha256: 5 }]],
+  ['a chunk of no length', (head, chunk) => [head, { ...chunk, end: 0 }, { ...chunk, end: -5 }]],
+  ['another format', (head, chunk) => [{ ...head, format: 2 }, chunk]],
+  ['another address', (head, chunk) => [{ ...head, url: 'https://example.org/x' }, chunk]],
+  ['a version that is no text', (head, chunk) => [{ ...head, etag: 5 }, chunk]],
+  ['a length that no file has', (head, chunk) => [{ ...head, total: 1e300 }, chunk]],
+  ['a checksum that is none', (head, chunk) => [{ ...head, verified: { toString: 1 } }, chunk]],
+  ['values of other kinds', () => [null, 5, 'text', [1], { __proto__: null }, true]],
+  ['nothing', () => []],
+];
+for (const [what, forge] of FORGED) {
+  test(`an index that was not written here is dropped: ${what}`, async (t) => {
+    const url = hub.put('forged.bin', 5_000);
+    const first = await visit(t);
+    await first.ask('clear');
+    await first.reads(url, 0, 1000);
+    await first.ask('settled');
+    // Closed when it is idle.
+    await sleep(600);
+    const [head, chunk] = (await first.ask('forge', url)).map((/** @type {string} */ line) => JSON.parse(line));
+    assert.deepEqual([head.format, chunk.start, chunk.end], [1, 0, 1000]);
+    await first.ask('forge', url, forge(head, chunk).map((line) => JSON.stringify(line)));
+    const { ask, reads, page } = await visit(t);
+    const listed = await ask('list');
+    assert.ok(listed.every((/** @type {any} */ { bytes, total = 0 }) => Number.isSafeInteger(bytes + total)), JSON.stringify(listed));
+    await reads(url, 0, 1000);
+    assert.deepEqual(await ask('progress').then(({ network, cached }) => [network, cached]), [1000, 0]);
+    await reads(url, 1000, 3000);
+    assert.deepEqual(await ask('notices'), []);
+    // It is kept rightly from now on.
+    await ask('settled');
+    await page.close();
+    const next = await visit(t);
+    await next.reads(url, 0, 3000);
+    assert.equal((await next.ask('progress')).network, 0);
+  });
+}
+
+test('a cache whose names were not written here is dropped', async (t) => {
+  const lacks = 'opfs';
+  const url = hub.put('forged-names.bin', 5_000, { hides: ['Content-Range'] });
+  const first = await visit(t, { lacks });
+  await first.ask('clear');
+  await first.reads(url, 0, 1000);
+  await first.ask('settled');
+  await sleep(600);
+  await first.ask('forgeCache', {
+    [`0-9007199254740993-${HASH}`]: 'x',
+    [`1000-4503599627370496-${HASH}`]: 'x',
+    [`500-20-${HASH}`]: 'x',
+    [`1000-1500-${HASH}`]: 'x'.repeat(600),
+    [`1500-2000-${HASH.toUpperCase()}`]: 'x',
+    [`4000-5500-${HASH}`]: 'x',
+  });
+  const { ask, reads } = await visit(t, { lacks });
+  await reads(url, 0, 5_000);
+  assert.equal((await ask('progress')).cached, 1000);
+  assert.deepEqual(await ask('notices'), []);
+  await ask('settled');
+  await sleep(600);
+  // Under a head that is not ours nothing counts, nor does it under the next one.
+  await ask('forgeCache', { head: '{"format": 2}' });
+  const next = await visit(t, { lacks });
+  await next.reads(url, 0, 1000);
+  assert.equal((await next.ask('progress')).cached, 0);
+  await next.ask('settled');
+  assert.equal((await next.ask('list'))[0].bytes, 1000);
+});
+
+for (const lacks of ['answers', 'answers-of-disk']) {
+  test(`a store that does not answer is done without: ${lacks}`, async (t) => {
+    const url = hub.put(`silent-${lacks}.bin`, 3 * MIB);
+    const { ask, call, reads, readsAll } = await visit(t, { lacks });
+    await readsAll([{ path: url, start: 0, end: 3 * MIB }]);
+    await reads(url, 0, 1000);
+    await ask('begin');
+    await reads(url, 5, 1000);
+    await ask('settled');
+    const [{ error }, notices] = [await call('list'), await ask('notices')];
+    if (lacks === 'answers') {
+      assert.match(notices[0].message, /Nothing is kept for the next visit: .*does not answer/);
+    } else {
+      assert.deepEqual([error, notices], [undefined, []]);
+      assert.equal((await ask('list')).find((/** @type {any} */ kept) => kept.url === url)?.bytes, 3 * MIB);
+    }
+  });
+}
+
 test('no more room: said once, and the bytes are right', async (t) => {
   const { page, ask, readsAll } = await visit(t);
   await ask('clear');
@@ -512,6 +867,19 @@ test('no more room: said once, and the bytes are right', async (t) => {
   await readsAll(ranges);
   await ask('settled');
   assert.equal((await ask('list')).length, 2);
+});
+
+test('downloads wait for a disk that is behind', async (t) => {
+  const url = hub.put('behind.bin', 7 * MIB);
+  const { ask, reads } = await visit(t);
+  await ask('openBusy');
+  const reading = reads(url, 0, 7 * MIB);
+  await until(() => hub.at(url).seen.bytes > 2 * MIB);
+  await sleep(200);
+  const { network } = await ask('progress');
+  assert.ok(network >= MIB && network <= 3 * MIB, `${network} bytes`);
+  await ask('caughtUp');
+  await reading;
 });
 
 test('two tabs at once: both read rightly, and what is kept stays right', async (t) => {
@@ -592,6 +960,40 @@ test('what is kept is listed and removed, also while it is used', async (t) => {
   await reads(a, 0, 1000);
 });
 
+test('a checksum is asked for until it was told, and compared once', async (t) => {
+  const bytes = bytesOf(2 * MIB, 'verified');
+  const url = hub.put('verified.safetensors', bytes, { published: fakeSum(bytes) });
+  const file = hub.at(url);
+  file.pointerStatus = 503;
+  const first = await visit(t);
+  await first.reads(url, 0, 2 * MIB);
+  await until(() => file.seen.pointers === 1);
+  await first.ask('settled');
+  await first.page.close();
+  file.pointerStatus = undefined;
+  // A server that cannot tell now has not told that there is none.
+  const second = await visit(t);
+  await second.reads(url, 0, 1000);
+  await until(() => file.seen.pointers === 2);
+  // Compared, noted and closed.
+  await sleep(1_000);
+  await second.page.close();
+  const third = await visit(t);
+  await third.reads(url, 0, 2 * MIB);
+  await third.ask('settled');
+  await sleep(300);
+  assert.equal(file.seen.pointers, 2);
+});
+
+test('the checksum that is published is found, in answers of any kind', async (t) => {
+  const { ask, call } = await visit(t);
+  const url = hub.put('pointed.safetensors', 5_000, { published: HASH });
+  assert.equal(await ask('published', url), HASH);
+  assert.equal(await ask('published', hub.put('unpointed.json', 5_000)), '');
+  hub.at(url).pointerStatus = 500;
+  assert.equal((await call('published', url)).error?.code, 'fetch-failed');
+});
+
 /** What the tests' worker takes for a SHA-256. @param {Buffer} bytes */
 const fakeSum = (bytes) => bytes.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7).toString(16).padStart(64, '0');
 
@@ -627,6 +1029,26 @@ test('files whose content was no use are forgotten', async (t) => {
   await reads(good, 0, 2000);
 });
 
+test('the file that the error names is forgotten, also where an earlier request read it first', async (t) => {
+  const [good, bad] = [hub.put('also-of-use.bin', 5_000), hub.put('named.bin', Buffer.from('<!doctype html>'))];
+  const { ask, reads } = await visit(t);
+  await reads(bad, 0, 100);
+  await ask('begin');
+  await reads(good, 0, 1000);
+  await ask('disown', bad);
+  hub.put('named.bin', 5_000);
+  await ask('begin');
+  await reads(bad, 0, 100);
+  const before = hub.at(good).seen.ranges.length;
+  await reads(good, 0, 1000);
+  assert.equal(hub.at(good).seen.ranges.length, before, 'the others stay');
+  await ask('begin');
+  await reads(bad, 0, 100);
+  await ask('disown');
+  hub.put('named.bin', 6_000);
+  await reads(bad, 0, 100);
+});
+
 test('files of a folder', async (t) => {
   const { ask, call } = await visit(t);
   await ask('openFolder', [['model/config.json', '{"n_layer": 4}']]);
@@ -636,4 +1058,8 @@ test('files of a folder', async (t) => {
   });
   assert.equal((await ask('read', 'folder:model/config.json', 10, 100)).length, 4);
   assert.equal((await call('read', 'folder:model/none')).error?.code, 'file-not-found');
+  assert.equal((await ask('readWhole', 'folder:model/config.json', 14)).length, 14);
+  const { error } = await call('readWhole', 'folder:model/config.json', 13);
+  assert.equal(error?.code, 'file-too-large');
+  assert.match(error?.message ?? '', /model\/config\.json has more than 13 bytes/);
 });

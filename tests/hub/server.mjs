@@ -9,12 +9,15 @@ import { gzipSync } from 'node:zlib';
 /**
  * What goes wrong with a request.
  * @typedef {object} Fault
- * @property {'ignore-range' | 'wrong-range' | 'malformed-range' | 'hidden-range' | 'short' | 'truncated'
- *   | 'stall' | 'silent' | 'status' | 'reset' | 'gzip' | 'loop' | 'drip' | 'no-cors'} kind
+ * @property {'ignore-range' | 'wrong-range' | 'malformed-range' | 'hidden-range' | 'unknown-length' | 'short'
+ *   | 'truncated' | 'trickle' | 'stall' | 'silent' | 'status' | 'reset' | 'gzip' | 'loop' | 'drip' | 'no-cors'
+ *   | 'no-etag'} kind
  * @property {number} [status]
  * @property {Record<string, string>} [headers]
  * @property {number} [times] how often; 1 unless told
  * @property {number} [after] bytes sent before `stall` and `reset`
+ * @property {string} [told] the Content-Range of `malformed-range`
+ * @property {number} [pause] ms after each tenth of a `drip`
  */
 
 /**
@@ -22,6 +25,7 @@ import { gzipSync } from 'node:zlib';
  * @typedef {object} Seen
  * @property {number} redirects asked of the hub
  * @property {string[]} ranges asked of the CDN
+ * @property {number} pointers asked of the hub
  * @property {number} bytes sent
  * @property {number} open answers under way
  * @property {number} mostOpen
@@ -41,7 +45,10 @@ export function bytesOf(size, seed) {
 export const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 export async function startHub() {
-  /** @typedef {{bytes: Buffer, etag: string, faults: Fault[], pace: number, pointer?: string, seen: Seen}} Served */
+  /**
+   * @typedef {{bytes: Buffer, etag: string, faults: Fault[], pace: number, hides: string[], pointer?: string,
+   *   pointerStatus?: number, seen: Seen}} Served
+   */
   /** @type {Map<string, Served>} */
   const files = new Map();
 
@@ -57,8 +64,15 @@ export async function startHub() {
   const hub = createServer((request, response) => {
     cors(response);
     const path = request.url ?? '';
-    const pointer = fileOf(path.replace('/raw/', '/resolve/'))?.pointer;
-    if (path.includes('/raw/')) return response.writeHead(pointer ? 200 : 404).end(pointer);
+    if (path.includes('/raw/')) {
+      const { pointer, pointerStatus, seen } = fileOf(path.replace('/raw/', '/resolve/')) ?? {};
+      if (seen) seen.pointers++;
+      if (!pointer || pointerStatus) return response.writeHead(pointerStatus ?? 404).end();
+      // As the hub does, and in two parts.
+      response.writeHead(206, { 'Content-Range': `bytes 0-${pointer.length - 1}/${pointer.length}` });
+      response.write(pointer.slice(0, 60));
+      return void sleep(30).then(() => response.end(pointer.slice(60)));
+    }
     const file = fileOf(path);
     if (!file) return response.writeHead(404).end('Entry not found');
     file.seen.redirects++;
@@ -78,19 +92,25 @@ export async function startHub() {
     if (kind !== 'no-cors') cors(response);
     if (kind === 'silent') return undefined;
     if (kind === 'status') return response.writeHead(fault?.status ?? 500, fault?.headers).end('no');
-    response.setHeader('ETag', file.etag);
+    const hides = (/** @type {string} */ name) => file.hides.includes(name);
+    if (kind !== 'no-etag' && !hides('ETag')) response.setHeader('ETag', file.etag);
     response.setHeader('Accept-Ranges', 'bytes');
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
     let [start, end] = [0, bytes.length];
     if (range && kind !== 'ignore-range' && kind !== 'gzip') {
       start = Number(range[1]);
       end = Math.min(range[2] ? Number(range[2]) + 1 : end, end);
-      if (start >= end) return response.writeHead(416, { 'Content-Range': `bytes */${bytes.length}` }).end();
+      if (start >= end) {
+        const told = { 'Content-Range': `bytes */${bytes.length}` };
+        return response.writeHead(416, hides('Content-Range') ? {} : told).end();
+      }
       if (kind === 'wrong-range') start++;
       if (kind === 'truncated') end = start + Math.ceil((end - start) / 3);
+      if (kind === 'trickle') end = start + 100;
       response.statusCode = 206;
-      const told = kind === 'malformed-range' ? 'bytes nonsense' : `bytes ${start}-${end - 1}/${bytes.length}`;
-      if (kind !== 'hidden-range') response.setHeader('Content-Range', told);
+      const length = kind === 'unknown-length' ? '*' : bytes.length;
+      const told = kind === 'malformed-range' ? (fault?.told ?? 'bytes nonsense') : `bytes ${start}-${end - 1}/${length}`;
+      if (kind !== 'hidden-range' && !hides('Content-Range')) response.setHeader('Content-Range', told);
     }
     let body = bytes.subarray(start, end);
     if (kind === 'short') body = body.subarray(0, Math.floor(body.length / 2));
@@ -118,7 +138,7 @@ export async function startHub() {
         await sleep(30);
         return response.destroy();
       }
-      if (kind === 'drip') await sleep(30);
+      if (kind === 'drip') await sleep(fault?.pause ?? 30);
       else if (file.pace) await sleep(file.pace);
     }
     return response.end();
@@ -138,16 +158,16 @@ export async function startHub() {
      * Puts a file on the hub, or a new version of it; returns its address.
      * @param {string} name
      * @param {number | Buffer} content size or bytes
-     * @param {{faults?: Fault[], pace?: number, published?: string}} [options]
-     *   pace: ms after each 64 KiB; published: SHA-256 in its LFS pointer
+     * @param {{faults?: Fault[], pace?: number, hides?: string[], published?: string, revision?: string}} [options]
+     *   pace: ms after each 64 KiB; hides: headers that are not shown; published: SHA-256 in its LFS pointer
      */
-    put(name, content, { faults = [], pace = 0, published } = {}) {
-      const path = `/owner/repo/resolve/main/${name.replaceAll(/[^\w./-]+/g, '-')}`;
+    put(name, content, { faults = [], pace = 0, hides = [], published, revision = 'main' } = {}) {
+      const path = `/owner/repo/resolve/${revision}/${name.replaceAll(/[^\w./-]+/g, '-')}`;
       const bytes = typeof content === 'number' ? bytesOf(content, name) : content;
-      const seen = { redirects: 0, ranges: [], bytes: 0, open: 0, mostOpen: 0, lastByte: 0, lastClose: 0 };
+      const seen = { redirects: 0, ranges: [], pointers: 0, bytes: 0, open: 0, mostOpen: 0, lastByte: 0, lastClose: 0 };
       const lines = ['version https://git-lfs.github.com/spec/v1', `oid sha256:${published}`, `size ${bytes.length}`, ''];
       const pointer = published && lines.join('\n');
-      files.set(path, { bytes, etag: `"${sha256(bytes).slice(0, 16)}"`, faults, pace, pointer, seen });
+      files.set(path, { bytes, etag: `"${sha256(bytes).slice(0, 16)}"`, faults, pace, hides, pointer, seen });
       return url + path;
     },
     /** @param {string} address @param {Fault[]} faults */
