@@ -1,5 +1,8 @@
 // Compares results with what is published of them.
 
+import { array, either, finite, integer, LABEL, like, object, optional, own, pair, refuse, text } from './schema.js';
+import { asRequest } from './state.js';
+
 /** @typedef {import('./protocol.js').Attribution} Attribution */
 
 /**
@@ -24,6 +27,39 @@
  */
 
 /** @typedef {{what: string, expected: string, got: string, passed: boolean}} Outcome */
+
+const what = text(1000);
+const source = optional(text(1000));
+const natural = integer(0, 2 ** 32 - 1);
+/** What a number, a text or a list of such may be compared with. */
+const scalar = either(finite, text(LABEL));
+const pathInto = like(/^[a-z_]{1,40}(\.[a-z_0-9]{1,40}){0,5}$/, 'a path into the result, as in sources.pos.length');
+/** A latent: its position and index. */
+const node = pair(natural, natural);
+
+/** @type {{[kind: string]: import('./schema.js').Check<any>}} */
+const EXPECTATIONS = {
+  equals: object({ what, source, path: pathInto, equals: either(array(scalar, LABEL), scalar) }),
+  near: object({ what, source, path: pathInto, near: finite, within: finite }),
+  pairs: object({ what, source, pairs: array(pair(node, node), 100_000) }),
+  token: object({
+    ...{ what, source, token: text(LABEL), rank: natural },
+    ...{ logit: optional(finite), probability: optional(finite), within: optional(finite) },
+  }),
+};
+
+/** @type {import('./schema.js').Check<Expectation>} */
+const expectation = (value, path) => {
+  const kind = Object.keys(EXPECTATIONS).find((kind) => own(Object(value), kind) !== undefined);
+  return kind ? EXPECTATIONS[kind](value, path) : refuse(path, 'expects nothing');
+};
+
+/** A file of expectations. @type {import('./schema.js').Check<Expectations>} */
+export const asExpectations = object({
+  title: text(1000),
+  source: optional(text(100)),
+  cases: array(object({ request: asRequest, expect: array(expectation, 10_000) }), 1000),
+});
 
 /** @param {unknown} value */
 const show = (value) => (typeof value === 'string' ? value : JSON.stringify(value) ?? 'nothing');
@@ -64,7 +100,10 @@ export function check(result, expectation) {
       passed: at === rank && near(got.logit, logit) && near(got.probability, probability),
     };
   }
-  const got = expectation.path.split('.').reduce((value, key) => /** @type {any} */ (value)?.[key], /** @type {unknown} */ (result));
+  // A length is inherited; nothing else that is may be asked for.
+  const inside = (/** @type {unknown} */ value, /** @type {string} */ key) =>
+    key === 'length' ? /** @type {any} */ (value)?.length : own(Object(value), key);
+  const got = expectation.path.split('.').reduce(inside, /** @type {unknown} */ (result));
   if ('near' in expectation) {
     const { near, within } = expectation;
     const passed = typeof got === 'number' && Math.abs(got - near) <= within;

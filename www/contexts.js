@@ -1,5 +1,8 @@
 // What latents mean, told by the texts that they are most active on: `contexts.json` beside each SAE.
 
+import { array, finite, hookName, integer, LABEL, like, object, optional, pair, passed, record, text } from './schema.js';
+import { fetchText } from './store.js';
+
 /**
  * @typedef {object} Context
  * @property {string[]} tokens
@@ -17,42 +20,44 @@
 /** The version this page reads. */
 const FORMAT_VERSION = 1;
 
+const place = integer(0, 65_535);
+/** Of all latents of one SAE together. */
+const SENTENCES = 1_000_000;
+const FILE = object({
+  format_version: integer(FORMAT_VERSION, FORMAT_VERSION),
+  sentences: array(array(text(LABEL), 65_536), SENTENCES),
+  latents: record(
+    like(/^\d{1,9}$/, 'the index of a latent'),
+    object({
+      label: optional(text(1000)),
+      max: optional(finite),
+      density: optional(finite),
+      // A sentence by its place, and where it is active.
+      top: optional(array(pair(integer(0, SENTENCES), array(pair(place, finite), 65_536)), 1000)),
+    }),
+    1_000_000,
+  ),
+});
+/** The most bytes of such a file: one of 49,152 latents with ten texts each is smaller. */
+const MOST = 200e6;
+
 /**
  * Meanings of the latents of one place; an empty map where a file has none that can be read.
  * @param {unknown} file parsed contexts.json
  * @returns {Map<number, Meaning>}
  */
 export function readContexts(file) {
-  const { format_version, sentences, latents } = /** @type {any} */ (file) ?? {};
+  const { sentences, latents } = passed(FILE, file) ?? { sentences: [], latents: {} };
   /** @type {Map<number, Meaning>} */
   const meanings = new Map();
-  if (format_version !== FORMAT_VERSION || !Array.isArray(sentences) || typeof latents !== 'object' || !latents) {
-    return meanings;
-  }
-  const finite = (/** @type {unknown} */ value) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined);
-  for (const [index, latent] of Object.entries(latents)) {
-    if (!/^\d+$/.test(index) || typeof latent !== 'object' || !latent) continue;
-    const { label, max, density, top } = /** @type {any} */ (latent);
-    const contexts = (Array.isArray(top) ? top : []).flatMap((/** @type {any} */ entry) => {
-      const [sentence, active] = Array.isArray(entry) ? entry : [];
+  for (const [index, { label, max, density, top = [] }] of Object.entries(latents)) {
+    const contexts = top.flatMap(([sentence, active]) => {
       const tokens = sentences[sentence];
-      if (!Array.isArray(tokens) || !Array.isArray(active)) return [];
-      return [{ tokens: tokens.map(String), activation: new Map(active.map(numbers)) }];
+      return tokens ? [{ tokens, activation: new Map(active.filter(([pos]) => pos < tokens.length)) }] : [];
     });
-    meanings.set(Number(index), {
-      label: typeof label === 'string' && label ? label : undefined,
-      max: finite(max),
-      density: finite(density),
-      contexts,
-    });
+    meanings.set(Number(index), { label: label || undefined, max, density, contexts });
   }
   return meanings;
-}
-
-/** A position and its activation. @param {unknown} pair @returns {[number, number]} */
-function numbers(pair) {
-  const [pos, activation] = Array.isArray(pair) ? pair.map(Number) : [];
-  return [Number.isInteger(pos) ? pos : -1, Number.isFinite(activation) ? activation : 0];
 }
 
 /**
@@ -72,11 +77,12 @@ export function createContexts(saes) {
     load(hook) {
       let reading = asked.get(hook);
       if (!reading) {
-        reading = fetch(`${saes.includes('{hook}') ? saes.replace('{hook}', hook) : `${saes}/${hook}`}/contexts.json`)
-          .then((response) => (response.ok ? response.json() : undefined))
+        const folder = saes.includes('{hook}') ? saes.replaceAll('{hook}', hook) : `${saes}/${hook}`;
+        // A place that is none would lead to another file.
+        reading = (passed(hookName, hook) ? fetchText(`${folder}/contexts.json`, MOST) : Promise.reject())
+          .then((json) => readContexts(JSON.parse(json)))
           // An SAE without contexts is as good as any other.
-          .catch(() => undefined)
-          .then(readContexts);
+          .catch(() => new Map());
         asked.set(hook, reading);
         void reading.then((meanings) => known.set(hook, meanings));
       }

@@ -1,8 +1,9 @@
 // One saved result for another site's page: `embed.html?result=ADDRESS#VIEW`. No form, no model.
 
 import { summarise } from './analysis.js';
-import { describeError } from './error.js';
+import { codedError, describeError } from './error.js';
 import { fromJson } from './result.js';
+import { usable } from './sources.js';
 import { DEFAULT_VIEW, decodeState } from './state.js';
 import { fetchText } from './store.js';
 import { brief, short, visible } from './text.js';
@@ -14,10 +15,18 @@ import { describeRequest } from './words.js';
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
 
+/** In the place of the heatmap. @param {string} text */
+function say(text) {
+  const note = document.createElement('p');
+  note.className = 'empty';
+  note.textContent = text;
+  element('plot').replaceChildren(note);
+}
+
 async function open() {
   const wanted = new URL(location.href).searchParams.get('result');
-  if (!wanted) throw new Error('The address names no result: embed.html?result=ADDRESS.');
-  const result = fromJson(await fetchText(new URL(wanted, location.href)));
+  if (!wanted) throw codedError('address-invalid', 'The address names no result: embed.html?result=ADDRESS.');
+  const result = fromJson(await fetchText(usable('result', wanted, new URL(location.href), false)));
   const state = decodeState(location.hash);
   const { cell } = state.view;
   const inside = cell && cell.row < result.targets.pos.length && cell.column < result.sources.pos.length;
@@ -28,7 +37,7 @@ async function open() {
   const meaning = (nodes, node) => savedLabel(result, nodes, node);
   const title = short(`${describeRequest(result.request)} · ${visible(result.request.prompt)}`, 160);
   element('title').textContent = document.title = title;
-  if (values.length === 0) throw new Error('No pairs: at least one side has no active latents.');
+  if (values.length === 0) return say('No pairs: at least one side has no active latents.');
   const summary = await summarise(values, result.targets.pos, result.sources.pos);
   const limit = view.limit ?? defaultLimit(values);
   const plot = heatmap(
@@ -61,8 +70,6 @@ async function open() {
 
 element('full').href = new URL(`./index.html${location.hash}`, location.href).href;
 open().catch((error) => {
-  const problem = document.createElement('p');
-  problem.className = 'empty';
-  problem.textContent = describeError(error).message;
-  element('plot').replaceChildren(problem);
+  const { code, message } = describeError(error);
+  say(`${message} [${code}]`);
 });

@@ -1,6 +1,7 @@
 // One result on the page: heatmap, pinned pair, findings. Keeps how it is looked at.
 
 import { breath, clipped, frame, pairsAcross, summarise } from './analysis.js';
+import { describeError } from './error.js';
 import { DEFAULT_VIEW } from './state.js';
 import { brief, exact, number, percent, visible } from './text.js';
 import { axes, describeCell, describeNodes, nodeLabel, savedLabel } from './views/axes.js';
@@ -35,7 +36,7 @@ function roundedUp(value) {
  * @param {Document} document
  * @param {object} options
  * @param {(view: View) => void} options.onView the reader looks at it another way
- * @param {(message: string, failed?: boolean) => void} options.say
+ * @param {(message: string, failed?: boolean, code?: string) => void} options.say
  */
 export function createExplorer(document, { onView, say }) {
   /** @param {string} id @returns {any} */
@@ -304,7 +305,8 @@ export function createExplorer(document, { onView, say }) {
     try {
       await asked.load([shown.sources, shown.targets]);
     } catch (error) {
-      say(/** @type {Error} */ (error).message, true);
+      const { code, message } = describeError(error);
+      say(`${message} [${code}]`, true, code);
     }
     if (asked !== meanings || shown !== result) return;
     relabel();
@@ -444,12 +446,13 @@ export function createExplorer(document, { onView, say }) {
     /** The result with what is known of its latents, to be saved. */
     labelled() {
       if (!result) throw new Error('There is no result.');
+      // Named from outside: nothing is inherited.
       /** @type {Record<string, Record<string, string>>} */
-      const latent_labels = {};
+      const latent_labels = Object.create(null);
       for (const nodes of [result.sources, result.targets]) {
         for (let node = 0; node < nodes.latent.length; node++) {
           const words = meaning(nodes, node);
-          if (nodes.hook_name && words) (latent_labels[nodes.hook_name] ??= {})[nodes.latent[node]] = words;
+          if (nodes.hook_name && words) (latent_labels[nodes.hook_name] ??= Object.create(null))[nodes.latent[node]] = words;
         }
       }
       return Object.keys(latent_labels).length > 0 ? { ...result, latent_labels } : result;

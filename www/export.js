@@ -1,6 +1,7 @@
 // A result to take away: picture, tables. Loaded when it is asked for.
 
 import { breath } from './analysis.js';
+import { codedError } from './error.js';
 import { exact, short, visible } from './text.js';
 import { paint } from './views/cells.js';
 import { cssColor, themeOf } from './views/scale.js';
@@ -135,6 +136,8 @@ export function picture(matrix, { document, title, notes }) {
   return { svg, width: fullWidth, height: fullHeight };
 }
 
+const tooLarge = () => codedError('picture-too-large', 'The picture is too large for this browser. Save it as SVG.');
+
 /**
  * The same picture as PNG, at twice its size where that is not too large.
  * @param {ReturnType<typeof picture>} drawn
@@ -145,13 +148,15 @@ export async function png({ svg, width, height }, document) {
   const image = document.createElement('img');
   image.src = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
   try {
-    await image.decode();
+    await image.decode().catch(() => {
+      throw tooLarge();
+    });
     const scale = Math.max(width, height) * 2 <= 2 * PICTURE ? 2 : 1;
     const canvas = document.createElement('canvas');
     [canvas.width, canvas.height] = [width * scale, height * scale];
     canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
     return await new Promise((resolve, reject) =>
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('The picture is too large for this browser.'))), 'image/png'),
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(tooLarge())), 'image/png'),
     );
   } finally {
     URL.revokeObjectURL(image.src);

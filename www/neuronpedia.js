@@ -1,6 +1,8 @@
 // Explanations of GPT-2 small's res-jb latents from neuronpedia.org, for readers who agreed to ask it.
 
 import { codedError } from './error.js';
+import { array, either, integer, like, object, optional, pair, passed, text } from './schema.js';
+import { readText } from './store.js';
 
 export const SITE = 'https://www.neuronpedia.org';
 const MODEL = 'gpt2-small';
@@ -8,8 +10,20 @@ const MODEL = 'gpt2-small';
 const BATCH = 2048;
 /** Explanations kept from visit to visit: about 2 MB. */
 const KEPT = 20_000;
+/** The most bytes of an answer. */
+const LARGEST = 200e6;
 const CONSENT = 'sae-attribution.neuronpedia';
 const CACHE = 'sae-attribution.explanations';
+
+/** An explanation is cut to this. */
+const WORDS = 300;
+/** A feature as it is answered, its index as text or number; of its explanations the first counts. */
+const FEATURE = object({
+  index: either(like(/^\d{1,9}$/, 'the index of a latent'), integer(0, 999_999_999)),
+  explanations: optional(array(object({ description: optional(text(100_000)) }), 1000)),
+});
+/** What this browser keeps of them. */
+const CACHED = array(pair(like(/^\d{1,4}-res-jb\/\d{1,9}$/, 'the name of a latent'), text(WORDS)), KEPT);
 
 /** What is sent to whom, in the words of the button's note. */
 export const CONSENT_NOTE =
@@ -40,7 +54,7 @@ export function dashboardOf(hook, latent) {
 /** @param {Storage} storage localStorage, or one like it */
 export function createNeuronpedia(storage) {
   /** Explanations by `layer/index`; an empty one where there is none. @type {Map<string, string>} */
-  const known = new Map(read(storage, CACHE));
+  const known = new Map(passed(CACHED, read(storage, CACHE)) ?? []);
 
   const agreed = () => read(storage, CONSENT) === true;
 
@@ -72,10 +86,16 @@ export function createNeuronpedia(storage) {
       for (let first = 0; first < missing.length; first += BATCH) {
         const batch = missing.slice(first, first + BATCH);
         const features = await ask(batch.map((index) => ({ modelId: MODEL, layer, index, maxActsToReturn: 1 })));
+        // Who withdrew meanwhile is not asked for more, and nothing is kept.
+        if (!agreed()) return false;
         batch.forEach((latent) => known.set(`${layer}/${latent}`, ''));
-        for (const feature of Array.isArray(features) ? features : []) {
+        const asked = new Set(batch);
+        for (const answer of features) {
+          const feature = passed(FEATURE, answer);
+          const index = Number(feature?.index);
           const description = feature?.explanations?.[0]?.description;
-          if (typeof description === 'string') known.set(`${layer}/${Number(feature.index)}`, description.slice(0, 300));
+          // Of what was not asked for nothing is believed.
+          if (description && asked.has(index)) known.set(`${layer}/${index}`, description.slice(0, WORDS));
         }
       }
       if (missing.length === 0) return false;
@@ -89,7 +109,7 @@ export function createNeuronpedia(storage) {
   };
 }
 
-/** @param {object[]} features */
+/** @param {object[]} features @returns {Promise<unknown[]>} */
 async function ask(features) {
   let response;
   try {
@@ -107,7 +127,15 @@ async function ask(features) {
       'neuronpedia.org could not be reached: there is no connection, or it refuses more requests for now. Everything else works without it.',
     );
   }
-  if (response.ok) return response.json();
+  if (response.ok) {
+    try {
+      const answer = JSON.parse(await readText(response, 'The answer of neuronpedia.org', LARGEST));
+      if (Array.isArray(answer)) return answer;
+    } catch {
+      // Cut short, too long or no JSON: told as whatever else is no list.
+    }
+    throw codedError('neuronpedia-refused', 'neuronpedia.org answered with something else than explanations. Everything else works without it.');
+  }
   throw codedError(
     'neuronpedia-refused',
     response.status === 429
@@ -116,7 +144,7 @@ async function ask(features) {
   );
 }
 
-/** @param {Storage} storage @param {string} key @returns {any} */
+/** @param {Storage} storage @param {string} key @returns {unknown} */
 function read(storage, key) {
   try {
     return JSON.parse(storage.getItem(key) ?? 'null') ?? undefined;

@@ -1,11 +1,11 @@
 // A worker that reads a saved result: a large one takes longer than the page may stand still.
 
 import { describeError } from './error.js';
-import { fromJson } from './result.js';
+import { fromFile } from './result.js';
 
 self.addEventListener('message', async ({ data }) => {
   try {
-    const result = fromJson(typeof data === 'string' ? data : await data.text());
+    const result = await fromFile(data);
     const { gradients, attributions } = result;
     self.postMessage({ result }, { transfer: [gradients.buffer, attributions.buffer] });
   } catch (error) {

@@ -1,8 +1,17 @@
 // A result's JSON form: written by the runtime or by this page, read back by either.
 
 import { codedError } from './error.js';
+import {
+  array, between, fields, finite, floats, hookName, INDICES, integer, LABEL, like, list, Mismatch, naturals, object, optional, own,
+  record, refuse, text,
+} from './schema.js';
+import { asRequest } from './state.js';
+import { bytes } from './text.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
+/** @typedef {import('./protocol.js').Logits} Logits */
+/** @typedef {import('./protocol.js').Nodes} Nodes */
+/** @typedef {import('./protocol.js').Request} Request */
 
 /**
  * A result as it is saved: with what is known of its latents' meanings, by hook name and latent.
@@ -11,8 +20,16 @@ import { codedError } from './error.js';
 
 /** The version this page reads and writes. */
 export const FORMAT_VERSION = 1;
+/** The most of a result: what the runtime gives, and what a page can hold. */
+const MAX_PAIRS = 16 * 2 ** 20;
+const MAX_NODES = 1_000_000;
+const MAX_TOKENS = 65_536;
+/** Pairs of which attributions are saved though they are what gradients and activations give. */
+const SAVED_TWICE = 4 * 2 ** 20;
+/** The largest file that is read: browsers make no longer text of it. */
+export const MAX_BYTES = 500e6;
 /** Numbers written between two breaths. */
-const SLICE = 50_000;
+const SLICE = 20_000;
 
 /** @param {Attribution} result */
 export function toJson(result) {
@@ -27,15 +44,24 @@ export function toJson(result) {
 export async function* toJsonParts(result) {
   const { gradients, attributions, ...rest } = result;
   yield `${toJson(/** @type {any} */ (rest)).slice(0, -1)}`;
-  for (const [name, values] of Object.entries({ gradients, attributions })) {
+  // The largest results would be too long to be read as one text.
+  const isLarge = gradients.length > SAVED_TWICE && followsFromGradients(result);
+  for (const [name, values] of Object.entries(isLarge ? { gradients } : { gradients, attributions })) {
     yield `,"${name}":[`;
     for (let first = 0; first < values.length; first += SLICE) {
-      yield `${first > 0 ? ',' : ''}${values.subarray(first, first + SLICE).join(',')}`;
+      // Nine figures tell every float32 from every other.
+      const figures = Array.from(values.subarray(first, first + SLICE), (value) => Number(value.toPrecision(9)));
+      yield `${first > 0 ? ',' : ''}${figures.join(',')}`;
       await new Promise((resolve) => setTimeout(resolve));
     }
     yield ']';
   }
   yield '}';
+}
+
+/** Whether the attributions are gradients × source activations. @param {Attribution} result */
+function followsFromGradients({ gradients, attributions, sources: { activation } }) {
+  return attributions.every((value, i) => value === Math.fround(gradients[i] * activation[i % activation.length]));
 }
 
 /** @param {ArrayBufferView} view @returns {Float32Array | Uint32Array} */
@@ -46,120 +72,176 @@ function asArray(view) {
 /**
  * @param {string} json attributions may be left out: they are gradients × source activations in float32,
  *   which is how the runtime makes them
- * @returns {Saved} throws `result-invalid` for text that is no result of this version
+ * @returns {Saved} throws `result-invalid` for text that is no result of this version, and says where
  */
 export function fromJson(json) {
-  const invalid = (/** @type {string} */ why) => codedError('result-invalid', `This is not a result that can be shown: ${why}.`);
-  let result;
   try {
-    result = JSON.parse(json);
+    return asResult(parsed(json), '');
+  } catch (error) {
+    throw error instanceof Mismatch ? invalid(error.message) : error;
+  }
+}
+
+/**
+ * The result in a file.
+ * @param {Blob} file
+ * @returns {Promise<Saved>} rejects with `result-invalid`
+ */
+export async function fromFile(file) {
+  if (file.size > MAX_BYTES) throw invalid(`it is larger than ${bytes(MAX_BYTES)}`);
+  const json = await file.text().catch(() => {
+    throw invalid('it went away, or is too long to be read in this browser');
+  });
+  return fromJson(json);
+}
+
+/** @param {string} why */
+export const invalid = (why) => codedError('result-invalid', `This is not a result that can be shown: ${why}.`);
+
+/** @param {string} json */
+function parsed(json) {
+  if (json.length > MAX_BYTES) throw invalid(`it is larger than ${bytes(MAX_BYTES)}`);
+  try {
+    return JSON.parse(json);
   } catch {
     throw invalid('it is not JSON');
   }
-  if (result?.format_version !== FORMAT_VERSION) {
-    throw invalid(`its format_version is ${String(result?.format_version).slice(0, 40)}, not ${FORMAT_VERSION}`);
+}
+
+/** Counts first: nothing is copied that does not fit the rest. @type {import('./schema.js').Check<Saved>} */
+function asResult(value, path) {
+  const from = fields(value, path);
+  const get = (/** @type {string} */ key) => own(from, key);
+  if (get('format_version') !== FORMAT_VERSION) refuse('format_version', `is not ${FORMAT_VERSION}`);
+  const request = asRequest(get('request'), 'request');
+  const tokens = asTokens(get('tokens'), 'tokens');
+  const n = tokens.string.length;
+  const [sourceKind, targetKind] = SIDES[request.kind];
+  const [nSources, nTargets] = ['sources', 'targets'].map((side) => count(get(side), side));
+  const pairs = nSources * nTargets;
+  if (pairs > MAX_PAIRS) refuse('sources × targets', `are ${pairs} pairs, more than ${MAX_PAIRS}`);
+  const [given, gradients] = [get('attributions'), floats(get('gradients'), 'gradients', pairs)];
+  const sources = asNodes(get('sources'), 'sources', sourceKind, nSources, n);
+  const targets = asNodes(get('targets'), 'targets', targetKind, nTargets, n);
+  const attributions = given === undefined ? derived(gradients, sources.activation) : floats(given, 'attributions', pairs);
+  const rest = REST(value, path);
+  const off = get('off_staircase');
+  const off_staircase = off === undefined ? undefined : asPairs(off, 'off_staircase', nTargets, nSources);
+  for (const key of /** @type {const} */ (['sources_per_position', 'targets_per_position', 'sae_error_norm'])) {
+    const { length } = rest.statistics[key];
+    if (length !== n && !(key === 'sae_error_norm' && length === 0)) refuse(`statistics.${key}`, `has ${length} entries, not ${n}`);
   }
-  const isObject = (/** @type {any} */ value) => typeof value === 'object' && value !== null;
-  if (!Array.isArray(result.tokens?.string) || !isObject(result.statistics) || !isObject(result.request)) {
-    throw invalid('tokens, statistics or request are missing');
+  const matrices = { gradients, attributions, ...(off_staircase && { off_staircase }) };
+  return { format_version: FORMAT_VERSION, request, tokens, sources, targets, ...matrices, ...rest };
+}
+
+/** What the sources and targets of each request are. @type {Record<Request['kind'], [Nodes['kind'], Nodes['kind']]>} */
+const SIDES = {
+  token_to_latent: ['token', 'latent'],
+  latent_to_latent: ['latent', 'latent'],
+  latent_to_logit: ['latent', 'logit'],
+  logit_difference: ['latent', 'logit_difference'],
+};
+
+const index = integer(0, INDICES - 1);
+const label = text(LABEL);
+
+/** @type {import('./schema.js').Check<Attribution['tokens']>} */
+function asTokens(value, path) {
+  const { string, token_id } = object({ string: array(label, MAX_TOKENS, 1), token_id: array(index, MAX_TOKENS) })(value, path);
+  if (token_id.length !== string.length) refuse(`${path}.token_id`, `has ${token_id.length} entries, not ${string.length}`);
+  return { token_id, string };
+}
+
+/** How many nodes a side has. @param {unknown} side @param {string} path */
+function count(side, path) {
+  return list(own(fields(side, path), 'pos'), `${path}.pos`, MAX_NODES).length;
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} path
+ * @param {Nodes['kind']} kind that the request implies
+ * @param {number} n nodes
+ * @param {number} positions
+ * @returns {Nodes}
+ */
+function asNodes(value, path, kind, n, positions) {
+  const from = fields(value, path);
+  const get = (/** @type {string} */ key) => own(from, key);
+  if (get('kind') !== kind) refuse(`${path}.kind`, `is not ${kind}`);
+  const isLatent = kind === 'latent';
+  const { hook_name, d_sae } = isLatent ? SAE(from, path) : {};
+  /** @param {string} key @param {boolean} applies @param {number} end */
+  const column = (key, applies, end) => (applies ? naturals(get(key), `${path}.${key}`, n, end) : new Uint32Array());
+  return {
+    kind,
+    ...(hook_name !== undefined && { hook_name }),
+    ...(d_sae !== undefined && { d_sae }),
+    pos: naturals(get('pos'), `${path}.pos`, n, positions),
+    latent: column('latent', isLatent, d_sae ?? INDICES),
+    token_id: column('token_id', kind === 'token' || kind === 'logit', INDICES),
+    activation: floats(get('activation'), `${path}.activation`, n),
+    label: array(label, n, n)(get('label'), `${path}.label`),
+  };
+}
+
+const SAE = object({ hook_name: optional(hookName), d_sae: optional(integer(1, INDICES)) });
+
+/** @param {Float32Array} gradients @param {Float32Array} activation */
+function derived(gradients, activation) {
+  const n = activation.length;
+  const to = new Float32Array(gradients.length);
+  for (let i = 0; i < to.length; i++) {
+    to[i] = gradients[i] * activation[i % n];
+    if (!Number.isFinite(to[i])) refuse(`gradients[${i}]`, 'times its activation is not a finite number');
   }
-  const nodes = (/** @type {any} */ end) => {
-    if (!Array.isArray(end?.pos) || !Array.isArray(end.label) || !Array.isArray(end.activation)) {
-      throw invalid('its sources or targets have no columns');
-    }
-    if (end.label.length !== end.pos.length || end.activation.length !== end.pos.length) {
-      throw invalid('the columns of its sources or targets differ in length');
-    }
-    return {
-      ...end,
-      kind: String(end.kind),
-      hook_name: end.hook_name === undefined ? undefined : String(end.hook_name),
-      label: end.label.map(String),
-      pos: Uint32Array.from(end.pos),
-      latent: Uint32Array.from(end.latent ?? []),
-      token_id: Uint32Array.from(end.token_id ?? []),
-      activation: Float32Array.from(end.activation),
-    };
-  };
-  const sources = nodes(result.sources);
-  const targets = nodes(result.targets);
-  const matrix = (/** @type {any} */ values) => {
-    if (!Array.isArray(values) || values.length !== sources.pos.length * targets.pos.length) {
-      throw invalid('its matrices do not have targets × sources values');
-    }
-    return Float32Array.from(values);
-  };
-  const gradients = matrix(result.gradients);
-  const derived = () => gradients.map((gradient, i) => gradient * sources.activation[i % sources.pos.length]);
+  return to;
+}
+
+/** Logits: four columns of one length. @param {number} most @param {number} [least] @returns {import('./schema.js').Check<Logits>} */
+const logits = (most, least) => (value, path) => {
+  const found = object({
+    token_id: array(index, most, least),
+    string: array(label, most, least),
+    logit: array(finite, most, least),
+    probability: array(between(0, 1), most, least),
+  })(value, path);
+  for (const [key, { length }] of Object.entries(found)) {
+    if (length !== found.token_id.length) refuse(`${path}.${key}`, `has ${length} entries, not ${found.token_id.length}`);
+  }
+  return found;
+};
+
+/** @param {unknown} value @param {string} path @param {number} rows @param {number} columns */
+function asPairs(value, path, rows, columns) {
+  const from = fields(value, path);
+  const [target, source] = [own(from, 'target'), own(from, 'source')];
+  const n = list(target, `${path}.target`, MAX_PAIRS).length;
   return {
-    ...result,
-    request: { ...result.request, kind: String(result.request.kind), prompt: String(result.request.prompt ?? '') },
-    tokens: {
-      string: result.tokens.string.map(String),
-      token_id: result.tokens.string.map((/** @type {unknown} */ _, /** @type {number} */ i) => Number(result.tokens.token_id?.[i])),
-    },
-    sources,
-    targets,
-    gradients,
-    attributions: result.attributions === undefined ? derived() : matrix(result.attributions),
-    off_staircase: pairs(result.off_staircase),
-    top_logits: logits(result.top_logits),
-    pair_logits: logits(result.pair_logits),
-    statistics: statistics(result.statistics),
-    latent_labels: labels(result.latent_labels),
+    threshold: finite(own(from, 'threshold'), `${path}.threshold`),
+    target: naturals(target, `${path}.target`, n, rows),
+    source: naturals(source, `${path}.source`, n, columns),
   };
 }
 
-/** @param {any} found */
-function labels(found) {
-  if (typeof found !== 'object' || found === null) return undefined;
-  const strings = (/** @type {any} */ of) =>
-    Object.fromEntries(Object.entries(of ?? {}).filter(([, label]) => typeof label === 'string'));
-  return Object.fromEntries(Object.entries(found).map(([hook, of]) => [hook, strings(of)]));
-}
+const ratio = object({ nonzero: finite, total: finite, ratio: finite });
+const positions = array(finite, MAX_TOKENS);
 
-/** @param {any} found */
-function pairs(found) {
-  return (
-    found && {
-      threshold: Number(found.threshold),
-      target: Uint32Array.from(found.target ?? []),
-      source: Uint32Array.from(found.source ?? []),
-    }
-  );
-}
-
-/** @param {any} value */
-const numbers = (value) => (Array.isArray(value) ? value.map(Number) : []);
-
-/** @param {any} found */
-function logits(found) {
-  return (
-    found && {
-      token_id: numbers(found.token_id),
-      string: Array.isArray(found.string) ? found.string.map(String) : [],
-      logit: numbers(found.logit),
-      probability: numbers(found.probability),
-    }
-  );
-}
-
-/** @param {any} found */
-function statistics(found) {
-  const ratio = (/** @type {any} */ part) => ({
-    nonzero: Number(part?.nonzero),
-    total: Number(part?.total),
-    ratio: Number(part?.ratio),
-  });
-  return {
-    sparsity: ratio(found.sparsity),
-    sparsity_over_positions: ratio(found.sparsity_over_positions),
-    source_l1: Number(found.source_l1),
-    target_l1: Number(found.target_l1),
-    gradient_l1: Number(found.gradient_l1),
-    attribution_l1: Number(found.attribution_l1),
-    sources_per_position: numbers(found.sources_per_position),
-    targets_per_position: numbers(found.targets_per_position),
-    sae_error_norm: numbers(found.sae_error_norm),
-  };
-}
+/** Parts that need no other to be understood. */
+const REST = object({
+  top_logits: optional(logits(MAX_NODES)),
+  pair_logits: optional(logits(2, 2)),
+  statistics: object({
+    sparsity: ratio,
+    sparsity_over_positions: ratio,
+    source_l1: finite,
+    target_l1: finite,
+    gradient_l1: finite,
+    attribution_l1: finite,
+    sources_per_position: positions,
+    targets_per_position: positions,
+    sae_error_norm: positions,
+  }),
+  latent_labels: optional(record(hookName, record(like(/^\d{1,10}$/, 'the index of a latent'), label, MAX_NODES), 2)),
+});

@@ -1,17 +1,35 @@
 // The same computation in Python, with the libraries that researchers have: TransformerLens and SAELens.
 
+import { codedError } from './error.js';
+import { THRESHOLD } from './state.js';
+import { visible } from './text.js';
+
 /** @typedef {import('./protocol.js').Request} Request */
 
 /** A Python string literal. @param {string} text */
 function literal(text) {
   // JSON's escapes are Python's too; lone surrogates, which Python refuses to encode, become U+FFFD.
-  return JSON.stringify(text.toWellFormed?.() ?? text).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    // Python does not join two escaped surrogates.
-    .replace(/\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})/g, (_, high, low) => {
-      const point = 0x10000 + ((parseInt(high, 16) - 0xd800) << 10) + (parseInt(low, 16) - 0xdc00);
-      return `\\U${point.toString(16).padStart(8, '0')}`;
-    });
+  return JSON.stringify(text.toWellFormed?.() ?? text).replace(/[^ -~]/gu, (c) => {
+    const point = /** @type {number} */ (c.codePointAt(0));
+    return point > 0xffff ? `\\U${point.toString(16).padStart(8, '0')}` : `\\u${point.toString(16).padStart(4, '0')}`;
+  });
 }
+
+/** A Python integer: nothing else stands where a number is meant. @param {unknown} value */
+function integer(value) {
+  if (Number.isSafeInteger(value) && Number(value) >= 0) return String(value);
+  throw codedError('request-invalid', 'The request holds something else where the number of a layer, a token or of logits belongs.');
+}
+
+/** A Python float. @param {unknown} value */
+function float(value) {
+  if (Number.isFinite(value)) return String(value);
+  throw codedError('request-invalid', 'The threshold is not a number.');
+}
+
+/** Where GPT-2 small and its res-jb SAEs are published. */
+const PUBLISHED_MODEL = /^https:\/\/huggingface\.co\/(openai-community\/)?gpt2\/resolve\//;
+const PUBLISHED_SAES = /^https:\/\/huggingface\.co\/jbloom\/GPT2-Small-SAEs-Reformatted\/resolve\/[^/{}]+$/;
 
 /** GPT-2 small as the notebook loads it. */
 const PUBLISHED = `model = HookedSAETransformer.from_pretrained("gpt2-small", device="cpu")
@@ -22,11 +40,11 @@ def load_sae(layer):
 
 /** Any other model of GPT-2's architecture, from folders in the hub's layout. @param {string} model @param {string} saes */
 const folders = (model, saes) => {
-  // An address may say where a place's name goes.
-  const [base, tail] = /\{(hook|block)\}/.test(saes) ? saes.split(/\/(?=[^/]*\{(?:hook|block)\})/) : [saes, '{hook}'];
+  // An address may say where a place's name goes: what comes before is the folder of all SAEs.
+  const [, base, tail] = /^(.*?)\/([^/]*\{(?:hook|block)\}.*)$/s.exec(saes) ?? [saes, saes, '{hook}'];
   return `# Download these two folders first, with all that is in them:
-#   ${model}
-#   ${base}
+#   ${visible(model)}
+#   ${visible(base)}
 from transformer_lens import HookedTransformerConfig
 from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
 from transformers import AutoTokenizer, GPT2LMHeadModel
@@ -45,12 +63,13 @@ model.load_and_process_state_dict(
 )
 
 def load_sae(layer):
-    last, block = layer == model.cfg.n_layers, layer - 1
+    last, block = layer == model.cfg.n_layers, max(layer - 1, 0)
     hook = f"blocks.{layer - last}.hook_resid_{'post' if last else 'pre'}"
-    return SAE.load_from_pretrained(f"{SAES}/${tail}", device="cpu")`;
+    folder = ${literal(tail)}.replace("{hook}", hook).replace("{block}", str(block))
+    return SAE.load_from_pretrained(SAES + "/" + folder, device="cpu")`;
 };
 
-/** What all analyses of latents begin with. @param {number} layer */
+/** What all analyses of latents begin with. @param {string} layer */
 const latents = (layer) => `
 sae = load_sae(${layer})
 resid = model(tokens, stop_at_layer=${layer})   # the residual stream where the SAE reads
@@ -66,52 +85,59 @@ def resid_from(values):
 /** @param {Request} request */
 function analysis(request) {
   switch (request.kind) {
-    case 'token_to_latent':
+    case 'token_to_latent': {
+      const layer = integer(request.layer);
       return `
-sae = load_sae(${request.layer})
+sae = load_sae(${layer})
 embedded = model(tokens, stop_at_layer=0)  # token + position
 
 def encode(scales):
     """The SAE's latents as a function of one factor on each token's embedding."""
-    return sae.encode(model(embedded * scales[:, None], start_at_layer=0, stop_at_layer=${request.layer}))
+    return sae.encode(model(embedded * scales[:, None], start_at_layer=0, stop_at_layer=${layer}))
 
 ones = torch.ones(tokens.shape[1])
 to = encode(ones).nonzero(as_tuple=True)   # rows: batch, position, latent
 gradients = jacrev(lambda scales: encode(scales)[to])(ones)   # [targets, positions]
 attributions = gradients                   # a scale is 1
 `;
-    case 'latent_to_latent':
-      return `${latents(request.layer_from)}
-later = load_sae(${request.layer_to})
+    }
+    case 'latent_to_latent': {
+      const [from, to, threshold] = [integer(request.layer_from), integer(request.layer_to), float(request.threshold ?? THRESHOLD)];
+      return `${latents(from)}
+later = load_sae(${to})
 
 def encode_later(values):
-    return later.encode(model(resid_from(values), start_at_layer=${request.layer_from}, stop_at_layer=${request.layer_to}))
+    return later.encode(model(resid_from(values), start_at_layer=${from}, stop_at_layer=${to}))
 
 to = encode_later(acts[at]).nonzero(as_tuple=True)             # rows: batch, position, latent
 gradients = jacrev(lambda values: encode_later(values)[to])(acts[at])   # [targets, sources]
 attributions = gradients * acts[at]
-across = (attributions > ${request.threshold ?? 2}) & (to[1][:, None] != at[1][None, :])
-print(int(across.sum()), "pairs across positions over ${request.threshold ?? 2}")
+across = (attributions > ${threshold}) & (to[1][:, None] != at[1][None, :])
+print(int(across.sum()), "pairs across positions over ${threshold}")
 `;
-    case 'latent_to_logit':
-      return `${latents(request.layer)}
+    }
+    case 'latent_to_logit': {
+      const [layer, k] = [integer(request.layer), integer(request.k)];
+      return `${latents(layer)}
 def last_logits(values):
-    return model(resid_from(values), start_at_layer=${request.layer})[0, -1]
+    return model(resid_from(values), start_at_layer=${layer})[0, -1]
 
-top = last_logits(acts[at]).topk(${request.k})
+top = last_logits(acts[at]).topk(${k})
 gradients = jacrev(lambda values: last_logits(values)[top.indices])(acts[at])   # [logits, sources]
 attributions = gradients * acts[at]
 print([(model.to_string(i), round(v.item(), 3)) for i, v in zip(top.indices, top.values)])
 `;
+    }
     case 'logit_difference': {
+      const layer = integer(request.layer);
       const id = (/** @type {string | number} */ token) =>
-        typeof token === 'number' ? String(token) : `model.to_single_token(${literal(token)})`;
-      return `${latents(request.layer)}
+        typeof token === 'number' ? integer(token) : `model.to_single_token(${literal(token)})`;
+      return `${latents(layer)}
 positive = ${id(request.positive)}
 negative = ${id(request.negative)}
 
 def difference(values):
-    logits = model(resid_from(values), start_at_layer=${request.layer})[0, -1]
+    logits = model(resid_from(values), start_at_layer=${layer})[0, -1]
     return (logits[positive] - logits[negative])[None]
 
 gradients = jacrev(difference)(acts[at])   # [1, sources]
@@ -128,7 +154,7 @@ print("logit difference", difference(acts[at]).item())
  * @param {{model: string, saes: string} | undefined} source
  */
 export function python(request, source) {
-  const published = !source || /\/GPT2-Small-SAEs-Reformatted\//.test(source.saes);
+  const published = !source || (PUBLISHED_MODEL.test(source.model) && PUBLISHED_SAES.test(source.saes));
   return `# pip install transformer-lens==2.14.1 sae-lens==5.5.2 transformers==4.48.3 numpy==1.26.4
 import torch
 from sae_lens import SAE, HookedSAETransformer

@@ -1,5 +1,7 @@
 // What a link holds: the request, the source and how the result is looked at, in the part behind `#`.
 
+import { either, fields, finite, INDICES, integer, LABEL, object, oneOf, optional, own, passed, text } from './schema.js';
+
 /** @typedef {import('./protocol.js').Request} Request */
 /** @typedef {import('./analysis.js').Sort} Sort */
 
@@ -22,8 +24,30 @@ export const KINDS = ['token_to_latent', 'latent_to_latent', 'latent_to_logit', 
 /** @type {Sort[]} */
 export const SORTS = ['position', 'value', 'largest', 'total'];
 
+const TARGETS = ['positive', 'negative'];
+
 /** The notebook's threshold for pairs across positions. */
 export const THRESHOLD = 2;
+
+const layer = integer(0, 9999);
+const prompt = text(2 ** 20);
+/** A token by its text or its id. */
+const target = either(text(LABEL), integer(0, INDICES - 1));
+const kindOf = oneOf(KINDS);
+
+/** What a request of each kind holds beside its kind. */
+const REQUESTS = {
+  token_to_latent: object({ prompt, layer }),
+  latent_to_latent: object({ prompt, layer_from: layer, layer_to: layer, threshold: optional(finite) }),
+  latent_to_logit: object({ prompt, layer, k: integer(1, 999_999) }),
+  logit_difference: object({ prompt, layer, positive: target, negative: target }),
+};
+
+/** A request that could be answered, if there is such a model. @type {import('./schema.js').Check<Request>} */
+export const asRequest = (value, path) => {
+  const kind = kindOf(own(fields(value, path), 'kind'), path ? `${path}.kind` : 'kind');
+  return /** @type {any} */ ({ kind, ...REQUESTS[kind](value, path) });
+};
 
 /** @type {View} */
 export const DEFAULT_VIEW = {
@@ -44,7 +68,10 @@ export function encodeState(source, request, view) {
   const out = new URLSearchParams();
   if (source) out.set('source', source);
   const { threshold: _, ...asked } = /** @type {any} */ (request);
-  for (const [key, value] of Object.entries(asked)) out.set(key, String(value));
+  for (const [key, value] of Object.entries(asked)) {
+    // A target by its id: as text it would be another token.
+    out.set(TARGETS.includes(key) && typeof value === 'number' ? `${key}_id` : key, String(value));
+  }
   if (view.threshold !== THRESHOLD) out.set('threshold', String(view.threshold));
   if (view.shown !== DEFAULT_VIEW.shown) out.set('shown', view.shown);
   if (view.rows !== DEFAULT_VIEW.rows) out.set('rows', view.rows);
@@ -72,7 +99,7 @@ export function decodeState(hash) {
   }
   if (get('across') === '1') view.across = true;
   const limit = decimal(get('limit'));
-  if (limit !== undefined && limit > 0) view.limit = limit;
+  if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
   const threshold = decimal(get('threshold'));
   if (threshold !== undefined) view.threshold = threshold;
   const cell = /^(\d{1,8}),(\d{1,8})$/.exec(get('cell') ?? '');
@@ -88,39 +115,21 @@ function reader(hash) {
 
 /** @param {(key: string) => string | undefined} get @returns {Request | undefined} */
 function request(get) {
-  const prompt = get('prompt');
-  const kind = KINDS.find((name) => name === get('kind'));
-  if (prompt === undefined || !kind) return undefined;
-  const layer = natural(get('layer'));
-  switch (kind) {
-    case 'token_to_latent':
-      return layer === undefined ? undefined : { kind, prompt, layer };
-    case 'latent_to_latent': {
-      const [layer_from, layer_to] = [natural(get('layer_from')), natural(get('layer_to'))];
-      if (layer_from === undefined || layer_to === undefined) return undefined;
-      return { kind, prompt, layer_from, layer_to, threshold: decimal(get('threshold')) ?? THRESHOLD };
-    }
-    case 'latent_to_logit': {
-      const k = natural(get('k'));
-      return layer === undefined || k === undefined ? undefined : { kind, prompt, layer, k };
-    }
-    case 'logit_difference': {
-      const [positive, negative] = [get('positive'), get('negative')];
-      if (layer === undefined || positive === undefined || negative === undefined) return undefined;
-      return { kind, prompt, layer, positive, negative };
-    }
-  }
+  /** @type {Record<string, unknown>} */
+  const asked = { kind: get('kind'), prompt: get('prompt'), threshold: decimal(get('threshold')) ?? THRESHOLD };
+  for (const key of ['layer', 'layer_from', 'layer_to', 'k']) asked[key] = natural(get(key));
+  for (const key of TARGETS) asked[key] = get(key) ?? natural(get(`${key}_id`));
+  return passed(asRequest, asked);
 }
 
 /** @param {string | undefined} text */
 function natural(text) {
-  return text !== undefined && /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+  return text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
 }
 
 /** @param {string | undefined} text */
 function decimal(text) {
-  const value = text ? Number(text) : NaN;
-  return Number.isFinite(value) ? value : undefined;
+  return text ? passed(finite, Number(text)) : undefined;
 }
 
 /**

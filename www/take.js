@@ -42,10 +42,13 @@ export function createTake(document, { explorer, link, source, file, addresses, 
   }
 
   async function copyLink() {
-    history.replaceState(null, '', link());
-    if (!(await copy(location.href, 'Link'))) {
-      offer('Link', 'This browser does not let a page copy: select and copy.', location.href);
+    const { href } = new URL(link(), location.href);
+    try {
+      history.replaceState(null, '', href);
+    } catch {
+      // Too often, or longer than an address may be: it can be copied all the same.
     }
+    if (!(await copy(href, 'Link'))) offer('Link', 'This browser does not let a page copy: select and copy.', href);
   }
 
   /** @param {Attribution} result */

@@ -3,19 +3,22 @@
 // `?source=NAME` or `?model=URL&saes=URL` and `?expected=URL` verify other weights; `?device=` as on the page.
 
 import './trusted.js';
-import { check } from './checks.js';
+import { asExpectations, check } from './checks.js';
 import { Client } from './client.js';
-import { describeError } from './error.js';
-import { fromAddress } from './sources.js';
-import { fetchText } from './store.js';
+import { codedError, describeError } from './error.js';
+import { Mismatch } from './schema.js';
+import { fromAddress, usable } from './sources.js';
+import { fetchText, SMALL } from './store.js';
+import { visible } from './text.js';
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
 
 const url = new URL(location.href);
-const expected = new URL(url.searchParams.get('expected') ?? './verify.json', url);
-const { sources, selected, device } = fromAddress(url);
+const { sources, selected, device, problem } = fromAddress(url);
 const given = url.searchParams.has('source') || selected === 'given';
+/** @type {Promise<import('./checks.js').Expectations> | undefined} */
+let expectations;
 /** @type {AbortController | undefined} */
 let running;
 
@@ -28,7 +31,7 @@ function status(text) {
 function addRow({ what, expected, got, passed }) {
   const row = element('checks').tBodies[0].insertRow();
   row.dataset.passed = String(passed);
-  for (const text of [what, expected, got, passed ? 'pass' : 'FAIL']) row.insertCell().textContent = text;
+  for (const text of [what, expected, got, passed ? 'pass' : 'FAIL']) row.insertCell().textContent = visible(text);
 }
 
 async function run() {
@@ -43,10 +46,11 @@ async function run() {
   /** @type {import('./checks.js').Outcome[]} */
   const outcomes = [];
   try {
-    const { cases, source } = await expectations;
-    const opened = await client.open(sources[given ? selected : (source ?? selected)], { device, signal: controller.signal });
+    const { cases, source } = await read();
+    const { model, saes } = sourceOf(source);
+    const opened = await client.open({ model, saes }, { device, signal: controller.signal });
     for (const [i, { request, expect }] of cases.entries()) {
-      const name = `${request.kind.replaceAll('_', ' ')}, “${request.prompt}”`;
+      const name = `${request.kind.replaceAll('_', ' ')}, “${visible(request.prompt)}”`;
       const result = await client.attribute(request, {
         signal: controller.signal,
         onProgress({ phase, done, total }) {
@@ -68,9 +72,7 @@ async function run() {
     );
     element('status').dataset.outcome = failed || outcomes.length === 0 ? 'failed' : 'passed';
   } catch (error) {
-    const { code, message } = describeError(error);
-    status(`${message} [${code}]`);
-    element('status').dataset.outcome = code === 'cancelled' ? 'cancelled' : 'error';
+    fail(error);
   } finally {
     client.close();
     running = undefined;
@@ -79,18 +81,60 @@ async function run() {
   }
 }
 
-/** @type {Promise<import('./checks.js').Expectations>} */
-const expectations = fetchText(expected).then(JSON.parse);
-expectations.then(
-  ({ title, source, cases }) => {
-    const from = sources[given ? selected : (source ?? selected)];
-    const hosts = [...new Set([from.model, from.saes].map((address) => new URL(address.replace('{hook}', '')).host))];
-    const bytes = cases.reduce((most, { request }) => Math.max(most, from.bytes?.(request) ?? 0), 0);
-    element('about').textContent =
-      `${title} Run fetches weights from ${hosts.join(' and ')}` +
-      `${bytes ? `, ${Math.ceil(bytes / 1e6)} MB for the largest of ${cases.length} cases` : ''}; they stay cached here.`;
-  },
-  (error) => status(describeError(error).message),
-);
+/** Where the expectations stand. */
+const expected = () => usable('expected', url.searchParams.get('expected') ?? './verify.json', url, false);
+
+/** Reads them once; what did not arrive can be asked for again. */
+function read() {
+  expectations ??= (async () => {
+    const json = await fetchText(expected(), SMALL);
+    try {
+      return asExpectations(JSON.parse(json), '');
+    } catch (error) {
+      const why = error instanceof Mismatch ? error.message : 'it is not JSON';
+      throw codedError('expectations-invalid', `The file of expectations cannot be used: ${why}.`);
+    }
+  })();
+  expectations.catch(() => (expectations = undefined));
+  return expectations;
+}
+
+/** The source to verify. @param {string | undefined} named by the expectations */
+function sourceOf(named) {
+  if (problem) throw problem;
+  const name = given ? selected : (named ?? selected);
+  if (!Object.hasOwn(sources, name)) throw codedError('expectations-invalid', 'The file of expectations names a model that this page does not offer.');
+  return sources[name];
+}
+
+/** Says what Run will fetch. */
+async function tell() {
+  const address = new URL(expected());
+  if (address.origin !== url.origin) {
+    // Another site learns of the reader when the reader wants it.
+    element('about').textContent = `Run reads expectations from ${address.host}, and fetches the weights that they name; these stay cached here.`;
+    return;
+  }
+  const { title, source, cases } = await read();
+  const from = sourceOf(source);
+  const hosts = [...new Set([from.model, from.saes].map((place) => new URL(place).host))];
+  const bytes = cases.reduce((most, { request }) => Math.max(most, from.bytes?.(request) ?? 0), 0);
+  element('about').textContent =
+    `${visible(title)} Run fetches weights from ${hosts.join(' and ')}` +
+    `${bytes ? `, ${Math.ceil(bytes / 1e6)} MB for the largest of ${cases.length} cases` : ''}; they stay cached here.`;
+}
+
+/** @param {unknown} thrown */
+function fail(thrown) {
+  const { code, message } = describeError(thrown);
+  status(`${message} [${code}]`);
+  element('status').dataset.outcome = code === 'cancelled' ? 'cancelled' : 'error';
+}
+
+tell().catch((error) => {
+  fail(error);
+  // Only Run has an outcome.
+  delete element('status').dataset.outcome;
+});
 element('run').addEventListener('click', () => void run());
 element('cancel').addEventListener('click', () => running?.abort());

@@ -140,20 +140,22 @@ export function madeUp(rows, columns, value, { tokens = [' x'], pos = () => 0 } 
     label: Array.from({ length: n }, (_, i) => `F${layer}.${i}, '${tokens[pos(i, n)]}' (${pos(i, n)})`),
   });
   const values = Array.from({ length: rows * columns }, (_, i) => value(i));
+  const [sources, targets] = [nodes(0, columns), nodes(1, rows)];
+  const counts = (/** @type {{pos: number[]}} */ side) => tokens.map((_, at) => side.pos.filter((pos) => pos === at).length);
   return {
     format_version: 1,
     request: { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1 },
     tokens: { token_id: tokens.map((_, i) => i), string: tokens },
-    sources: nodes(0, columns),
-    targets: nodes(1, rows),
+    sources,
+    targets,
     gradients: values,
     attributions: values,
     statistics: {
       sparsity: { nonzero: 1, total: 1, ratio: 1 },
       sparsity_over_positions: { nonzero: 1, total: 1, ratio: 1 },
       ...{ source_l1: 1, target_l1: 1, gradient_l1: 1, attribution_l1: 1 },
-      sources_per_position: [columns],
-      targets_per_position: [rows],
+      sources_per_position: counts(sources),
+      targets_per_position: counts(targets),
       sae_error_norm: [],
     },
   };

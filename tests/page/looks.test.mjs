@@ -109,7 +109,7 @@ test('markup, bidi controls and 10,000 characters show as text and break nothing
   for (const nodes of [result.sources, result.targets]) nodes.label = nodes.label.map((_, i) => EVIL[i % EVIL.length]);
   const evil = {
     ...result,
-    request: { kind: 'logit_difference', prompt: EVIL[0] + EVIL[2], layer: EVIL[0], positive: EVIL[0], negative: EVIL[1] },
+    request: { ...result.request, prompt: EVIL[0] + EVIL[2] },
     top_logits: { token_id: [1, 2, 3, 4], string: EVIL, logit: [1, 2, 3, 4], probability: [0.1, 0.2, 0.3, 0.4] },
   };
   for (const width of [360, 1440]) {
@@ -140,7 +140,7 @@ test('markup, bidi controls and 10,000 characters show as text and break nothing
   assert.match((await run(page)) ?? '', /\[prompt-too-long\]$/);
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
   // Results of other shapes than promised are refused or shown, never thrown.
-  for (const odd of [{}, { tokens: 3 }, { tokens: { string: [{}] } }, { statistics: 5 }, { top_logits: { string: 3 } }, { sources: null }]) {
+  for (const odd of [{}, { tokens: 3 }, { request: { kind: 'logit_difference', prompt: '', layer: EVIL[0], positive: EVIL[0], negative: EVIL[1] } }, { tokens: { string: [{}] } }, { statistics: 5 }, { top_logits: { string: 3 } }, { sources: null }]) {
     await page.setInputFiles('#file', { name: 'odd.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify({ ...result, ...odd })) });
     await page.waitForFunction(() => /Opened odd|\[result-invalid\]/.test(document.querySelector('#status')?.textContent ?? ''));
   }
@@ -210,6 +210,36 @@ test('first paint: a heatmap within a second, no model, no wasm, little to trans
   await page.close();
 });
 
+/** What a person would see is wrong at a glance: controls that are cut off or lie over each other, no heatmap. @param {Page} page */
+const glance = (page) =>
+  page.evaluate(() => {
+    const problems = [];
+    const seen = [...document.querySelectorAll('button, select, input, textarea, summary')]
+      .filter((control) => control.checkVisibility() && !control.matches('.tables *, .side *, dialog *, [type=radio]'))
+      .map((control) => ({ control, box: control.getBoundingClientRect(), name: control.id || control.textContent }));
+    if (seen.length < 15) problems.push(`only ${seen.length} controls`);
+    for (const { control, box, name } of seen) {
+      if (box.left < 0 || box.right > innerWidth) problems.push(`${name} reaches from ${box.left} to ${box.right}`);
+      if (control.matches('button') && control.scrollWidth > control.clientWidth + 1) problems.push(`${name} is cut off`);
+      if (box.width < 10 || box.height < 10) problems.push(`${name} is ${box.width} × ${box.height}`);
+    }
+    seen.forEach((a, i) => {
+      for (const b of seen.slice(i + 1)) {
+        const [wide, tall] = [Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left), Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top)];
+        if (wide > 1 && tall > 1) problems.push(`${a.name} and ${b.name} lie over each other`);
+      }
+    });
+    const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.heatmap-canvas'));
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    const colours = new Set(new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size;
+    const { width, height } = canvas.getBoundingClientRect();
+    if (colours < 20 || width < 250 || height < 150) problems.push(`a heatmap of ${colours} colours, ${width} × ${height}`);
+    for (const id of ['title', 'status', 'strongest', 'statistics']) {
+      if (!document.getElementById(id)?.checkVisibility() || !document.getElementById(id)?.textContent) problems.push(`nothing in ${id}`);
+    }
+    return problems;
+  });
+
 test('screenshots at three widths, light and dark', async () => {
   const { page } = await openPage(browser, '');
   for (const scheme of /** @type {const} */ (['light', 'dark'])) {
@@ -223,6 +253,9 @@ test('screenshots at three widths, light and dark', async () => {
         await settled(page);
         await page.waitForTimeout(250);
         assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= width, `${kind} at ${width}`);
+        // Tiles are painted a few a frame: looked at until they are there.
+        for (let i = 0; i < 40 && (await glance(page)).length > 0; i++) await page.waitForTimeout(50);
+        assert.deepEqual(await glance(page), [], `${kind} at ${width}, ${scheme}`);
         await page.screenshot({ path: `${SHOTS}${kind}-${width}-${scheme}.png`, fullPage: true });
       }
     }

@@ -1,13 +1,15 @@
 // What latents mean: contexts beside an SAE, and neuronpedia.org for who agreed to ask it.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { readContexts } from '../../www/contexts.js';
 import { dashboardOf, layerOf } from '../../www/neuronpedia.js';
 import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
+
+const SAES = new URL('../../www/models/demo/saes/', import.meta.url).pathname;
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
@@ -29,12 +31,20 @@ test('contexts that are malformed are as good as none', () => {
   }
   const odd = readContexts({
     format_version: 1,
-    sentences: [['a', 3]],
-    latents: { 1: null, x: {}, 2: { label: 5, max: 'x', top: [[0, [[0, 'NaN']]], [9, []], 'no'] } },
+    sentences: [['a', 'b']],
+    latents: { 2: { label: '', top: [[0, [[0, 1.5], [7, 1]]], [9, []]] } },
   });
-  assert.deepEqual([...odd.keys()], [2]);
-  assert.equal(odd.get(2)?.label, undefined);
-  assert.deepEqual(odd.get(2)?.contexts, [{ tokens: ['a', '3'], activation: new Map([[0, 0]]) }]);
+  // A sentence or a position that there is none of is passed over.
+  assert.deepEqual([...odd], [[2, { label: undefined, max: undefined, density: undefined, contexts: [{ tokens: ['a', 'b'], activation: new Map([[0, 1.5]]) }] }]]);
+  const good = { format_version: 1, sentences: [['a']], latents: { 1: { top: [[0, [[0, 1]]]] } } };
+  assert.equal(readContexts(good).size, 1);
+  for (const latents of [[], { 1: null }, { x: {} }, { 1: { label: 5 } }, { 1: { max: 'x' } }, { 1: { top: [[0, [[0, 'NaN']]]] } }, { 1: { top: ['no'] } }, { 1: { label: { toString: 1 } } }]) {
+    assert.equal(readContexts({ ...good, latents }).size, 0, JSON.stringify(latents));
+  }
+  assert.equal(readContexts({ ...good, sentences: [[{ toString: 1 }]] }).size, 0);
+  for (const place of readdirSync(SAES)) {
+    assert.ok(readContexts(JSON.parse(readFileSync(`${SAES}${place}/contexts.json`, 'utf8'))).size > 800, place);
+  }
 });
 
 /** The bundled random model with contexts beside its SAEs. @param {Page} page @param {object} file */

@@ -29,14 +29,16 @@ test('the page says what Run will fetch, and from where', () => {
   const request = /** @type {const} */ ({ kind: 'token_to_latent', prompt: '', layer: 3 });
   assert.equal(
     describeFetch(source, request, page),
-    'Run fetches the model and the SAE of layer 3 from huggingface.co and this site, and the runtime from this site. The prompt stays here.',
+    'Run fetches the model and the SAE of layer 3 from huggingface.co and this site, and the runtime from this site. ' +
+      'The prompt is not sent, but huggingface.co and this site can tell its tokens and latents from the rows that are fetched; “Whole tables” hides them.',
   );
+  assert.match(describeFetch(source, request, page, { isPrivate: true }), /The prompt stays here: of its tokens and latents, whole tables are fetched\.$/);
   const large = { ...source, bytes: () => 650e6 };
   assert.match(describeFetch(large, request, page), /^Run fetches .*\(about 650\.0 MB\)/);
-  assert.match(describeFetch(large, request, page, true), /^Your browser asks to save data/);
-  assert.match(describeFetch({ ...source, model: 'folder:a', saes: 'folder:a' }, request, page), /from the folder of this computer/);
+  assert.match(describeFetch(large, request, page, { savesData: true }), /^Your browser asks to save data/);
+  assert.match(describeFetch({ ...source, model: 'folder:a', saes: 'folder:a' }, request, page), /from the folder of this computer.* The prompt stays here\.$/);
   assert.notEqual(advice('device-failed'), '');
-  assert.equal(advice('unheard-of'), '');
+  for (const code of ['unheard-of', 'constructor', '__proto__']) assert.equal(advice(code), '');
 });
 
 test('loading shows progress and can be cancelled', async () => {

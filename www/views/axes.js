@@ -1,6 +1,7 @@
 // Rows and columns of a result as a heatmap looks at them, and one cell in words.
 
 import { groups, order } from '../analysis.js';
+import { own } from '../schema.js';
 import { exact, percent, visible } from '../text.js';
 
 /** @typedef {import('../protocol.js').Attribution} Attribution */
@@ -31,7 +32,8 @@ export function nodeLabel(nodes, node, meaning, grouped = false) {
  * @param {number} node
  */
 export function savedLabel(result, { hook_name, latent }, node) {
-  return hook_name && latent.length > 0 ? result?.latent_labels?.[hook_name]?.[latent[node]] : undefined;
+  const of = hook_name && latent.length > 0 && own(result?.latent_labels ?? {}, hook_name);
+  return of ? /** @type {string | undefined} */ (own(of, String(latent[node]))) : undefined;
 }
 
 /** What the nodes of a side are. @param {Nodes} nodes */

@@ -81,7 +81,8 @@ function described({ label, max, density, contexts }, document) {
     return cell;
   }
   const body = table.createTBody();
-  const most = Math.max(max ?? 0, ...contexts.flatMap(({ activation }) => [...activation.values()]), 1e-12);
+  let most = Math.max(max ?? 0, 1e-12);
+  for (const { activation } of contexts) for (const value of activation.values()) most = Math.max(most, value);
   for (const { tokens, activation } of contexts.slice(0, CONTEXTS)) {
     const [peak, value] = [...activation].reduce((a, b) => (b[1] > a[1] ? b : a), [0, 0]);
     const [from, to] = [Math.max(0, peak - AROUND), Math.min(tokens.length, peak + AROUND + 1)];

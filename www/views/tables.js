@@ -4,6 +4,9 @@ import { brief, number, short, visible } from '../text.js';
 
 /** @typedef {import('../protocol.js').Attribution} Attribution */
 
+/** Logits shown: all of a vocabulary would be a table that nobody reads. */
+const SHOWN = 1000;
+
 /** @param {Document} document @param {string} name @param {...(string | Node)} content */
 export function make(document, name, ...content) {
   const [tag, className] = name.split('.');
@@ -72,10 +75,13 @@ export function statistics(result, document) {
     [named('Σ |attribution|', 'gradient × activation: what moves, whichever way'), number(s.attribution_l1)],
   ];
   if (s.sae_error_norm?.length > 0) {
-    const most = s.sae_error_norm.indexOf(Math.max(...s.sae_error_norm));
+    const norms = s.sae_error_norm;
+    const at = (/** @type {(a: number, b: number) => boolean} */ better) =>
+      norms.reduce((best, norm, i) => (better(norm, norms[best]) ? i : best), 0);
+    const most = at((a, b) => a > b);
     rows.push([
       named('SAE error norm', 'what the source SAE leaves out at a position, held constant'),
-      `${brief(Math.min(...s.sae_error_norm))} to ${brief(s.sae_error_norm[most])}, at ${short(visible(result.tokens.string[most] ?? ''), 20)} (${most})`,
+      `${brief(norms[at((a, b) => a < b)])} to ${brief(norms[most])}, at ${short(visible(result.tokens.string[most] ?? ''), 20)} (${most})`,
     ]);
   }
   return table(document, {
@@ -89,13 +95,14 @@ export function statistics(result, document) {
 export function logits(result, document) {
   const list = (/** @type {string} */ title, /** @type {string} */ note, /** @type {import('../protocol.js').Logits | undefined} */ found) => {
     if (!found) return [];
-    const most = Math.max(...found.probability, 1e-12);
+    const most = found.probability.reduce((a, b) => Math.max(a, b), 1e-12);
+    const some = found.token_id.slice(0, SHOWN);
     return table(document, {
       title,
-      note,
+      note: some.length < found.token_id.length ? `${note} The first ${number(SHOWN)} of ${number(found.token_id.length)}.` : note,
       head: ['Token', 'Logit', 'Probability'],
       figures: 2,
-      rows: found.token_id.map((id, i) => {
+      rows: some.map((id, i) => {
         const token = make(document, 'span.token', isolated(document, found.string[i] || '∅'));
         token.title = `token ${id}`;
         const bar = make(document, 'span.bar');

@@ -1,0 +1,109 @@
+// Links and addresses that were tampered with: each opens the page, or is said to be none that can be used;
+// what is believed of it is stable, whole, and harmless where it goes.
+//
+//   node tests/fuzz/links.mjs [SEED] [CASES]
+
+import assert from 'node:assert/strict';
+import { pathToFileURL } from 'node:url';
+import { fromAddress, revisionsOf, SOURCES } from '../../www/sources.js';
+import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from '../../www/state.js';
+import { describeFetch, describeRequest } from '../../www/words.js';
+import { assertPython, flipped, hostileText, repeat } from './hostile.mjs';
+import { random } from './random.mjs';
+
+/** @typedef {import('./hostile.mjs').Random} Random */
+
+const PAGE = 'https://page.example/sae/';
+const HASHES = [
+  'source=demo&kind=latent_to_latent&prompt=The+Eiffel+tower&layer_from=0&layer_to=2&cell=84%2C14&threshold=0.5',
+  'source=tiny&kind=token_to_latent&prompt=a&layer=3&shown=gradients&rows=total&columns=value&across=1&limit=0.25',
+  'kind=latent_to_logit&prompt=&layer=9&k=25',
+  'source=gpt2-small&kind=logit_difference&prompt=x&layer=12&positive=+tennis&negative_id=13126',
+];
+const QUERIES = [
+  'source=tiny&device=cpu',
+  'model=https://huggingface.co/a/b/resolve/main&saes=https://huggingface.co/c/d/resolve/main/{hook}_768&layers=0,3,9',
+  'model=models/tiny/model&saes=models/tiny/saes/v5_{block}.pt&layers=1&device=webgpu',
+  'model=https://m.example/m/&saes=//s.example:8080/s?x=1',
+];
+const KEYS = ['source', 'kind', 'prompt', 'layer', 'layer_from', 'layer_to', 'k', 'positive', 'negative', 'positive_id', 'negative_id', 'threshold', 'shown', 'rows', 'columns', 'across', 'limit', 'cell', 'model', 'saes', 'layers', 'device', '__proto__', 'constructor', 'toString'];
+const ADDRESSES = ['http://[', 'javascript:alert(1)', 'data:,x', 'blob:x', 'folder:x', 'file:///etc/passwd', 'https://a:b@m/', 'https://m/{hook}', 'https://{hook}/', 'https://m/%7Bhook%7D/%7bblock%7d', 'https://m/%7B', 'http://m:99999/', '//m', '\\\\m\\x', 'https:m', 'https://m/?{hook}', 'https://m/#', '../..', '?', 'https://m/\n# x', 'https://m/"+x+"', "https://m/'"];
+
+/** Some parameters other than they were. @param {string} text @param {Random} rng */
+function tampered(text, rng) {
+  const { chance, int, pick } = rng;
+  if (chance(0.1)) return flipped(text, rng);
+  const parameters = new URLSearchParams(text);
+  for (let n = 1 + int(3); n > 0; n--) {
+    const key = chance(0.7) ? pick([...parameters.keys(), 'source']) : pick(KEYS);
+    const value = ['model', 'saes'].includes(key) && chance(0.6) ? pick(ADDRESSES) + (chance(0.4) ? hostileText(rng) : '') : hostileText(rng);
+    if (chance(0.1)) parameters.delete(key);
+    else if (chance(0.1)) parameters.append(key, value);
+    else parameters.set(key, chance(0.3) ? (parameters.get(key) ?? '') + value : value);
+  }
+  const changed = parameters.toString();
+  return chance(0.1) ? flipped(changed, rng) : changed;
+}
+
+/** @param {string} query */
+function address(query) {
+  const page = new URL(PAGE);
+  page.search = query;
+  const { sources, selected, device, problem } = fromAddress(page);
+  assert.ok(device === undefined || device === 'cpu' || device === 'webgpu');
+  assert.ok(Object.hasOwn(sources, selected), 'a model that is not there is chosen');
+  assert.deepEqual(Object.keys(sources).filter((name) => name !== 'given'), Object.keys(SOURCES));
+  if (problem) {
+    assert.equal(problem.code, 'address-invalid');
+    assert.equal(selected, 'demo');
+    assert.ok(problem.message.length < 400);
+  }
+  const source = sources[selected];
+  if (selected === 'given') {
+    for (const name of /** @type {const} */ (['model', 'saes'])) {
+      const url = new URL(source[name]);
+      assert.match(url.protocol, /^https?:$/);
+      assert.equal(url.username + url.password + url.hash, '');
+      assert.ok(!/[{}]/.test(url.host), 'a place for a host');
+      assert.ok(!/[\s\0-\x1f\u007f-\uffff]/.test(source[name]), 'not as an address is written');
+      assert.ok(!/[{}]|%7[bd]/i.test(name === 'saes' ? source.saes.replace(/\{(hook|block)\}/g, '') : source.model), 'braces');
+    }
+    assert.ok(source.layers.length > 0 && source.layers.length <= 256 && source.layers.every((layer) => Number.isInteger(layer) && layer >= 0));
+    assert.equal(new Set(source.layers).size, source.layers.length);
+    assert.ok(source.title.length < 1000);
+    assert.ok(!/[\0-\x1f\u202a-\u202e\u2066-\u2069]/.test(source.title + revisionsOf(source, page)));
+  }
+  return { source, page };
+}
+
+/** @param {{seed: number, cases?: number, seconds?: number}} options */
+export const run = (options) =>
+  repeat(
+    options,
+    (rng, note) => {
+      const hash = tampered(rng.pick(HASHES), rng);
+      const query = tampered(rng.pick(QUERIES), rng);
+      note({ hash, query });
+      const { source, page } = address(query);
+      const state = decodeState(rng.chance(0.5) ? `#${hash}` : hash);
+      const { request } = state;
+      const view = { ...DEFAULT_VIEW, ...state.view };
+      assert.ok(Number.isFinite(view.threshold) && (view.limit === undefined || view.limit > 0));
+      const asked = request ?? /** @type {const} */ ({ kind: 'token_to_latent', prompt: '', layer: 0 });
+      const again = decodeState(encodeState(state.source, asked, view));
+      assert.deepEqual({ ...DEFAULT_VIEW, ...again.view }, view, 'a link to it looks another way');
+      assert.equal(again.source ?? '', state.source ?? '');
+      assert.deepEqual(again.request, asked, 'a link to it asks for something else');
+      assert.equal(keyOf(state.source, asked), keyOf(state.source, /** @type {any} */ (again.request)));
+      assert.ok(describeRequest(asked) && describeFetch(source, asked, page));
+      assertPython(asked, source);
+    },
+    random,
+  );
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [seed = 1, cases = 1e6] = process.argv.slice(2).map(Number);
+  const start = Date.now();
+  const done = await run({ seed, cases });
+  console.log(`seed ${seed}: ${done} links; ${Math.round((1000 * done) / (Date.now() - start))} a second`);
+}
