@@ -24,6 +24,25 @@ const TYPES = {
   '.wasm': 'application/wasm',
 };
 
+const WWW = join(PROJECT, 'www');
+
+/**
+ * What README.md tells a server to send with the page: workers have no head to carry a policy, and who may
+ * frame a page is told by a header alone. Here, models may also come without https.
+ */
+const POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' https:; frame-src https://www.neuronpedia.org; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** @param {string} file @returns {Record<string, string>} */
+function pageHeaders(file) {
+  const policy = POLICY.replace('https:;', 'http: https:;');
+  return {
+    'Content-Security-Policy': basename(file) === 'embed.html' ? policy.replace("frame-ancestors 'none'", 'frame-ancestors *') : policy,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  };
+}
+
 /** Folders named in FIXTURES, by name. */
 export function fixtureFolders() {
   const given = process.env.FIXTURES;
@@ -67,6 +86,7 @@ export function serve({ port = 0, mounts, lists = new Map() }) {
       return response.end('not found');
     }
     response.setHeader('Content-Type', TYPES[extname(file)] ?? 'application/octet-stream');
+    if (folder === WWW) response.setHeaders(new Map(Object.entries(pageHeaders(file))));
     response.setHeader('Accept-Ranges', 'bytes');
     response.setHeader('ETag', `"${stat.size}-${stat.mtimeMs}"`);
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
@@ -108,7 +128,7 @@ function pathOf(url) {
 }
 
 /** The page, its wasm and the bundled model. */
-export const PAGE = new Map([['/', join(PROJECT, 'www')]]);
+export const PAGE = new Map([['/', WWW]]);
 
 /** Mounts and lists of the fixtures. */
 export function fixtureMounts() {

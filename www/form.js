@@ -1,9 +1,13 @@
 // The form: what is asked, of which model.
 
+import { own } from './schema.js';
 import { visible } from './text.js';
 
 /** @typedef {import('./protocol.js').Request} Request */
 /** @typedef {import('./sources.js').NamedSource} NamedSource */
+
+/** What of a request the form shows. */
+const FIELDS = ['prompt', 'layer', 'layer_from', 'layer_to', 'k', 'positive', 'negative'];
 
 /**
  * @param {Document} document
@@ -14,6 +18,18 @@ export function createForm(document, sources, selected) {
   /** @param {string} id @returns {any} */
   const element = (id) => document.getElementById(id);
   const form = element('form');
+  /**
+   * What fields were filled with and what they made of it: a field holds no line end or id of a token.
+   * @type {Map<string, {value: string | number, shown: string}>}
+   */
+  const filled = new Map();
+
+  /** What a field asks for. @param {string} id @returns {any} */
+  function asked(id) {
+    const shown = element(id).value;
+    const before = filled.get(id);
+    return before && before.shown === shown ? before.value : shown;
+  }
 
   for (const [name, { title }] of Object.entries(sources)) {
     element('source').append(new Option(title, name, false, name === selected));
@@ -47,6 +63,7 @@ export function createForm(document, sources, selected) {
   fillLayers();
   showFields();
   form.addEventListener('change', showFields);
+  form.addEventListener('input', (/** @type {any} */ { target }) => filled.delete(target.id));
   element('source').addEventListener('change', fillLayers);
   element('prompt').addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -58,26 +75,25 @@ export function createForm(document, sources, selected) {
       return element('source').value;
     },
 
+    /** Whether tables are to be fetched whole, so that their rows do not tell the prompt. @returns {boolean} */
+    get isPrivate() {
+      return element('private').checked;
+    },
+
     /** @param {number} threshold @returns {Request} */
     request(threshold) {
-      const prompt = element('prompt').value;
+      const prompt = asked('prompt');
       const integer = (/** @type {string} */ id) => Number(element(id).value);
-      const asked = kind();
-      switch (asked) {
+      const chosen = kind();
+      switch (chosen) {
         case 'token_to_latent':
-          return { kind: asked, prompt, layer: integer('layer') };
+          return { kind: chosen, prompt, layer: integer('layer') };
         case 'latent_to_latent':
-          return { kind: asked, prompt, layer_from: integer('layer_from'), layer_to: integer('layer_to'), threshold };
+          return { kind: chosen, prompt, layer_from: integer('layer_from'), layer_to: integer('layer_to'), threshold };
         case 'latent_to_logit':
-          return { kind: asked, prompt, layer: integer('layer'), k: element('k').valueAsNumber };
+          return { kind: chosen, prompt, layer: integer('layer'), k: element('k').valueAsNumber };
         case 'logit_difference':
-          return {
-            kind: asked,
-            prompt,
-            layer: integer('layer'),
-            positive: element('positive').value,
-            negative: element('negative').value,
-          };
+          return { kind: chosen, prompt, layer: integer('layer'), positive: asked('positive'), negative: asked('negative') };
       }
     },
 
@@ -104,16 +120,20 @@ export function createForm(document, sources, selected) {
      * Asks again what was asked. A layer that the source lacks is not chosen.
      * @param {string | undefined} source
      * @param {Request} request
+     * @param {string[]} [pair] what the positive and the negative token read as, where it is known
      */
-    fill(source, request) {
+    fill(source, request, pair) {
       if (source && Object.hasOwn(sources, source) && source !== element('source').value) this.choose(source);
       for (const radio of form.querySelectorAll('input[name=kind]')) radio.checked = radio.value === request.kind;
-      for (const [id, value] of Object.entries(request)) {
+      for (const id of FIELDS) {
         const field = element(id);
-        if (id === 'kind' || id === 'threshold' || !field) continue;
-        if (field.tagName !== 'SELECT' || [...field.options].some((option) => option.value === String(value))) {
-          field.value = String(value);
-        }
+        const value = own(request, id);
+        if (value === undefined) continue;
+        if (field.tagName !== 'SELECT') {
+          const isId = typeof value === 'number' && id !== 'k';
+          field.value = isId ? (pair?.[id === 'positive' ? 0 : 1] ?? `token ${value}`) : String(value);
+          if (id !== 'k') filled.set(id, { value: /** @type {string | number} */ (value), shown: field.value });
+        } else if ([...field.options].some((option) => option.value === String(value))) field.value = String(value);
       }
       showFields();
     },
@@ -131,15 +151,15 @@ export function createForm(document, sources, selected) {
     async checkTargets(tokenize) {
       const problems = [];
       for (const id of ['positive', 'negative']) {
-        const text = element(id).value;
-        const { string } = await tokenize(text);
-        const tokens = string.slice(1);
+        const text = asked(id);
+        // An id is one token.
+        const tokens = typeof text === 'number' ? [String(text)] : (await tokenize(text)).string.slice(1);
         const good = tokens.length === 1;
         element(id).setAttribute('aria-invalid', String(!good));
         const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
         if (!good) {
           const shown = `${tokens.slice(0, 6).map(quoted).join(' ')}${tokens.length > 6 ? ' …' : ''}`;
-          problems.push(`${quoted(text.slice(0, 60))} is ${tokens.length} tokens${shown && `: ${shown}`}; it must be one.`);
+          problems.push(`${quoted(String(text).slice(0, 60))} is ${tokens.length} tokens${shown && `: ${shown}`}; it must be one.`);
         }
       }
       const note = element('token-note');

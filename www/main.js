@@ -5,7 +5,8 @@ import { codedError, describeError } from './error.js';
 import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { createMeanings } from './meanings.js';
-import { fromAddress } from './sources.js';
+import { fromFile, invalid } from './result.js';
+import { fromAddress, revisionsOf } from './sources.js';
 import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from './state.js';
 import { createStore } from './store.js';
 import { createTake } from './take.js';
@@ -25,6 +26,8 @@ const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(ev
 const RESULTS = new URL('./results/', import.meta.url);
 /** Name of the source in a folder of this computer. */
 const FOLDER = 'folder';
+/** Where it is kept that tables are to be fetched whole. */
+const PRIVATE = 'sae-attribution.private';
 /** Files larger than this are read by a worker. */
 const READ_HERE = 500_000;
 /** The address follows at most this often: browsers refuse to change it all the time. */
@@ -39,7 +42,7 @@ const storage = storageOr();
 let starting;
 /** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
 let picked;
-/** Name of the source that the client has open. @type {string | undefined} */
+/** The source that the client has open, and how. @type {{name: string, isPrivate: boolean} | undefined} */
 let opened;
 /** @type {AbortController | undefined} */
 let running;
@@ -47,6 +50,8 @@ let running;
 let runs = 0;
 /** Whether the reader has asked for something: a result that still loads does not get in between. */
 let touched = false;
+/** Results of files that the reader opened: of which model they are, they do not say. @type {WeakSet<Attribution>} */
+const strangers = new WeakSet();
 /** Where what is shown came from. @type {{source?: string, file?: string} | undefined} */
 let shown;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
@@ -93,12 +98,15 @@ function fail(thrown) {
 
 const request = () => form.request(explorer.view.threshold);
 
+/** Says what Run is going to fetch. @param {string} [name] of the source @param {import('./protocol.js').Request} [asked] */
+function willFetch(name = form.source, asked = request()) {
+  return describeFetch(address.sources[name], asked, new URL(location.href), { isPrivate: form.isPrivate });
+}
+
 // --- running ---
 
 async function run() {
-  const [name, asked] = [form.source, request()];
   const controller = new AbortController();
-  const tell = progressTeller(asked);
   running = controller;
   touched = true;
   runs++;
@@ -107,14 +115,17 @@ async function run() {
   element('progress').classList.add('busy');
   const start = performance.now();
   try {
+    const [name, asked] = [form.source, request()];
+    const tell = progressTeller(asked);
     status('Starting the runtime and reading the model’s configuration…');
     const client = await getClient();
-    if (opened !== name) {
+    const { isPrivate } = form;
+    if (opened?.name !== name || opened.isPrivate !== isPrivate) {
       const { model, saes } = address.sources[name];
       const files = name === FOLDER ? picked : undefined;
-      const options = { device: address.device, files, signal: controller.signal };
+      const options = { device: address.device, files, isPrivate, signal: controller.signal };
       const { device, reason } = await client.open({ model, saes }, options);
-      opened = name;
+      opened = { name, isPrivate };
       element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
       element('device').dataset.device = device;
     }
@@ -156,9 +167,20 @@ async function show(result, from, view) {
   shown = from;
   element('title').textContent = short(`${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`, 140);
   element('examples').value = '';
+  tellRevisions(result, from.source);
   form.offer((result.top_logits?.string ?? []).slice(0, 50));
   await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(from.source));
   syncLink();
+}
+
+/** Says beneath a result of which revision its model is. @param {Attribution} result @param {string | undefined} source */
+function tellRevisions(result, source = '') {
+  const known = strangers.has(result) ? undefined : address.sources[source];
+  const note = document.getElementById('revision') ?? document.createElement('p');
+  note.id = 'revision';
+  note.className = 'quiet';
+  note.textContent = known ? `Computed from ${revisionsOf(known, new URL(location.href))}.` : '';
+  element('result').append(note);
 }
 
 /** Shows what answers the form already: computed in this visit, or before. */
@@ -171,13 +193,13 @@ async function recall() {
     return;
   }
   const [name, asked, before] = [form.source, request(), runs];
-  status(describeFetch(address.sources[name], asked, new URL(location.href)));
+  status(willFetch(name, asked));
   const entry = await store.find(name, asked);
   const result = entry && (await store.load(entry).catch(() => undefined));
   const isAsked = before === runs && keyOf(form.source, request()) === keyOf(name, asked);
   if (!entry || !result || !isAsked) return;
   await show(result, { source: name, file: entry.file });
-  status(`Computed before. ${describeFetch(address.sources[name], asked, new URL(location.href))}`);
+  status(`Computed before. ${willFetch(name, asked)}`);
 }
 
 // --- links ---
@@ -214,17 +236,17 @@ async function openLink() {
     const first = list.find((entry) => entry.source === form.source);
     if (first) return openPrecomputed(first, view);
     nothingYet();
-    return status(describeFetch(address.sources[form.source], request(), new URL(location.href)));
+    return status(willFetch());
   }
   const name = source && Object.hasOwn(address.sources, source) ? source : form.source;
-  form.fill(name, asked);
   const known = store.recall(name, asked);
+  form.fill(name, asked, known?.pair_logits?.string);
   if (known) return void show(known, { source: name }, view);
   const entry = await store.find(name, asked);
   if (entry) return openPrecomputed(entry, view);
   if (view.threshold !== undefined) explorer.threshold = view.threshold;
   nothingYet();
-  status(`The link is read. ${describeFetch(address.sources[form.source], request(), new URL(location.href))}`);
+  status(`The link is read. ${willFetch()}`);
 }
 
 function nothingYet() {
@@ -240,9 +262,9 @@ async function openPrecomputed(entry, view = {}) {
   try {
     const result = await store.load(entry);
     if (touched) return nothingYet();
-    form.fill(entry.source, result.request);
+    form.fill(entry.source, result.request, result.pair_logits?.string);
     await show(result, { source: entry.source, file: entry.file }, view);
-    status(`Computed before. ${describeFetch(address.sources[form.source], request(), new URL(location.href))}`);
+    status(`Computed before. ${willFetch()}`);
   } catch (error) {
     nothingYet();
     fail(error);
@@ -272,13 +294,13 @@ createTake(document, {
 
 /** @param {File} file @returns {Promise<Attribution>} */
 async function read(file) {
-  if (file.size < READ_HERE) return (await import('./result.js')).fromJson(await file.text());
+  if (file.size < READ_HERE) return fromFile(file);
   const worker = new Worker(new URL('./reader.js', import.meta.url), { type: 'module' });
   try {
     return await new Promise((resolve, reject) => {
       worker.onmessage = ({ data: { result, error } }) =>
         error ? reject(codedError(error.code, error.message)) : resolve(result);
-      worker.onerror = ({ message }) => reject(new Error(message || 'The file could not be read.'));
+      worker.onerror = ({ message }) => reject(invalid(`it could not be read (${message || 'the browser does not say why'})`));
       worker.postMessage(file);
     });
   } finally {
@@ -291,8 +313,9 @@ async function openFile(file) {
   if (!file) return;
   try {
     const result = await read(file);
-    // Of which model it is, a result does not say: meanings and links are those of the source chosen.
-    form.fill(undefined, result.request);
+    // Meanings and links are those of the source chosen.
+    strangers.add(result);
+    form.fill(undefined, result.request, result.pair_logits?.string);
     store.keep(form.source, result);
     await show(result, { source: form.source });
     status(`Opened ${file.name}.`);
@@ -310,7 +333,7 @@ async function openFolder(files) {
     const { localSource } = await import('./local.js');
     const found = localSource(files);
     picked = found.files;
-    if (opened === FOLDER) opened = undefined;
+    if (opened?.name === FOLDER) opened = undefined;
     meanings.delete(FOLDER);
     form.add(FOLDER, found.source);
     await recall();
@@ -324,13 +347,13 @@ async function openFolder(files) {
 
 async function showCache() {
   if (!element('cache').open) return;
-  const client = await getClient();
-  const onDelete = async (/** @type {string | undefined} */ url) => {
-    await client.uncache(url).catch(fail);
-    await showCache();
-    element('cache').querySelector('summary').focus();
-  };
   try {
+    const client = await getClient();
+    const onDelete = async (/** @type {string | undefined} */ url) => {
+      await client.uncache(url).catch(fail);
+      await showCache();
+      element('cache').querySelector('summary').focus();
+    };
     element('cached').replaceChildren(...kept(await client.cached(), { document, onDelete }));
   } catch (error) {
     element('cached').textContent = describeError(error).message;
@@ -351,16 +374,15 @@ on('form', 'change', (event) => {
 });
 for (const id of ['positive', 'negative']) {
   on(id, 'input', async () => {
-    if (opened !== form.source || running) return;
+    if (opened?.name !== form.source || running) return;
     const text = element(id).value;
-    const client = await getClient();
     // A list that does not come takes nothing from what is typed.
-    const { string } = await client.complete(text).catch(() => ({ string: [] }));
+    const { string } = await getClient().then((client) => client.complete(text)).catch(() => ({ string: [] }));
     if (element(id).value === text) form.offer(string);
   });
   on(id, 'change', () => {
     // Only who has the tokenizer can tell; before the first Run, Run will.
-    if (opened !== form.source || running) return;
+    if (opened?.name !== form.source || running) return;
     getClient()
       .then((client) => form.checkTargets((text) => client.tokenize(text)))
       .catch(fail);
@@ -388,11 +410,16 @@ document.addEventListener('keydown', (event) => {
   if (running) running.abort();
   else explorer.hideTooltip();
 });
-addEventListener('hashchange', () => void openLink());
+addEventListener('hashchange', () => openLink().catch(fail));
 
 if (!('gpu' in navigator)) {
   element('device').textContent = 'This browser has no WebGPU: Run computes on the CPU, with the same numbers.';
 }
+on('private', 'change', () => storage.setItem(PRIVATE, String(form.isPrivate)));
+element('private').checked = storage.getItem(PRIVATE) === 'true';
 createTheme(document, storage, () => explorer.repaint());
-void openLink();
+void openLink().then(() => {
+  const { problem } = address;
+  if (problem) fail(codedError(problem.code, `${problem.message} The demo is offered instead.`));
+}, fail);
 void fillExamples();

@@ -19,6 +19,9 @@ export function layersOf(request) {
   return request.kind === 'latent_to_latent' ? [request.layer_from, request.layer_to] : [request.layer];
 }
 
+/** A token by its text or its id. @param {string | number} token */
+const target = (token) => (typeof token === 'number' ? `token ${token}` : `“${token}”`);
+
 /** @param {Request} request */
 export function describeRequest(request) {
   const name = KIND_NAMES[request.kind];
@@ -28,35 +31,46 @@ export function describeRequest(request) {
     case 'latent_to_logit':
       return `${name}, layer ${request.layer}, ${request.k} logits`;
     case 'logit_difference':
-      return `${name}, layer ${request.layer}, “${request.positive}” − “${request.negative}”`;
+      return `${name}, layer ${request.layer}, ${target(request.positive)} − ${target(request.negative)}`;
     default:
       return `${name}, layer ${request.layer}`;
   }
 }
 
 /**
- * What Run is going to fetch, and from where.
- * @param {NamedSource & {bytes?: (request: Request) => number | undefined}} source
+ * What Run is going to fetch, from where, and what that tells.
+ * @param {NamedSource} source
  * @param {Request} request
  * @param {URL} page
- * @param {boolean} [savesData] whether the browser asks for little traffic
+ * @param {{isPrivate?: boolean, savesData?: boolean}} [options] savesData: the browser asks for little traffic
  */
-export function describeFetch(source, request, page, savesData = asksToSaveData()) {
+export function describeFetch(source, request, page, { isPrivate = false, savesData = asksToSaveData() } = {}) {
   const hosts = [...new Set([source.model, source.saes].map((address) => new URL(address, page).host))];
   const nameOf = (/** @type {string} */ host) =>
     host === page.host ? 'this site' : host || 'the folder of this computer';
   const from = hosts.map(nameOf).join(' and ');
   const layers = [...new Set(layersOf(request))];
   const what = `the model and the ${layers.length > 1 ? `SAEs of layers ${layers.join(' and ')}` : `SAE of layer ${layers[0]}`}`;
-  const size = source.bytes?.(request);
+  const size = source.bytes?.(request, isPrivate);
   const saving =
     savesData && size && size > MUCH
       ? 'Your browser asks to save data: the examples were computed before and need no download. '
       : '';
   return (
     `${saving}Run fetches ${what} from ${from}${size ? ` (about ${bytes(size)})` : ''}, and the runtime from this site. ` +
-    'The prompt stays here.'
+    told(hosts.filter(Boolean).map(nameOf), isPrivate)
   );
+}
+
+/**
+ * What a server learns of the prompt: it sees which parts of files are asked for.
+ * @param {string[]} servers
+ * @param {boolean} isPrivate
+ */
+function told(servers, isPrivate) {
+  if (servers.length === 0) return 'The prompt stays here.';
+  if (isPrivate) return 'The prompt stays here: of its tokens and latents, whole tables are fetched.';
+  return `The prompt is not sent, but ${servers.join(' and ')} can tell its tokens and latents from the rows that are fetched; “Whole tables” hides them.`;
 }
 
 /** Bytes that a reader who saves data is warned of. */
@@ -84,7 +98,7 @@ export function progressTeller(request) {
   let start;
   return (/** @type {Progress & {network?: number, cached?: number, rate?: number}} */ progress, now = performance.now()) => {
     const { phase, done, total, cached, rate } = progress;
-    const [name, unit] = PHASES[phase] ?? [phase, ''];
+    const [name, unit] = Object.hasOwn(PHASES, phase) ? PHASES[phase] : [phase, ''];
     if (phase !== 'load') return `${name}: ${done} of ${total} ${unit}`;
     start ??= { time: now, done };
     const seconds = (now - start.time) / 1000;
@@ -116,9 +130,13 @@ const ADVICE = {
   'runtime-unavailable': 'Check the connection and run again.',
   'result-not-finite': 'Try ?device=cpu in the address.',
   'result-invalid': 'Open a JSON file saved by this page.',
+  'address-invalid': 'Mend the address of this page; the demo is chosen meanwhile.',
+  'file-too-large': 'Check the address of the model, or choose another one.',
+  'tensor-too-large': 'Choose a smaller model or SAE.',
+  'too-many-latents': 'Shorten the prompt.',
 };
 
 /** @param {string} code */
 export function advice(code) {
-  return ADVICE[code] ?? '';
+  return Object.hasOwn(ADVICE, code) ? ADVICE[code] : '';
 }

@@ -17,7 +17,7 @@ use crate::web::{device, has_subgroups, js_error};
 /// Numbers around 0 that keep a block's output of the size of its input.
 fn noise(rows: usize, columns: usize, device: &Device) -> Tensor<2> {
     let scale = 1.0 / (columns as f32).sqrt();
-    let values = (0..rows * columns).map(|i| (i * 7919 % 1009) as f32 / 504.0 - 1.0);
+    let values = (0..rows * columns).map(|i| (i % 1009 * 7919 % 1009) as f32 / 504.0 - 1.0);
     upload(values.map(|x| x * scale).collect(), columns, device)
 }
 

@@ -69,7 +69,7 @@ async fn cases_equal_the_reference() {
 
 #[wasm_bindgen_test]
 async fn results_do_not_depend_on_sizes() {
-    let fixture = format!("{FIXTURES_URL}/tiny");
+    let fixture = format!("{FIXTURES_URL}/models/tiny");
     let device = device().await.unwrap_or_else(|error| panic!("{error}"));
     check_sizes(async |reading| {
         let own = Box::new(source().await);
