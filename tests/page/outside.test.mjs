@@ -273,7 +273,11 @@ test('which revision a source is of can be told from its addresses', async () =>
     'openai-community/gpt2 at 607a30d, jbloom/GPT2-Small-SAEs-Reformatted at 57d08a4',
   );
   assert.match(revisionsOf(SOURCES['gpt2-small-oai-32k'], PAGE), /jbloom\/GPT2-Small-OAI-v5-32k-resid-post-SAEs at 21df74d$/);
-  assert.match(revisionsOf(SOURCES['gpt2-small-splitting-768'], PAGE), /at main, which may change$/);
+  assert.match(revisionsOf(SOURCES['gpt2-small-splitting-768'], PAGE), /Layer-8 at 2adca04$/);
+  // What comes from a hub is pinned: what is kept of it need not be asked about.
+  for (const { model, saes } of Object.values(SOURCES)) {
+    for (const address of [model, saes]) assert.match(address, /^file:|\/resolve\/[0-9a-f]{40}(\/|$)/);
+  }
   assert.equal(revisionsOf({ model: 'https://page.example/m', saes: '/s' }, PAGE), 'files of this site');
   assert.equal(revisionsOf({ model: 'folder:m', saes: 'folder:s' }, PAGE), 'a folder of this computer');
   assert.equal(revisionsOf({ model: 'https://h.example/a/b/resolve/main', saes: 'https://h.example/s' }, PAGE), 'h.example/a/b at main, which may change, files of h.example, which may change');
@@ -592,6 +596,15 @@ test('a logit that is off fails its check, and so does a probability', () => {
   assert.equal(check(result, { ...expected, probability: probability[1] + 1e-3 }).passed, false);
   assert.equal(check(result, { ...expected, rank: 0 }).passed, false);
   assert.equal(check(result, { ...expected, token: 'no such token' }).passed, false);
+});
+
+test('every code that the page throws or notes is in the documentation', () => {
+  const readme = readFileSync(`${WWW}../README.md`, 'utf8');
+  const files = readdirSync(WWW, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.js') && !/^(pkg|models)\b|\/pkg\//.test(path));
+  const code = /(?:codedError\(|\btell\(|\bcode:)\s*'([a-z]+(?:-[a-z]+)*)'/g;
+  const codes = new Set(files.flatMap((path) => [...readFileSync(WWW + path, 'utf8').matchAll(code)].map(([, name]) => name)));
+  assert.ok(codes.size > 20, [...codes].join());
+  for (const name of codes) assert.ok(readme.includes(`\`${name}\``), `README.md lacks ${name}`);
 });
 
 test('a server sends what the README says a host should send, and the page runs under it', async () => {
