@@ -29,20 +29,21 @@
 //! | `run` | one request, from embedding to Jacobian |
 //! | [`session`] | the four analyses |
 //! | `web` | the JavaScript API (wasm only) |
-//! | `bench` | what `scripts/bench` times (wasm only) |
+//! | `bench` | what `scripts/bench` times (wasm only, feature `bench`) |
 //!
 //! # Invariants
 //!
 //! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `run` and `session` bring them together.
-//! - Only `store` owns a `Device`. Only `kernels` knows which one this build is for, and only it
-//!   and its callers `gpt2`, `sae`, `attribution` compute on it.
+//! - `web` acquires the `Device`, and only `store` keeps it with a model. Only `kernels` knows which one
+//!   this build is for, and computes on it; `gpt2`, `sae`, `attribution`, and `session` for the last
+//!   LayerNorm, call it.
 //! - Only `sparse` reads from the device, and it refuses NaN and infinity.
-//! - Only `weights` knows tensor names. Only `web` knows JavaScript.
+//! - Only `weights` knows tensor names. Only `web`, and `bench` where it is built, know JavaScript.
 //! - Files and requests are checked on entry and fail with an [`Error`]; panics are our bugs.
 //! - Nothing dense in `d_sae × d_sae` exists, on the device or off it.
 
 pub mod attribution;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "bench"))]
 pub mod bench;
 pub mod config;
 pub mod error;
