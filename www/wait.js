@@ -10,8 +10,10 @@ export const LIMITS = {
   disk: 8_000,
   /** An adapter of WebGPU. */
   adapter: 30_000,
-  /** The worker to start, or the next bytes of the runtime. */
+  /** The worker to start, or the runtime to begin to come. */
   start: 60_000,
+  /** The runtime to have come, 7 MB at most. */
+  load: 600_000,
   /** An opening model, since bytes last came: to try out a slow device takes long. */
   open: 300_000,
   /** The acknowledgement of a cancelled request; a worker that gives none is ended. */

@@ -226,26 +226,21 @@ async function start(device, signal) {
   const name = device === 'cpu' && hasRelaxedSimd() ? 'cpu-relaxed' : device;
   const base = new URL(`./pkg/${name}/`, import.meta.url);
   const stop = new AbortController();
-  let came = 0;
-  const arrive = new TransformStream({
-    transform(/** @type {Uint8Array} */ bytes, passed) {
-      came += bytes.length;
-      passed.enqueue(bytes);
-    },
-  });
   const importing = import(new URL('sae_attribution.js', base).href);
   const load = async () => {
     const [runtime, response] = await Promise.all([
       importing,
       fetch(new URL('sae_attribution_bg.wasm', base), { signal: stop.signal }),
     ]);
-    if (!response.ok || !response.body) throw new Error(`the server answered ${response.status}`);
-    const counted = new Response(response.body.pipeThrough(arrive), { headers: { 'Content-Type': 'application/wasm' } });
-    return { runtime, wasm: await runtime.default({ module_or_path: counted }) };
+    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+    return { runtime, response };
   };
+  const late = (/** @type {string} */ what, /** @type {number} */ ms) => () => new Error(`${what} ${ms / 1000} seconds`);
   try {
-    const late = () => new Error(`nothing came for ${LIMITS.start / 1000} seconds`);
-    const { runtime, wasm } = await within(LIMITS.start, load(), late, { signal, heard: () => came });
+    const { runtime, response } = await within(LIMITS.start, load(), late('nothing came for', LIMITS.start), { signal });
+    // The answer itself: what a browser compiled of it, it keeps for the next visit.
+    const compiling = runtime.default({ module_or_path: response });
+    const wasm = await within(LIMITS.load, compiling, late('it was not there after', LIMITS.load), { signal });
     // Static constructors run once, here; crate/build.rs says why.
     wasm.__wasm_call_ctors();
     memory = wasm.memory;

@@ -24,7 +24,7 @@ after(() => browser.close());
 /** Opens what is named `right`; hangs, fails or works as a prompt says. */
 const RUNTIME = `
   export default async ({ module_or_path }) => {
-    await (await module_or_path).arrayBuffer();
+    if ((await (await module_or_path).text()) === 'never') await new Promise(() => {});
     return { __wbindgen_malloc() {}, __wasm_call_ctors() {}, memory: { buffer: new ArrayBuffer(8) } };
   };
   export const onFault = () => {};
@@ -124,6 +124,17 @@ for (const [what, path] of Object.entries(PATHS)) {
     for (let tries = 0; (await ask('open', 'right')).device !== 'cpu'; tries++) assert.ok(tries < 20);
   });
 }
+
+test('a runtime that never gets ready: an error says so, and the next request is answered', async (t) => {
+  const { page, ask } = await visit(t, { load: 500 });
+  const halfway = (/** @type {import('playwright-core').Route} */ route) => route.fulfill({ contentType: 'application/wasm', body: 'never' });
+  await page.route('**/pkg/**/*.wasm', halfway);
+  const { code, message } = await ask('open', 'right');
+  assert.equal(code, 'runtime-unavailable', message);
+  assert.match(message, /it was not there after 0\.5 seconds\. Check the connection and run again/);
+  await page.unroute('**/pkg/**/*.wasm', halfway);
+  assert.equal((await ask('open', 'right')).device, 'cpu');
+});
 
 test('a worker that cannot be loaded is an error that says so', async (t) => {
   const { page, ask } = await visit(t);
