@@ -374,11 +374,3 @@ function isCovered(chunks, start, end) {
 async function nameOf(url) {
   return (await sha256(new TextEncoder().encode(url))).slice(0, 40);
 }
-
-/** Asks the browser, once, not to clear what is kept when room is short. From the page: some ask the person. */
-export function persist() {
-  persisting ??= Promise.resolve(navigator.storage?.persist?.()).then(Boolean, () => false);
-  return persisting;
-}
-/** @type {Promise<boolean> | undefined} */
-let persisting;

@@ -1,7 +1,7 @@
 // Compares results with what is published of them.
 
+import { asRequest } from './request.js';
 import { array, either, finite, integer, LABEL, like, object, optional, own, pair, refuse, text } from './schema.js';
-import { asRequest } from './state.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
 

@@ -1,7 +1,7 @@
 // The runtime as a page or a program uses it: promises over the worker.
 
-import { persist } from './cache.js';
 import { codedError, describeError } from './error.js';
+import { persist } from './persist.js';
 import { cancelled, heeding, LIMITS } from './wait.js';
 
 /** @typedef {import('./protocol.js').Source} Source */

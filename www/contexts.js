@@ -1,7 +1,7 @@
 // What latents mean, told by the texts that they are most active on: `contexts.json` beside each SAE.
 
+import { fetchText } from './fetch-text.js';
 import { array, finite, hookName, integer, LABEL, like, object, optional, pair, passed, record, text } from './schema.js';
-import { fetchText } from './store.js';
 
 /**
  * @typedef {object} Context

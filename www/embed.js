@@ -2,15 +2,16 @@
 
 import { summarise } from './analysis.js';
 import { codedError, describeError } from './error.js';
-import { fromJson } from './result.js';
-import { usable } from './sources.js';
-import { DEFAULT_VIEW, decodeState } from './state.js';
-import { fetchText } from './store.js';
+import { fetchText } from './fetch-text.js';
+import { usable } from './places.js';
+import { describeRequest } from './request.js';
+import { fromJson, MAX_BYTES } from './result.js';
 import { brief, short, visible } from './text.js';
+import { showTooltip } from './tooltip.js';
 import { axes, describeCell, savedLabel } from './views/axes.js';
 import { heatmap } from './views/heatmap.js';
 import { defaultLimit } from './views/scale.js';
-import { describeRequest } from './words.js';
+import { DEFAULT_VIEW, readView } from './view.js';
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
@@ -26,12 +27,13 @@ function say(text) {
 async function open() {
   const wanted = new URL(location.href).searchParams.get('result');
   if (!wanted) throw codedError('address-invalid', 'The address names no result: embed.html?result=ADDRESS.');
-  const result = fromJson(await fetchText(usable('result', wanted, new URL(location.href), false)));
-  const state = decodeState(location.hash);
-  const { cell } = state.view;
+  const address = usable('result', wanted, new URL(location.href), false);
+  const result = fromJson(await fetchText(address, MAX_BYTES));
+  const asked = readView(new URLSearchParams(location.hash.slice(1)));
+  const { cell } = asked;
   const inside = cell && cell.row < result.targets.pos.length && cell.column < result.sources.pos.length;
-  /** @type {import('./state.js').View} */
-  const view = { ...DEFAULT_VIEW, ...state.view, cell: inside ? cell : undefined };
+  /** @type {import('./view.js').View} */
+  const view = { ...DEFAULT_VIEW, ...asked, cell: inside ? cell : undefined };
   const values = result[view.shown];
   /** @type {import('./views/axes.js').MeaningOf} */
   const meaning = (nodes, node) => savedLabel(result, nodes, node);
@@ -51,14 +53,7 @@ async function open() {
         const total = view.shown === 'attributions' ? summary?.all.rowTotal[cell.row] : undefined;
         const lines = describeCell(result, cell, total, meaning);
         if (!cell.pointed) element('cell-text').textContent = lines.join(', ');
-        else {
-          const tooltip = element('tooltip');
-          tooltip.textContent = lines.join('\n');
-          const box = plot.element.getBoundingClientRect();
-          const left = Math.min(box.left + cell.x + 16, innerWidth - tooltip.offsetWidth - 8);
-          const top = Math.min(box.top + cell.y + 16, innerHeight - tooltip.offsetHeight - 8);
-          tooltip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
-        }
+        else showTooltip(element('tooltip'), lines, plot.element, cell);
       },
     },
   );

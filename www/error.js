@@ -20,3 +20,11 @@ export function describeError(thrown) {
     message: typeof message === 'string' ? message : String(thrown),
   };
 }
+
+/** @param {string} path @param {number} [most] bytes */
+export function tooLarge(path, most) {
+  return codedError(
+    'file-too-large',
+    `${path} has more than ${most} bytes, more than such a file can need. Check the address and what is there.`,
+  );
+}

@@ -2,8 +2,9 @@
 
 import { breath, clipped, frame, pairsAcross, summarise } from './analysis.js';
 import { describeError } from './error.js';
-import { DEFAULT_VIEW } from './state.js';
 import { brief, exact, number, percent, visible } from './text.js';
+import { showTooltip } from './tooltip.js';
+import { DEFAULT_VIEW } from './view.js';
 import { axes, describeCell, describeNodes, nodeLabel, savedLabel } from './views/axes.js';
 import * as findings from './views/findings.js';
 import { heatmap } from './views/heatmap.js';
@@ -14,7 +15,7 @@ import { isolated, logits, make, statistics } from './views/tables.js';
 import { tokens } from './views/tokens.js';
 
 /** @typedef {import('./result.js').Saved} Attribution */
-/** @typedef {import('./state.js').View} View */
+/** @typedef {import('./view.js').View} View */
 /** @typedef {import('./meanings.js').Meanings} Meanings */
 /** @typedef {{row: number, column: number}} Cell */
 
@@ -185,13 +186,7 @@ export function createExplorer(document, { onView, say }) {
       element('cell-text').textContent = lines.join(', ');
       return;
     }
-    tooltip.textContent = lines.join('\n');
-    const box = plot.element.getBoundingClientRect();
-    const [width, height] = [tooltip.offsetWidth, tooltip.offsetHeight];
-    const [x, y] = [box.left + cell.x, box.top + cell.y];
-    const left = x + 16 + width < innerWidth ? x + 16 : x - width - 12;
-    const top = y + 16 + height < innerHeight ? y + 16 : y - height - 12;
-    tooltip.style.transform = `translate(${Math.max(8, left)}px, ${Math.max(8, top)}px)`;
+    showTooltip(tooltip, lines, plot.element, cell);
   }
 
   /**

@@ -1,7 +1,6 @@
 // Reads a model from files of this computer, as hub.js reads one from a server.
 
-import { codedError } from './error.js';
-import { tooLarge } from './remote.js';
+import { codedError, tooLarge } from './error.js';
 
 /**
  * @param {Map<string, File>} files by path: `folder:gpt2/config.json` reads `gpt2/config.json`

@@ -14,8 +14,8 @@
 // - Without an ETag nothing is kept. What came is used within the session, and each request that reads of
 //   the file again first compares its length and its beginning; a change behind that stays unnoticed.
 
-import { codedError } from './error.js';
-import { PATIENCE, RemoteFile, tooLarge } from './remote.js';
+import { codedError, tooLarge } from './error.js';
+import { PATIENCE, RemoteFile } from './remote.js';
 import { cancelled, within } from './wait.js';
 
 /** @typedef {import('./cache.js').ByteCache} ByteCache */

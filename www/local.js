@@ -1,6 +1,7 @@
 // A model in a folder of this computer that the reader picked.
 
 import { codedError } from './error.js';
+import { layerAt } from './places.js';
 
 /** @typedef {import('./sources.js').NamedSource} NamedSource */
 
@@ -24,10 +25,9 @@ export function localSource(picked) {
     );
   }
   const saes = paths.flatMap((path) => {
-    const found = /^(?:(.*)\/)?blocks\.(\d{1,4})\.hook_resid_(pre|post)\/cfg\.json$/.exec(path);
-    if (!found) return [];
-    const [, base = '', layer, place] = found;
-    return [{ base, layer: Number(layer) + (place === 'post' ? 1 : 0) }];
+    const [, base = '', hook = ''] = /^(?:(.*)\/)?([^/]+)\/cfg\.json$/.exec(path) ?? [];
+    const layer = layerAt(hook);
+    return layer === undefined ? [] : [{ base, layer }];
   });
   if (saes.length === 0) {
     throw codedError(

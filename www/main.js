@@ -5,25 +5,26 @@ import { codedError, describeError } from './error.js';
 import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { createMeanings } from './meanings.js';
+import { decodeState, encodeState } from './links.js';
+import { describeRequest } from './request.js';
 import { fromFile, invalid } from './result.js';
+import { createResults, keyOf } from './results.js';
 import { fromAddress, revisionsOf } from './sources.js';
-import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from './state.js';
-import { createStore } from './store.js';
 import { createTake } from './take.js';
 import { short, visible } from './text.js';
 import { createTheme, storageOr } from './theme.js';
+import { DEFAULT_VIEW } from './view.js';
 import { kept } from './views/kept.js';
-import { advice, describeFetch, describeRequest, progressTeller } from './words.js';
+import { advice, describeFetch, progressTeller } from './words.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
-/** @typedef {import('./state.js').View} View */
+/** @typedef {import('./view.js').View} View */
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
 const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(event: any) => void} */ act) =>
   element(id).addEventListener(type, act);
 
-const RESULTS = new URL('./results/', import.meta.url);
 /** Name of the source in a folder of this computer. */
 const FOLDER = 'folder';
 /** Where it is kept that tables are to be fetched whole. */
@@ -36,7 +37,7 @@ const LINK_MS = 250;
 const address = fromAddress(new URL(location.href));
 const form = createForm(document, address.sources, address.selected);
 const explorer = createExplorer(document, { onView: syncLink, say: status });
-const store = createStore(RESULTS);
+const results = createResults(new URL('./results/', import.meta.url));
 const storage = storageOr();
 /** @type {Promise<import('./client.js').Client> | undefined} */
 let starting;
@@ -137,7 +138,7 @@ async function run() {
       },
       signal: controller.signal,
     });
-    store.keep(name, reply);
+    results.keep(name, reply);
     await show(reply, { source: name });
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
@@ -186,7 +187,7 @@ function tellRevisions(result, source = '') {
 /** Shows what answers the form already: computed in this visit, or before. */
 async function recall() {
   if (running) return;
-  const known = store.recall(form.source, request());
+  const known = results.recall(form.source, request());
   if (known) {
     if (known !== explorer.result) void show(known, { source: form.source });
     status('Shown at once: this was computed or opened earlier in this visit.');
@@ -194,8 +195,8 @@ async function recall() {
   }
   const [name, asked, before] = [form.source, request(), runs];
   status(willFetch(name, asked));
-  const entry = await store.find(name, asked);
-  const result = entry && (await store.load(entry).catch(() => undefined));
+  const entry = await results.find(name, asked);
+  const result = entry && (await results.load(entry).catch(() => undefined));
   const isAsked = before === runs && keyOf(form.source, request()) === keyOf(name, asked);
   if (!entry || !result || !isAsked) return;
   await show(result, { source: name, file: entry.file });
@@ -232,17 +233,17 @@ async function openLink() {
   const { source, request: asked, view } = decodeState(location.hash);
   if (!asked) {
     if (source && Object.hasOwn(address.sources, source)) form.choose(source);
-    const list = await store.precomputed();
+    const list = await results.precomputed();
     const first = list.find((entry) => entry.source === form.source);
     if (first) return openPrecomputed(first, view);
     nothingYet();
     return status(willFetch());
   }
   const name = source && Object.hasOwn(address.sources, source) ? source : form.source;
-  const known = store.recall(name, asked);
+  const known = results.recall(name, asked);
   form.fill(name, asked, known?.pair_logits?.string);
   if (known) return void show(known, { source: name }, view);
-  const entry = await store.find(name, asked);
+  const entry = await results.find(name, asked);
   if (entry) return openPrecomputed(entry, view);
   if (view.threshold !== undefined) explorer.threshold = view.threshold;
   nothingYet();
@@ -257,10 +258,10 @@ function nothingYet() {
   element('plot').replaceChildren(empty);
 }
 
-/** @param {import('./store.js').Precomputed} entry @param {Partial<View>} [view] */
+/** @param {import('./results.js').Precomputed} entry @param {Partial<View>} [view] */
 async function openPrecomputed(entry, view = {}) {
   try {
-    const result = await store.load(entry);
+    const result = await results.load(entry);
     if (touched) return nothingYet();
     form.fill(entry.source, result.request, result.pair_logits?.string);
     await show(result, { source: entry.source, file: entry.file }, view);
@@ -272,7 +273,7 @@ async function openPrecomputed(entry, view = {}) {
 }
 
 async function fillExamples() {
-  const list = await store.precomputed();
+  const list = await results.precomputed();
   element('examples').append(
     ...list
       .filter(({ source }) => Object.hasOwn(address.sources, source))
@@ -284,7 +285,7 @@ createTake(document, {
   explorer,
   link,
   source: () => shown?.source,
-  file: async () => shown?.file ?? (explorer.result && (await store.find(shown?.source, explorer.result.request))?.file),
+  file: async () => shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
   addresses: () => address.sources[shown?.source ?? form.source],
   say: status,
   fail,
@@ -316,7 +317,7 @@ async function openFile(file) {
     // Meanings and links are those of the source chosen.
     strangers.add(result);
     form.fill(undefined, result.request, result.pair_logits?.string);
-    store.keep(form.source, result);
+    results.keep(form.source, result);
     await show(result, { source: form.source });
     status(`Opened ${file.name}.`);
     // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
@@ -389,7 +390,7 @@ for (const id of ['positive', 'negative']) {
   });
 }
 on('examples', 'change', async () => {
-  const entry = (await store.precomputed()).find(({ file }) => file === element('examples').value);
+  const entry = (await results.precomputed()).find(({ file }) => file === element('examples').value);
   touched = false;
   if (entry && !running) await openPrecomputed(entry, { threshold: explorer.view.threshold });
 });

@@ -1,8 +1,9 @@
 // Explanations of GPT-2 small's res-jb latents from neuronpedia.org, for readers who agreed to ask it.
 
 import { codedError } from './error.js';
+import { readText } from './fetch-text.js';
+import { layerAt } from './places.js';
 import { array, either, integer, like, object, optional, pair, passed, text } from './schema.js';
-import { readText } from './store.js';
 
 export const SITE = 'https://www.neuronpedia.org';
 const MODEL = 'gpt2-small';
@@ -35,8 +36,8 @@ export const CONSENT_NOTE =
  * @param {string} hook
  */
 export function layerOf(hook) {
-  const found = /^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(hook);
-  return found ? `${Number(found[1]) + (found[2] === 'post' ? 1 : 0)}-res-jb` : undefined;
+  const layer = layerAt(hook);
+  return layer === undefined ? undefined : `${layer}-res-jb`;
 }
 
 /** The page of a latent. @param {string} hook @param {number} latent */

@@ -1,7 +1,7 @@
 // One file on a server, read by range: retries, resumes, and mixes no two versions of the file that the
 // server tells apart by ETag or length.
 
-import { codedError } from './error.js';
+import { codedError, tooLarge } from './error.js';
 import { borrow, giveBack, SPARE_BYTES } from './spare.js';
 import { cancelled, sleep } from './wait.js';
 
@@ -480,14 +480,6 @@ export class RemoteFile {
  */
 function fetchFailed(path, cause, advice) {
   return codedError('fetch-failed', `${path} could not be loaded: ${cause}. ${advice}`);
-}
-
-/** @param {string} path @param {number} [most] */
-export function tooLarge(path, most) {
-  return codedError(
-    'file-too-large',
-    `${path} has more than ${most} bytes, more than such a file can need. Check the address and what is there.`,
-  );
 }
 
 /** @param {any} thrown */

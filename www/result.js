@@ -1,11 +1,10 @@
 // A result's JSON form: written by the runtime or by this page, read back by either.
 
-import { codedError } from './error.js';
+import { asRequest } from './request.js';
 import {
   array, between, fields, finite, floats, hookName, INDICES, integer, LABEL, like, list, Mismatch, naturals, object, optional, own,
   record, refuse, text,
 } from './schema.js';
-import { asRequest } from './state.js';
 import { bytes } from './text.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
@@ -95,8 +94,9 @@ export async function fromFile(file) {
   return fromJson(json);
 }
 
-/** @param {string} why */
-export const invalid = (why) => codedError('result-invalid', `This is not a result that can be shown: ${why}.`);
+/** The one error of this room; its code is what others tell it by. @param {string} why */
+export const invalid = (why) =>
+  Object.assign(new Error(`This is not a result that can be shown: ${why}.`), { name: 'SaeAttributionError', code: 'result-invalid' });
 
 /** @param {string} json */
 function parsed(json) {

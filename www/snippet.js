@@ -1,8 +1,9 @@
 // The same computation in Python, with the libraries that researchers have: TransformerLens and SAELens.
 
 import { codedError } from './error.js';
-import { THRESHOLD } from './state.js';
+import { partsOf } from './places.js';
 import { visible } from './text.js';
+import { THRESHOLD } from './view.js';
 
 /** @typedef {import('./protocol.js').Request} Request */
 
@@ -40,8 +41,7 @@ def load_sae(layer):
 
 /** Any other model of GPT-2's architecture, from folders in the hub's layout. @param {string} model @param {string} saes */
 const folders = (model, saes) => {
-  // An address may say where a place's name goes: what comes before is the folder of all SAEs.
-  const [, base, tail] = /^(.*?)\/([^/]*\{(?:hook|block)\}.*)$/s.exec(saes) ?? [saes, saes, '{hook}'];
+  const [base, name] = partsOf(saes);
   return `# Download these two folders first, with all that is in them:
 #   ${visible(model)}
 #   ${visible(base)}
@@ -65,7 +65,7 @@ model.load_and_process_state_dict(
 def load_sae(layer):
     last, block = layer == model.cfg.n_layers, max(layer - 1, 0)
     hook = f"blocks.{layer - last}.hook_resid_{'post' if last else 'pre'}"
-    folder = ${literal(tail)}.replace("{hook}", hook).replace("{block}", str(block))
+    folder = ${literal(name)}.replace("{hook}", hook).replace("{block}", str(block))
     return SAE.load_from_pretrained(SAES + "/" + folder, device="cpu")`;
 };
 

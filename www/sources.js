@@ -1,6 +1,7 @@
 // Models the page offers, and what its address says.
 
-import { codedError, describeError } from './error.js';
+import { describeError } from './error.js';
+import { unusable, usable } from './places.js';
 import { short, visible } from './text.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
@@ -126,10 +127,6 @@ export function fromAddress(url) {
   }
 }
 
-/** @param {string} name of the part of the address @param {string} why */
-const unusable = (name, why) =>
-  codedError('address-invalid', `“${name}” in the address of this page cannot be used: ${why}.`);
-
 /**
  * @param {string | undefined} model
  * @param {string | undefined} saes
@@ -148,38 +145,6 @@ function givenSource(model, saes, layers, page) {
     saes: usable('saes', saes, page, true),
     layers: [...new Set(numbers.map(Number))],
   };
-}
-
-/**
- * An address that is read from: of the web, without a password, and without braces but for the places
- * that the runtime fills in.
- * @param {string} name
- * @param {string} given absolute, or relative to the page
- * @param {URL} page
- * @param {boolean} hasPlaces whether `{hook}` and `{block}` may stand in it
- * @returns {string} without its last slash
- */
-export function usable(name, given, page, hasPlaces) {
-  const url = parse(given, page);
-  if (!url) throw unusable(name, 'it is not an address');
-  if (!/^https?:$/.test(url.protocol)) throw unusable(name, 'it does not begin with https:// or http://');
-  if (url.username || url.password) throw unusable(name, 'it holds a name or a password');
-  if (url.href.includes('#')) throw unusable(name, 'it has a part behind #');
-  const address = hasPlaces ? url.href.replace(/%7B(hook|block)%7D/gi, '{$1}') : url.href;
-  const rest = hasPlaces ? address.replace(/\{(hook|block)\}/g, '') : address;
-  if (/[{}]|%7B|%7D/i.test(rest + url.host)) {
-    throw unusable(name, hasPlaces ? 'of braces, it may hold {hook} and {block} alone' : 'it holds braces');
-  }
-  return address.replace(/\/$/, '');
-}
-
-/** @param {string} given @param {URL} base */
-function parse(given, base) {
-  try {
-    return new URL(given, base);
-  } catch {
-    return undefined;
-  }
 }
 
 /**

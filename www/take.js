@@ -1,7 +1,7 @@
 // What can be taken away: link, files, embed code, Python. What makes the files is loaded when it is asked for.
 
-import { encodeState } from './state.js';
-import { describeRequest } from './words.js';
+import { encodeState } from './links.js';
+import { describeRequest } from './request.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
 /** @typedef {ReturnType<typeof import('./explorer.js').createExplorer>} Explorer */

@@ -6,10 +6,14 @@ import './trusted.js';
 import { asExpectations, check } from './checks.js';
 import { Client } from './client.js';
 import { codedError, describeError } from './error.js';
+import { fetchText } from './fetch-text.js';
+import { usable } from './places.js';
 import { Mismatch } from './schema.js';
-import { fromAddress, usable } from './sources.js';
-import { fetchText, SMALL } from './store.js';
+import { fromAddress } from './sources.js';
 import { visible } from './text.js';
+
+/** The most bytes of a file of expectations. */
+const MOST = 4e6;
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
@@ -87,7 +91,7 @@ const expected = () => usable('expected', url.searchParams.get('expected') ?? '.
 /** Reads them once; what did not arrive can be asked for again. */
 function read() {
   expectations ??= (async () => {
-    const json = await fetchText(expected(), SMALL);
+    const json = await fetchText(expected(), MOST);
     try {
       return asExpectations(JSON.parse(json), '');
     } catch (error) {

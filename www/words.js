@@ -1,41 +1,11 @@
 // What the page says about fetching, computing and failing.
 
+import { KIND_NAMES, layersOf } from './request.js';
 import { bytes, duration } from './text.js';
 
 /** @typedef {import('./protocol.js').Request} Request */
 /** @typedef {import('./protocol.js').Progress} Progress */
 /** @typedef {import('./sources.js').NamedSource} NamedSource */
-
-/** @type {Record<Request['kind'], string>} */
-export const KIND_NAMES = {
-  token_to_latent: 'token → latent',
-  latent_to_latent: 'latent → latent',
-  latent_to_logit: 'latent → logit',
-  logit_difference: 'logit difference',
-};
-
-/** @param {Request} request */
-export function layersOf(request) {
-  return request.kind === 'latent_to_latent' ? [request.layer_from, request.layer_to] : [request.layer];
-}
-
-/** A token by its text or its id. @param {string | number} token */
-const target = (token) => (typeof token === 'number' ? `token ${token}` : `“${token}”`);
-
-/** @param {Request} request */
-export function describeRequest(request) {
-  const name = KIND_NAMES[request.kind];
-  switch (request.kind) {
-    case 'latent_to_latent':
-      return `${name}, layer ${request.layer_from} → ${request.layer_to}`;
-    case 'latent_to_logit':
-      return `${name}, layer ${request.layer}, ${request.k} logits`;
-    case 'logit_difference':
-      return `${name}, layer ${request.layer}, ${target(request.positive)} − ${target(request.negative)}`;
-    default:
-      return `${name}, layer ${request.layer}`;
-  }
-}
 
 /**
  * What Run is going to fetch, from where, and what that tells.

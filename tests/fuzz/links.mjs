@@ -5,9 +5,12 @@
 
 import assert from 'node:assert/strict';
 import { pathToFileURL } from 'node:url';
+import { decodeState, encodeState } from '../../www/links.js';
+import { describeRequest } from '../../www/request.js';
+import { keyOf } from '../../www/results.js';
 import { fromAddress, revisionsOf, SOURCES } from '../../www/sources.js';
-import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from '../../www/state.js';
-import { describeFetch, describeRequest } from '../../www/words.js';
+import { DEFAULT_VIEW } from '../../www/view.js';
+import { describeFetch } from '../../www/words.js';
 import { assertPython, flipped, hostileText, repeat } from './hostile.mjs';
 import { random } from './random.mjs';
 

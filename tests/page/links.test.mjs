@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { decodeState, encodeState } from '../../www/links.js';
+import { keyOf } from '../../www/results.js';
 import { python } from '../../www/snippet.js';
-import { DEFAULT_VIEW, decodeState, encodeState, keyOf } from '../../www/state.js';
+import { DEFAULT_VIEW } from '../../www/view.js';
 import { EIFFEL, LINKS, linkTo, openPage, run, settled, start } from './browser.mjs';
 
 /** @type {Awaited<ReturnType<typeof start>>} */
@@ -23,7 +25,7 @@ test('every state survives its link', () => {
     { kind: 'latent_to_logit', prompt: '', layer: 9, k: 25 },
     { kind: 'logit_difference', prompt, layer: 12, positive: ' tennis', negative: '&' },
   ];
-  /** @type {import('../../www/state.js').View} */
+  /** @type {import('../../www/view.js').View} */
   const view = { shown: 'gradients', rows: 'total', columns: 'value', across: true, limit: 0.25, threshold: 0.5, cell: { row: 7, column: 9 } };
   for (const request of requests) {
     assert.deepEqual(decodeState(`#${encodeState('tiny', request, view)}`), { source: 'tiny', request, view });

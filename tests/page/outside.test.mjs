@@ -9,13 +9,15 @@ import { summarise, pairsAcross } from '../../www/analysis.js';
 import { asExpectations, check } from '../../www/checks.js';
 import { createContexts } from '../../www/contexts.js';
 import { csv } from '../../www/export.js';
+import { fetchText } from '../../www/fetch-text.js';
+import { decodeState, encodeState } from '../../www/links.js';
 import { createNeuronpedia } from '../../www/neuronpedia.js';
 import { fromJson, toJson, toJsonParts } from '../../www/result.js';
+import { createResults, keyOf } from '../../www/results.js';
 import { floats, list, passed, record, text } from '../../www/schema.js';
 import { python } from '../../www/snippet.js';
 import { fromAddress, revisionsOf, SOURCES } from '../../www/sources.js';
-import { decodeState, DEFAULT_VIEW, encodeState, keyOf } from '../../www/state.js';
-import { createStore, fetchText } from '../../www/store.js';
+import { DEFAULT_VIEW } from '../../www/view.js';
 import { defaultLimit } from '../../www/views/scale.js';
 import { LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
@@ -536,10 +538,10 @@ test('contexts are read of places alone', async (t) => {
 test('a list of results is believed as a whole or not at all', async (t) => {
   const good = JSON.parse(readFileSync(`${WWW}results/index.json`, 'utf8'));
   const asked = answering(t, () => Response.json(good));
-  assert.deepEqual(await createStore('https://m/results/').precomputed(), good);
+  assert.deepEqual(await createResults('https://m/results/').precomputed(), good);
   for (const change of [{ file: '../x.json' }, { file: 'https://evil/x.json' }, { title: {} }, { source: 3 }, { request: {} }]) {
     asked.mock.mockImplementation(async () => Response.json([{ ...good[0], ...change }]));
-    assert.deepEqual(await createStore('https://m/results/').precomputed(), [], JSON.stringify(change));
+    assert.deepEqual(await createResults('https://m/results/').precomputed(), [], JSON.stringify(change));
   }
 });
 
@@ -557,13 +559,13 @@ test('a file is read up to its bound, and what is wrong has a code', async () =>
     assert.equal((await fetchText(`${url}/`, 10_000)).length, 10_000);
     await assert.rejects(fetchText(`${url}/`, 9_999), { code: 'file-too-large' });
     for (const [status, code] of [[404, 'file-not-found'], [403, 'access-denied'], [500, 'fetch-failed']]) {
-      await assert.rejects(fetchText(`${url}/${status}`), { code });
+      await assert.rejects(fetchText(`${url}/${status}`, 10_000), { code });
     }
   } finally {
     server.closeAllConnections();
     server.close();
   }
-  await assert.rejects(fetchText(url), { code: 'fetch-failed' });
+  await assert.rejects(fetchText(url, 10_000), { code: 'fetch-failed' });
 });
 
 test('expectations are those of the documented form', () => {

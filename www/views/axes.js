@@ -8,7 +8,7 @@ import { exact, percent, visible } from '../text.js';
 /** @typedef {import('../protocol.js').Nodes} Nodes */
 /** @typedef {import('../analysis.js').Summary} Summary */
 /** @typedef {import('../analysis.js').Sort} Sort */
-/** @typedef {import('../state.js').View} View */
+/** @typedef {import('../view.js').View} View */
 /** @typedef {(nodes: Nodes, node: number) => string | undefined} MeaningOf */
 
 /**

@@ -1,10 +1,9 @@
 // Results that need no computing: those of this visit, and those computed before.
 
-import { codedError, describeError } from './error.js';
+import { fetchText } from './fetch-text.js';
+import { asRequest } from './request.js';
 import { fromJson, MAX_BYTES } from './result.js';
 import { array, like, object, passed, text } from './schema.js';
-import { asRequest, keyOf } from './state.js';
-import { bytes, short, visible } from './text.js';
 
 /** @typedef {import('./protocol.js').Attribution} Attribution */
 /** @typedef {import('./protocol.js').Request} Request */
@@ -15,14 +14,14 @@ const INDEX = array(
   object({ file: like(/^[\w-]{1,100}\.json$/, 'a file beside the index'), title: text(1000), source: text(100), request: asRequest }),
   1000,
 );
-/** The most bytes of an index, and of a file of expectations. */
-export const SMALL = 4e6;
+/** The most bytes of an index. */
+const MOST = 4e6;
 
 /** Pairs kept in memory of this visit: two matrices of float32 make 64 MB. */
 const KEPT_PAIRS = 8 << 20;
 
 /** @param {string | URL} base folder of index.json, with its slash */
-export function createStore(base) {
+export function createResults(base) {
   /** The longest unused first. @type {Map<string, Attribution>} */
   const kept = new Map();
   /** @type {Promise<Precomputed[]> | undefined} */
@@ -30,7 +29,7 @@ export function createStore(base) {
 
   /** Results computed before; none where there is no list of them. @returns {Promise<Precomputed[]>} */
   function precomputed() {
-    index ??= fetchText(new URL('index.json', base), SMALL)
+    index ??= fetchText(new URL('index.json', base), MOST)
       .then((json) => passed(INDEX, JSON.parse(json)) ?? [])
       // The page works without them.
       .catch(() => []);
@@ -71,7 +70,7 @@ export function createStore(base) {
 
     /** @param {Precomputed} entry @returns {Promise<Attribution>} */
     async load(entry) {
-      const result = fromJson(await fetchText(new URL(entry.file, base)));
+      const result = fromJson(await fetchText(new URL(entry.file, base), MAX_BYTES));
       kept.set(keyOf(entry.source, result.request), result);
       return result;
     },
@@ -79,50 +78,11 @@ export function createStore(base) {
 }
 
 /**
- * The text of a file.
- * @param {string | URL} address
- * @param {number} [most] bytes
- * @returns {Promise<string>} rejects with `file-not-found`, `access-denied`, `fetch-failed` or `file-too-large`
+ * One name for all requests that have one answer; the threshold only selects from it.
+ * @param {string | undefined} source
+ * @param {Request} request
  */
-export async function fetchText(address, most = MAX_BYTES) {
-  const where = short(visible(String(address)), 200);
-  let response;
-  try {
-    response = await fetch(address);
-  } catch {
-    throw codedError('fetch-failed', `${where} could not be read: there is no connection, or the server lets no other site read it.`);
-  }
-  const { status } = response;
-  if (status === 404) throw codedError('file-not-found', `${where} was not found.`);
-  if (status === 401 || status === 403) throw codedError('access-denied', `The server refuses access to ${where} (${status}).`);
-  if (!response.ok) throw codedError('fetch-failed', `${where} could not be read: the server answered ${status}.`);
-  return readText(response, where, most);
-}
-
-/**
- * The text of an answer.
- * @param {Response} response
- * @param {string} where it comes from
- * @param {number} most bytes
- * @returns {Promise<string>} rejects with `fetch-failed` or `file-too-large`
- */
-export async function readText({ body }, where, most) {
-  if (!body) return '';
-  const [reader, decoder] = [body.getReader(), new TextDecoder()];
-  const parts = [];
-  try {
-    for (let length = 0; ; ) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      length += value.length;
-      // What it says of its length counts for nothing: what comes is counted.
-      if (length > most) throw codedError('file-too-large', `${where} is larger than ${bytes(most)}.`);
-      parts.push(decoder.decode(value, { stream: true }));
-    }
-  } catch (error) {
-    void reader.cancel().catch(() => {});
-    const { code, message } = describeError(error);
-    throw code === 'file-too-large' ? error : codedError('fetch-failed', `${where} could not be read to its end: ${message}`);
-  }
-  return parts.join('') + decoder.decode();
+export function keyOf(source, request) {
+  const { threshold: _, ...asked } = /** @type {any} */ (request);
+  return JSON.stringify([source, ...Object.keys(asked).sort().map((key) => [key, asked[key]])]);
 }
