@@ -1,7 +1,8 @@
 // What latents mean, told by the texts that they are most active on: `contexts.json` beside each SAE.
 
 import { fetchText } from './fetch-text.js';
-import { array, finite, hookName, integer, LABEL, like, object, optional, pair, passed, record, text } from './schema.js';
+import { folderOf } from './places.js';
+import { array, finite, integer, LABEL, like, object, optional, pair, passed, record, text } from './schema.js';
 
 /**
  * @typedef {object} Context
@@ -62,7 +63,7 @@ export function readContexts(file) {
 
 /**
  * Reads the meanings of each place once, when they are asked for.
- * @param {string} saes base address of the SAEs, or one that says with `{hook}` where a place's name goes
+ * @param {string} saes address of the SAEs, as `folderOf` takes it
  */
 export function createContexts(saes) {
   /** @type {Map<string, Promise<Map<number, Meaning>>>} */
@@ -77,9 +78,8 @@ export function createContexts(saes) {
     load(hook) {
       let reading = asked.get(hook);
       if (!reading) {
-        const folder = saes.includes('{hook}') ? saes.replaceAll('{hook}', hook) : `${saes}/${hook}`;
-        // A place that is none would lead to another file.
-        reading = (passed(hookName, hook) ? fetchText(`${folder}/contexts.json`, MOST) : Promise.reject())
+        const folder = folderOf(saes, hook);
+        reading = (folder ? fetchText(`${folder}/contexts.json`, MOST) : Promise.reject())
           .then((json) => readContexts(JSON.parse(json)))
           // An SAE without contexts is as good as any other.
           .catch(() => new Map());

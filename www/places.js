@@ -1,4 +1,6 @@
-// Where models and SAEs are read from: addresses, and the places in the model that name the folders of SAEs.
+// Where models and SAEs are read from: addresses, and the folders of SAEs, which places in the model name.
+//
+// The runtime makes a folder's name in `open_sae` of crate/src/store.rs; `folderOf` is its equal here.
 
 import { codedError } from './error.js';
 
@@ -13,6 +15,20 @@ const PLACE = /^blocks\.(\d{1,4})\.hook_resid_(pre|post)$/;
 export function layerAt(hook) {
   const found = PLACE.exec(hook);
   return found ? Number(found[1]) + (found[2] === 'post' ? 1 : 0) : undefined;
+}
+
+/**
+ * The folder of the SAE at a place.
+ * @param {string} saes address of the folder that holds one for each place. Where they are named otherwise it
+ *   is that of the SAE's own, with `{hook}` for the place's name or `{block}` for the number of the block before it
+ * @param {string} hook
+ * @returns {string | undefined} undefined for what names no place, and might lead elsewhere
+ */
+export function folderOf(saes, hook) {
+  const layer = layerAt(hook);
+  if (layer === undefined) return undefined;
+  const folder = saes.replaceAll('{hook}', hook).replaceAll('{block}', String(Math.max(layer - 1, 0)));
+  return folder === saes ? `${saes}/${hook}` : folder;
 }
 
 /**

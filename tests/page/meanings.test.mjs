@@ -5,6 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { readContexts } from '../../www/contexts.js';
 import { dashboardOf, layerOf } from '../../www/neuronpedia.js';
+import { folderOf, layerAt, partsOf } from '../../www/places.js';
+import { hookName, passed } from '../../www/schema.js';
 import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -17,6 +19,30 @@ before(async () => {
   browser = await start();
 });
 after(() => browser.close());
+
+test('the folder of an SAE is the one that the runtime reads', () => {
+  // As tests/native/prompts.rs has it read.
+  for (const [saes, hook, folder] of [
+    ['https://m/s', 'blocks.3.hook_resid_pre', 'https://m/s/blocks.3.hook_resid_pre'],
+    ['https://m/s', 'blocks.11.hook_resid_post', 'https://m/s/blocks.11.hook_resid_post'],
+    ['https://m/s/{hook}_768', 'blocks.8.hook_resid_pre', 'https://m/s/blocks.8.hook_resid_pre_768'],
+    ['https://m/s/v5_{block}.pt', 'blocks.1.hook_resid_pre', 'https://m/s/v5_0.pt'],
+    ['https://m/s/v5_{block}.pt', 'blocks.11.hook_resid_post', 'https://m/s/v5_11.pt'],
+    ['https://m/s/v5_{block}.pt', 'blocks.0.hook_resid_pre', 'https://m/s/v5_0.pt'],
+    ['https://m/{block}/{hook}/{hook}', 'blocks.2.hook_resid_pre', 'https://m/1/blocks.2.hook_resid_pre/blocks.2.hook_resid_pre'],
+  ]) {
+    assert.equal(folderOf(saes, hook), folder);
+    // The folder of all and the name of each, as Python puts them together.
+    const [base, name] = partsOf(saes);
+    const block = Math.max(Number(layerAt(hook)) - 1, 0);
+    assert.equal(`${base}/${name}`.replaceAll('{hook}', hook).replaceAll('{block}', String(block)), folder);
+  }
+  for (const hook of ['blocks.0.hook_resid_pre', 'blocks.9999.hook_resid_post', 'blocks.10000.hook_resid_pre', 'blocks.1.hook_mlp_out', 'blocks.1.hook_resid_pre\n', '../x', '']) {
+    const isPlace = layerAt(hook) !== undefined;
+    assert.equal(passed(hookName, hook) !== undefined, isPlace, hook);
+    assert.equal(folderOf('s', hook) !== undefined, isPlace, hook);
+  }
+});
 
 test('places have their names on neuronpedia.org', () => {
   assert.equal(layerOf('blocks.3.hook_resid_pre'), '3-res-jb');
