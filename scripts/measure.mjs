@@ -185,8 +185,8 @@ try {
     }, 50);
     const answer = await page.evaluate(
       async ([base, device, request]) => {
-        const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
-        const { toJson } = await import(/* @vite-ignore */ `${location.origin}/result.js`);
+        const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
+        const { toJson } = await import(/* @vite-ignore */ `${location.origin}/figure/result.js`);
         const client = new Client();
         /** Seconds and GFLOP of each phase of what `work` does. */
         const phases = async (/** @type {string} */ first, /** @type {(enter: (progress: any) => void) => Promise<any>} */ work) => {

@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { start } from '../tests/page/browser.mjs';
-import { exact } from '../www/text.js';
+import { exact } from '../www/figure/text.js';
 
 const FOLDER = new URL('../www/results/', import.meta.url);
 /** @type {{file: string, title: string, source: string, request: object}[]} */
@@ -37,7 +37,7 @@ try {
     const json = await page.evaluate(
       async ({ source, request }) => {
         const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
-        const [{ Client }, { SOURCES }, { toJson }] = await Promise.all(['client.js', 'sources.js', 'result.js'].map(load));
+        const [{ Client }, { SOURCES }, { toJson }] = await Promise.all(['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load));
         const client = new Client();
         const { model, saes } = SOURCES[source];
         await client.open({ model, saes }, { device: 'cpu' });

@@ -113,7 +113,7 @@ pub async fn device() -> Result<Device> {
 
 #[wasm_bindgen]
 extern "C" {
-    /// What reads files for this module, as `www/hub.js` and `www/folder.js` do:
+    /// What reads files for this module, as `hub.js` and `folder.js` of `www/runtime/loading` do:
     ///
     /// - `read(path: string, start: number, end: number)` resolves to
     ///   `{bytes: Uint8Array, fileLength?: number, release?: () => void}`, of fewer bytes where the

@@ -67,7 +67,7 @@ const shapes = [9, 64, 512, 2048].flatMap((rows) =>
   LAYERS.flatMap(([inner, columns]) => [false, true].map((transposed) => ({ rows, inner, columns, transposed }))),
 );
 const shapeName = (/** @type {any} */ s) => `[${s.rows}, ${s.inner}] × [${s.inner}, ${s.columns}]${s.transposed ? ', input gradient' : ''}`;
-const cpuBuild = (await page.evaluate(async () => (await import(/* @vite-ignore */ `${location.origin}/device.js`)).hasRelaxedSimd())) ? 'cpu-relaxed' : 'cpu';
+const cpuBuild = (await page.evaluate(async () => (await import(/* @vite-ignore */ `${location.origin}/runtime/device.js`)).hasRelaxedSimd())) ? 'cpu-relaxed' : 'cpu';
 
 if (wanted('webgpu') && report.adapter !== 'none') {
   const before = await call('ceiling.js', 'ceiling', CEILING);

@@ -34,7 +34,7 @@ async function bare(urls, bytes) {
  * @param {string} base @param {string} device
  */
 async function ours(base, device) {
-  const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+  const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
   const client = new Client();
   await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
   const request = { kind: 'latent_to_latent', prompt: 'The Eiffel tower is in Paris', layer_from: 0, layer_to: 3 };
@@ -65,7 +65,7 @@ async function ours(base, device) {
  * @param {string} base @param {string} device @param {number} rounds
  */
 export async function load(base, device, rounds) {
-  const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+  const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
   const urls = [0, 3].map((layer) => `${base}/saes/blocks.${layer}.hook_resid_pre/sae_weights.safetensors`);
   const found = { bare: 0, network: 0, cache: 0, bytes: 0, again: 0 };
   for (let i = 0; i < rounds; i++) {

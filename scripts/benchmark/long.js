@@ -5,7 +5,7 @@
  *   prompt: a long one; its beginnings are run too
  */
 export async function long({ base, prompt, device, repeats }) {
-  const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+  const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
   const client = new Client();
   await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
   const ask = async (/** @type {string} */ prompt) => {

@@ -1,8 +1,8 @@
 // Times of the runtime's parts, for scripts/bench.
 
-/** @param {string} build folder of www/pkg */
+/** @param {string} build folder of www/runtime/pkg */
 async function runtime(build) {
-  const module = await import(/* @vite-ignore */ `${location.origin}/pkg/${build}/sae_attribution.js`);
+  const module = await import(/* @vite-ignore */ `${location.origin}/runtime/pkg/${build}/sae_attribution.js`);
   const wasm = await module.default();
   wasm.__wasm_call_ctors();
   return module;

@@ -10,10 +10,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { layersOf } from '../../www/request.js';
-import { fromJson } from '../../www/result.js';
-import { python } from '../../www/snippet.js';
-import { SOURCES } from '../../www/sources.js';
+import { layersOf } from '../../www/figure/request.js';
+import { fromJson } from '../../www/figure/result.js';
+import { python } from '../../www/app/snippet.js';
+import { SOURCES } from '../../www/app/sources.js';
 
 /** Part of the largest value that a number may be off: what the page says of itself. */
 const WITHIN = 5e-5;
@@ -35,7 +35,7 @@ function apart(found, expected) {
   return expected.reduce((size, value, i) => Math.max(size, Math.abs(value - found[i])), 0) / most;
 }
 
-/** @type {import('../../www/results.js').Precomputed[]} */
+/** @type {import('../../www/app/results.js').Precomputed[]} */
 const index = JSON.parse(readFileSync(new URL('index.json', RESULTS), 'utf8'));
 /** Addresses of the same SAEs: by hook as on this page, and by the block behind which they are. */
 const layouts = { hook: SOURCES.demo, block: { ...SOURCES.demo, saes: `${SOURCES.demo.saes}/by_{block}.pt` } };

@@ -39,7 +39,8 @@ extern "C" {
 }
 
 async fn source() -> JsSource {
-    JsSource(create_reader(&format!("{FIXTURES_URL}/hub.js")).await.unchecked_into())
+    let hub = format!("{FIXTURES_URL}/runtime/loading/hub.js");
+    JsSource(create_reader(&hub).await.unchecked_into())
 }
 
 async fn fixtures(source: &JsSource) -> Vec<String> {

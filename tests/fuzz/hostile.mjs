@@ -1,10 +1,10 @@
 // What both fuzzers of the page have in common: hostile values, and what must hold whatever comes.
 
 import assert from 'node:assert/strict';
-import { python } from '../../www/snippet.js';
+import { python } from '../../www/app/snippet.js';
 
 /** @typedef {ReturnType<typeof import('./random.mjs').random>} Random */
-/** @typedef {import('../../www/protocol.js').Request} Request */
+/** @typedef {import('../../www/runtime/protocol.js').Request} Request */
 
 /** Texts that mean something to somebody. */
 export const TEXTS = [

@@ -1,8 +1,8 @@
 // Whatever a server answers and whatever was tampered with in the cache, a read brings the right bytes of one
 // version of the file, or an error with a code and a sentence: never anything else, and never nothing.
 
-import { createCache } from '../../www/cache.js';
-import { createReader } from '../../www/hub.js';
+import { createCache } from '../../www/runtime/loading/cache.js';
+import { createReader } from '../../www/runtime/loading/hub.js';
 import { standIn, storedOf } from './hub-browser.mjs';
 import { hostileServer } from './hub-server.mjs';
 import { random } from './random.mjs';
@@ -85,7 +85,7 @@ async function one(seed, index) {
 
   /**
    * @param {string} path
-   * @param {Promise<import('../../www/hub.js').Read>} reading
+   * @param {Promise<import('../../www/runtime/loading/hub.js').Read>} reading
    * @param {number} start
    * @param {number} end
    * @param {typeof reader} asked whom it was asked of

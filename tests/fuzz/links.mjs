@@ -5,12 +5,12 @@
 
 import assert from 'node:assert/strict';
 import { pathToFileURL } from 'node:url';
-import { decodeState, encodeState } from '../../www/links.js';
-import { describeRequest } from '../../www/request.js';
-import { keyOf } from '../../www/results.js';
-import { fromAddress, revisionsOf, SOURCES } from '../../www/sources.js';
-import { DEFAULT_VIEW } from '../../www/view.js';
-import { describeFetch } from '../../www/words.js';
+import { decodeState, encodeState } from '../../www/app/links.js';
+import { describeRequest } from '../../www/figure/request.js';
+import { keyOf } from '../../www/app/results.js';
+import { fromAddress, revisionsOf, SOURCES } from '../../www/app/sources.js';
+import { DEFAULT_VIEW } from '../../www/figure/view.js';
+import { describeFetch } from '../../www/app/words.js';
 import { assertPython, flipped, hostileText, repeat } from './hostile.mjs';
 import { random } from './random.mjs';
 

@@ -6,18 +6,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { clipped, pairsAcross, summarise } from '../../www/analysis.js';
-import { csv, picture } from '../../www/export.js';
-import { decodeState, encodeState } from '../../www/links.js';
-import { describeRequest, layersOf } from '../../www/request.js';
-import { fromJson, toJson, toJsonParts } from '../../www/result.js';
-import { keyOf } from '../../www/results.js';
-import { DEFAULT_VIEW, SORTS } from '../../www/view.js';
-import { axes, describeCell, describeNodes, savedLabel } from '../../www/views/axes.js';
-import * as findings from '../../www/views/findings.js';
-import { defaultLimit } from '../../www/views/scale.js';
-import { logits, statistics } from '../../www/views/tables.js';
-import { tokens } from '../../www/views/tokens.js';
+import { clipped, pairsAcross, summarise } from '../../www/figure/analysis.js';
+import { csv, picture } from '../../www/app/export.js';
+import { decodeState, encodeState } from '../../www/app/links.js';
+import { describeRequest, layersOf } from '../../www/figure/request.js';
+import { fromJson, toJson, toJsonParts } from '../../www/figure/result.js';
+import { keyOf } from '../../www/app/results.js';
+import { DEFAULT_VIEW, SORTS } from '../../www/figure/view.js';
+import { axes, describeCell, describeNodes, savedLabel } from '../../www/figure/axes.js';
+import * as findings from '../../www/app/panels/findings.js';
+import { defaultLimit } from '../../www/figure/scale.js';
+import { logits, statistics } from '../../www/app/panels/tables.js';
+import { tokens } from '../../www/app/panels/tokens.js';
 import { document } from './document.mjs';
 import { assertPython, flipped, hostile, jsonOf, repeat } from './hostile.mjs';
 import { random } from './random.mjs';
@@ -99,7 +99,7 @@ function change(result, path, random, others) {
   }
 }
 
-/** What every view takes for granted. @param {import('../../www/result.js').Saved} result */
+/** What every view takes for granted. @param {import('../../www/figure/result.js').Saved} result */
 function assertWhole({ tokens, sources, targets, gradients, attributions, off_staircase, statistics }) {
   const n = tokens.string.length;
   assert.equal(tokens.token_id.length, n);
@@ -120,7 +120,7 @@ function assertWhole({ tokens, sources, targets, gradients, attributions, off_st
   assert.deepEqual([statistics.sources_per_position.length, statistics.targets_per_position.length], [n, n]);
 }
 
-/** Uses a result for everything. @param {import('../../www/result.js').Saved} result @param {Random} random */
+/** Uses a result for everything. @param {import('../../www/figure/result.js').Saved} result @param {Random} random */
 async function use(result, random) {
   assertWhole(result);
   const json = toJson(result);

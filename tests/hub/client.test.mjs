@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test as testWithin } from 'node:test';
-import { chooseDevice } from '../../www/device.js';
-import { LIMITS } from '../../www/wait.js';
+import { chooseDevice } from '../../www/runtime/device.js';
+import { LIMITS } from '../../www/runtime/wait.js';
 import { start } from '../page/browser.mjs';
 
 /**
@@ -68,7 +68,7 @@ async function visit(t, limits = {}) {
   await page.route('**/pkg/**/*.wasm', (route) => route.fulfill({ contentType: 'application/wasm', body: 'wasm' }));
   await page.goto(`${browser.url}/results/index.json`);
   await page.evaluate(async () => {
-    const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+    const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
     const client = new Client();
     /** Calls the client; resolves to what it answers, or to the code and the words of its error. */
     const call = (/** @type {string} */ name, /** @type {any[]} */ ...args) =>

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, test as testWithin } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { PIECE, WINDOW, plan } from '../../www/hub.js';
+import { PIECE, WINDOW, plan } from '../../www/runtime/loading/hub.js';
 import { start } from '../page/browser.mjs';
 import { bytesOf, sha256, startHub } from './server.mjs';
 

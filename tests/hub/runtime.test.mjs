@@ -63,7 +63,7 @@ async function visit(t, source, { isPrivate } = {}) {
   t.after(() => page.close());
   await page.goto(`${browser.url}/results/index.json`);
   await page.evaluate(async ([source, isPrivate]) => {
-    const { Client } = await import(/* @vite-ignore */ `${location.origin}/client.js`);
+    const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
     /** @type {any} */ (globalThis).client = new Client();
     await /** @type {any} */ (globalThis).client.open(source, { device: 'cpu', isPrivate });
   }, /** @type {const} */ ([source, isPrivate]));

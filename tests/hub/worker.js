@@ -1,9 +1,9 @@
 // Runs the reader and the cache in a module worker, as the page does, and answers the tests' calls.
 
-import { createCache } from '../../www/cache.js';
-import { createFolderReader } from '../../www/folder.js';
-import { createReader, publishedSha256 } from '../../www/hub.js';
-import { LIMITS } from '../../www/wait.js';
+import { createCache } from '../../www/runtime/loading/cache.js';
+import { createFolderReader } from '../../www/runtime/loading/folder.js';
+import { createReader, publishedSha256 } from '../../www/runtime/loading/hub.js';
+import { LIMITS } from '../../www/runtime/wait.js';
 
 // What a browser may lack; told by the address, before the cache looks for it.
 const lacks = new URLSearchParams(location.search).get('lacks')?.split(',') ?? [];
@@ -62,7 +62,7 @@ const cache = createCache({
 });
 /** @type {AbortController} */
 let controller = new AbortController();
-/** @type {import('../../www/hub.js').Reader} */
+/** @type {import('../../www/runtime/loading/hub.js').Reader} */
 let reader;
 
 let catchUp = () => {};

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { pairsAcross } from '../../www/analysis.js';
-import { fromJson } from '../../www/result.js';
+import { pairsAcross } from '../../www/figure/analysis.js';
+import { fromJson } from '../../www/figure/result.js';
 import { LINKS, openPage, settled, start } from './browser.mjs';
 
 /** @type {Awaited<ReturnType<typeof start>>} */

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { decodeState, encodeState } from '../../www/links.js';
-import { keyOf } from '../../www/results.js';
-import { python } from '../../www/snippet.js';
-import { DEFAULT_VIEW } from '../../www/view.js';
+import { decodeState, encodeState } from '../../www/app/links.js';
+import { keyOf } from '../../www/app/results.js';
+import { python } from '../../www/app/snippet.js';
+import { DEFAULT_VIEW } from '../../www/figure/view.js';
 import { EIFFEL, LINKS, linkTo, openPage, run, settled, start } from './browser.mjs';
 
 /** @type {Awaited<ReturnType<typeof start>>} */
@@ -18,14 +18,14 @@ after(() => browser.close());
 
 test('every state survives its link', () => {
   const prompt = 'ein "Wort" & mehr #1 = 100 % 🗼\u202e\n';
-  /** @type {import('../../www/protocol.js').Request[]} */
+  /** @type {import('../../www/runtime/protocol.js').Request[]} */
   const requests = [
     { kind: 'token_to_latent', prompt, layer: 3 },
     { kind: 'latent_to_latent', prompt, layer_from: 0, layer_to: 11, threshold: 0.5 },
     { kind: 'latent_to_logit', prompt: '', layer: 9, k: 25 },
     { kind: 'logit_difference', prompt, layer: 12, positive: ' tennis', negative: '&' },
   ];
-  /** @type {import('../../www/view.js').View} */
+  /** @type {import('../../www/figure/view.js').View} */
   const view = { shown: 'gradients', rows: 'total', columns: 'value', across: true, limit: 0.25, threshold: 0.5, cell: { row: 7, column: 9 } };
   for (const request of requests) {
     assert.deepEqual(decodeState(`#${encodeState('tiny', request, view)}`), { source: 'tiny', request, view });

@@ -165,7 +165,7 @@ test('nothing makes markup or script from text', async () => {
       attempt(() => (document.createElement('script').text = 'document.title = 1')),
       attempt(() => document.body.setAttribute('onclick', 'document.title = 1')),
       attempt(() => new Worker('data:text/javascript,1')),
-      attempt(() => new Worker('./worker.js?other')),
+      attempt(() => new Worker('./runtime/worker.js?other')),
     ];
   });
   assert.deepEqual(outcomes, Array(5).fill('TypeError'));
@@ -203,8 +203,8 @@ test('first paint: a heatmap within a second, no model, no wasm, little to trans
   // A second on a quiet machine; tests share theirs.
   assert.ok(painted < 3000, `${painted} ms`);
   assert.ok(shift < 0.02, `layout shift ${shift}`);
-  // What main.js imports is asked for at once, not one import after another.
-  const modules = files.map(({ url }) => new URL(url).pathname.slice(1)).filter((path) => path.endsWith('.js') && path !== 'main.js');
+  // What app/main.js imports is asked for at once, not one import after another.
+  const modules = files.map(({ url }) => new URL(url).pathname.slice(1)).filter((path) => path.endsWith('.js') && path !== 'app/main.js');
   const preloaded = await page.locator('link[rel=modulepreload]').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
   assert.deepEqual(preloaded.sort(), [...new Set(modules)].sort());
   await page.close();

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { readContexts } from '../../www/contexts.js';
-import { dashboardOf, layerOf } from '../../www/neuronpedia.js';
-import { folderOf, layerAt, partsOf } from '../../www/places.js';
-import { hookName, passed } from '../../www/schema.js';
+import { readContexts } from '../../www/app/meanings/contexts.js';
+import { dashboardOf, layerOf } from '../../www/app/meanings/neuronpedia.js';
+import { folderOf, layerAt, partsOf } from '../../www/runtime/places.js';
+import { hookName, passed } from '../../www/figure/schema.js';
 import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */

@@ -5,23 +5,23 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, readdirSync, readSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { summarise, pairsAcross } from '../../www/analysis.js';
-import { asExpectations, check } from '../../www/checks.js';
-import { createContexts } from '../../www/contexts.js';
-import { csv } from '../../www/export.js';
-import { fetchText } from '../../www/fetch-text.js';
-import { decodeState, encodeState } from '../../www/links.js';
-import { createNeuronpedia } from '../../www/neuronpedia.js';
-import { fromJson, toJson, toJsonParts } from '../../www/result.js';
-import { createResults, keyOf } from '../../www/results.js';
-import { floats, list, passed, record, text } from '../../www/schema.js';
-import { python } from '../../www/snippet.js';
-import { fromAddress, revisionsOf, SOURCES } from '../../www/sources.js';
-import { DEFAULT_VIEW } from '../../www/view.js';
-import { defaultLimit } from '../../www/views/scale.js';
+import { summarise, pairsAcross } from '../../www/figure/analysis.js';
+import { asExpectations, check } from '../../www/app/checks.js';
+import { createContexts } from '../../www/app/meanings/contexts.js';
+import { csv } from '../../www/app/export.js';
+import { fetchText } from '../../www/runtime/loading/fetch-text.js';
+import { decodeState, encodeState } from '../../www/app/links.js';
+import { createNeuronpedia } from '../../www/app/meanings/neuronpedia.js';
+import { fromJson, toJson, toJsonParts } from '../../www/figure/result.js';
+import { createResults, keyOf } from '../../www/app/results.js';
+import { floats, list, passed, record, text } from '../../www/figure/schema.js';
+import { python } from '../../www/app/snippet.js';
+import { fromAddress, revisionsOf, SOURCES } from '../../www/app/sources.js';
+import { DEFAULT_VIEW } from '../../www/figure/view.js';
+import { defaultLimit } from '../../www/figure/scale.js';
 import { LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
-/** @typedef {import('../../www/protocol.js').Request} Request */
+/** @typedef {import('../../www/runtime/protocol.js').Request} Request */
 
 const WWW = new URL('../../www/', import.meta.url).pathname;
 const PAGE = new URL('https://page.example/sae/');
@@ -614,7 +614,7 @@ test('a server sends what the README says a host should send, and the page runs 
   const lines = /```\n(Content-Security-Policy: [^]*?)```/.exec(readme)?.[1].trim().split('\n') ?? [];
   const advised = new Headers(lines.map((line) => /** @type {[string, string]} */ (line.split(/: (.*)/, 2))));
   assert.ok([...advised].length >= 3);
-  for (const path of ['', 'worker.js', 'pkg/cpu/sae_attribution_bg.wasm', 'embed.html']) {
+  for (const path of ['', 'runtime/worker.js', 'runtime/pkg/cpu/sae_attribution_bg.wasm', 'embed.html']) {
     const { headers } = await fetch(`${browser.url}/${path}`);
     for (const [name, value] of advised) {
       // Models of a local server come without https.

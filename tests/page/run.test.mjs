@@ -87,7 +87,7 @@ test('results computed before are what the runtime computes now', async () => {
   await page.goto(`${browser.url}/results/index.json`);
   const differences = await page.evaluate(async () => {
     const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
-    const [{ Client }, { SOURCES }, { fromJson }] = await Promise.all(['client.js', 'sources.js', 'result.js'].map(load));
+    const [{ Client }, { SOURCES }, { fromJson }] = await Promise.all(['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load));
     const client = new Client();
     const found = [];
     let opened = '';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { advice, describeFetch, progressTeller } from '../../www/words.js';
+import { advice, describeFetch, progressTeller } from '../../www/app/words.js';
 import { LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @type {Awaited<ReturnType<typeof start>>} */

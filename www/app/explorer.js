@@ -1,0 +1,469 @@
+// One result on the page: heatmap, pinned pair, findings. Keeps how it is looked at.
+
+import { breath, clipped, frame, pairsAcross, summarise } from '../figure/analysis.js';
+import { describeError } from '../runtime/error.js';
+import { brief, exact, number, percent, visible } from '../figure/text.js';
+import { showTooltip } from '../figure/tooltip.js';
+import { DEFAULT_VIEW } from '../figure/view.js';
+import { axes, describeCell, describeNodes, nodeLabel, savedLabel } from '../figure/axes.js';
+import * as findings from './panels/findings.js';
+import { heatmap } from '../figure/heatmap.js';
+import { latentPanel } from './panels/latent.js';
+import { legend } from '../figure/legend.js';
+import { defaultLimit } from '../figure/scale.js';
+import { isolated, logits, make, statistics } from './panels/tables.js';
+import { tokens } from './panels/tokens.js';
+
+/** @typedef {import('../figure/result.js').Saved} Attribution */
+/** @typedef {import('../figure/view.js').View} View */
+/** @typedef {import('./meanings/meanings.js').Meanings} Meanings */
+/** @typedef {{row: number, column: number}} Cell */
+
+/** Positions of the threshold's slider, from hardly anything to the largest attribution. */
+const SLIDER = 1000;
+const SLIDER_DECADES = 4;
+
+const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n goes to the strongest pair.';
+/** A pair pinned for less than this has been passed over. */
+const PASSING_MS = 150;
+
+/** To three figures, but not below: the largest value is not to be clipped. @param {number} value */
+function roundedUp(value) {
+  const near = Number(value.toPrecision(3));
+  return near >= value ? near : Number((value * 1.005).toPrecision(3));
+}
+
+/**
+ * @param {Document} document
+ * @param {object} options
+ * @param {(view: View) => void} options.onView the reader looks at it another way
+ * @param {(message: string, failed?: boolean, code?: string) => void} options.say
+ */
+export function createExplorer(document, { onView, say }) {
+  /** @param {string} id @returns {any} */
+  const element = (id) => document.getElementById(id);
+  /** @type {Attribution | undefined} */
+  let result;
+  /** @type {View} */
+  let view = { ...DEFAULT_VIEW };
+  /** @type {import('../figure/analysis.js').Summary | undefined} */
+  let summary;
+  /** Σ |attribution| of each row, whatever is shown. @type {Float64Array | undefined} */
+  let totals;
+  /** Where the scale ends if the reader does not say. */
+  let automatic = 1;
+  /** @type {ReturnType<typeof heatmap> | undefined} */
+  let plot;
+  /** @type {Meanings | undefined} */
+  let meanings;
+  /** The latent open beside the heatmap. @type {'source' | 'target' | undefined} */
+  let opened;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
+  /** Which of the strongest pairs was stepped to last. */
+  let step = -1;
+  /** Each showing, look and filtering by number: only the last is finished. */
+  let [showing, looking, filtering] = [0, 0, 0];
+
+  /** @type {import('../figure/axes.js').MeaningOf} */
+  const meaning = (nodes, node) => meanings?.label(nodes, node) ?? savedLabel(result, nodes, node);
+
+  /**
+   * Shows a result part by part, so that a large one does not hold the page up.
+   * @param {Attribution} shown
+   * @param {Partial<View>} wanted
+   * @param {Meanings | undefined} itsMeanings
+   */
+  async function show(shown, wanted, itsMeanings) {
+    const mine = ++showing;
+    const alive = () => mine === showing;
+    const hasAttributions = shown.request.kind !== 'token_to_latent';
+    const inside = wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
+    const next = {
+      ...DEFAULT_VIEW,
+      shown: /** @type {View['shown']} */ (hasAttributions ? 'attributions' : 'gradients'),
+      ...wanted,
+      cell: inside ? wanted.cell : undefined,
+    };
+    await breath();
+    if (!alive()) return;
+    const found = await summarise(shown[next.shown], shown.targets.pos, shown.sources.pos, alive);
+    if (!found) return;
+    await breath();
+    if (!alive()) return;
+    automatic = roundedUp(defaultLimit(shown[next.shown]));
+    [result, view, summary, meanings, opened, step] = [shown, next, found, itsMeanings, undefined, -1];
+    totals = view.shown === 'attributions' ? found.all.rowTotal : undefined;
+    element('tooltip').hidden = true;
+    const parts = [
+      () => element('tokens').replaceChildren(...tokens(shown.tokens, document)),
+      draw,
+      showDetail,
+      showStrongest,
+      () => element('logits').replaceChildren(...logits(shown, document)),
+      () => element('statistics').replaceChildren(...statistics(shown, document)),
+    ];
+    for (const part of parts) {
+      part();
+      // The heatmap's tiles and the layout of a long table are too much for one frame.
+      await (part === draw ? painted() : part === showStrongest ? frame() : breath());
+      if (!alive()) return;
+    }
+    await filter();
+    if (alive() && !totals) {
+      const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
+      if (alive()) totals = attributed?.all.rowTotal;
+    }
+  }
+
+  /** Resolves when the heatmap is painted; after some frames also where it is not, as on a hidden page. */
+  async function painted() {
+    for (let i = 0; i < 20; i++) {
+      await frame();
+      if (!plot?.isDrawing) return;
+    }
+  }
+
+  function limit() {
+    return view.limit ?? automatic;
+  }
+
+  function draw() {
+    if (!result) return;
+    const values = result[view.shown];
+    element('shown').value = view.shown;
+    element('rows').value = view.rows;
+    element('columns').value = view.columns;
+    element('across').checked = view.across;
+    element('limit').value = limit();
+    element('tooltip').hidden = true;
+    if (values.length === 0) {
+      plot = undefined;
+      element('plot').replaceChildren(
+        make(document, 'p.empty', 'No pairs: at least one side has no active latents. Try another prompt or layer.'),
+      );
+      element('clipped').textContent = '';
+      return;
+    }
+    const matrix = { values, ...axes(result, view, summary, meaning), limit: limit(), across: view.across };
+    const label = `${view.shown} of ${result.request.kind.replaceAll('_', ' ')}`;
+    if (plot) plot.update(matrix, label);
+    else {
+      plot = heatmap(matrix, {
+        document,
+        label,
+        onCell: describe,
+        onSelect: (cell) => pin(cell),
+        onEnter: () => openLatent('source'),
+        onStep: stepTo,
+      });
+      element('plot').replaceChildren(plot.element);
+    }
+    if (view.cell) plot.select(view.cell);
+    else {
+      plot.clear();
+      element('cell-text').textContent = HINT;
+    }
+    showScale();
+  }
+
+  function showScale() {
+    if (!result) return;
+    legend(element('legend'), limit());
+    const count = clipped(result[view.shown], limit());
+    element('clipped').textContent =
+      count === 0 ? 'no cell is clipped' : `${number(count)} cell${count === 1 ? ' is' : 's are'} clipped`;
+  }
+
+  /** @param {(Cell & {x: number, y: number, pointed: boolean}) | undefined} cell */
+  function describe(cell) {
+    const tooltip = element('tooltip');
+    tooltip.hidden = !cell?.pointed;
+    if (!cell || !result || !plot) return;
+    const lines = describeCell(result, cell, totals?.[cell.row], meaning);
+    // Read aloud for the keyboard; a moving pointer would only flood it.
+    if (!cell.pointed) {
+      element('cell-text').textContent = lines.join(', ');
+      return;
+    }
+    showTooltip(tooltip, lines, plot.element, cell);
+  }
+
+  /**
+   * Pins a pair.
+   * @param {Cell} cell
+   */
+  function pin(cell) {
+    view = { ...view, cell: { row: cell.row, column: cell.column } };
+    // The next strongest pair follows the one that is pinned.
+    const place = strongestCells().indexOf(cell.row * (result?.sources.pos.length ?? 0) + cell.column);
+    if (place >= 0) step = place;
+    showDetail();
+    // Orders by the pinned row or column follow it.
+    if (view.rows === 'value' || view.columns === 'value') draw();
+    onView(view);
+  }
+
+  /** The pinned pair and, beneath, the latent that is open. */
+  function showDetail() {
+    const box = element('detail');
+    const { cell } = view;
+    if (!result || !cell) {
+      box.replaceChildren(
+        make(document, 'h3', 'Pinned pair'),
+        make(document, 'p.quiet', 'Click a cell, choose a pair below, or press n in the heatmap: the strongest pair comes first.'),
+      );
+      return;
+    }
+    const i = cell.row * result.sources.pos.length + cell.column;
+    const side = (/** @type {'source' | 'target'} */ which) => {
+      const [nodes, node] = which === 'source' ? [shown.sources, cell.column] : [shown.targets, cell.row];
+      const name = isolated(document, nodeLabel(nodes, node));
+      const words = meaning(nodes, node);
+      const card = make(
+        document,
+        'div.node',
+        make(document, 'small', `${which === 'source' ? 'From' : 'To'} ${describeNodes(nodes)}`),
+        make(document, 'strong', name),
+      );
+      if (words) card.append(make(document, 'span.meaning', isolated(document, words)));
+      if (nodes.kind !== 'token') card.append(make(document, 'small', `${nodes.kind === 'latent' ? 'activation' : 'logit'} ${brief(nodes.activation[node])}`));
+      if (nodes.kind === 'latent') {
+        const button = make(document, 'button', opened === which ? 'Close latent' : 'Open latent');
+        button.id = `open-${which}`;
+        button.setAttribute('type', 'button');
+        button.setAttribute('aria-expanded', String(opened === which));
+        button.setAttribute('aria-label', `${opened === which ? 'Close' : 'Open'} latent ${visible(nodes.label[node])}`);
+        button.addEventListener('click', () => openLatent(opened === which ? undefined : which));
+        card.append(button);
+      }
+      return card;
+    };
+    const shown = result;
+    const facts = document.createElement('dl');
+    const fact = (/** @type {string} */ name, /** @type {string} */ value) =>
+      facts.append(make(document, 'dt', name), make(document, 'dd', value));
+    fact('Attribution', exact(result.attributions[i]));
+    fact('Gradient', exact(result.gradients[i]));
+    const total = totals?.[cell.row];
+    if (total) fact('Share of Σ |attribution| of this target', percent(Math.abs(result.attributions[i]) / total));
+    const apart = result.targets.pos[cell.row] - result.sources.pos[cell.column];
+    fact('Positions apart', apart === 0 ? 'none: same position' : String(apart));
+    const latent = make(document, 'div.latent');
+    latent.id = 'latent';
+    box.replaceChildren(make(document, 'h3', 'Pinned pair'), make(document, 'div.pair', side('source'), side('target')), facts, latent);
+    clearTimeout(waiting);
+    // Who passes over many pairs does not ask for each one's latent.
+    if (opened) waiting = setTimeout(showLatent, PASSING_MS, opened);
+  }
+
+  /** @param {'source' | 'target' | undefined} which */
+  function openLatent(which) {
+    if (!view.cell || !result) return;
+    const nodes = which && result[`${which}s`];
+    // A token or a logit has no meaning to look up: its other end may.
+    if (nodes && nodes.kind !== 'latent') which = which === 'source' && result.targets.kind === 'latent' ? 'target' : undefined;
+    const before = opened;
+    opened = which;
+    showDetail();
+    element(`open-${which ?? before}`)?.focus({ preventScroll: false });
+  }
+
+  /** @param {'source' | 'target'} which */
+  async function showLatent(which) {
+    if (!result || !view.cell || !meanings) return;
+    const nodes = result[`${which}s`];
+    const node = which === 'source' ? view.cell.column : view.cell.row;
+    if (!nodes.hook_name) return;
+    const box = element('latent');
+    const asked = meanings;
+    const options = {
+      document,
+      meanings,
+      onAgree: async () => {
+        showDetail();
+        await learn();
+        element('open-source')?.focus();
+      },
+    };
+    const parts = await latentPanel({ hook: nodes.hook_name, latent: nodes.latent[node], label: nodes.label[node] }, options);
+    // Another pair may be pinned by now.
+    if (box !== element('latent') || asked !== meanings) return;
+    box.replaceChildren(...parts);
+    relabel();
+  }
+
+  /** Asks what the latents shown mean, where that may be asked. */
+  async function learn() {
+    const [asked, shown] = [meanings, result];
+    if (!asked || !shown) return;
+    try {
+      await asked.load([shown.sources, shown.targets]);
+    } catch (error) {
+      const { code, message } = describeError(error);
+      say(`${message} [${code}]`, true, code);
+    }
+    if (asked !== meanings || shown !== result) return;
+    relabel();
+    showDetail();
+  }
+
+  /** Labels tell what latents mean as soon as it is known. */
+  function relabel() {
+    plot?.relabel();
+    showStrongest();
+  }
+
+  function strongestCells() {
+    return (view.across ? summary?.across : summary?.all)?.strongest ?? [];
+  }
+
+  function showStrongest() {
+    if (!result || !summary) return;
+    const cells = strongestCells();
+    const options = { document, meaning, onPick: pick };
+    // Written anew under the reader's hand: who was on a pair stays on it.
+    const buttons = () => [...element('strongest').querySelectorAll('.pick')];
+    const focused = buttons().indexOf(document.activeElement);
+    element('strongest').replaceChildren(
+      ...(cells.length > 0 ? findings.strongestPairs(result, cells, view.shown, summary.all.rowTotal, view.across, options) : []),
+    );
+    if (focused >= 0) buttons()[focused]?.focus({ preventScroll: true });
+  }
+
+  /** Chosen in a list: shown in the heatmap. @param {Cell} cell */
+  function pick(cell) {
+    plot?.select(cell);
+    pin(cell);
+  }
+
+  /** To the next or previous of the strongest pairs. @param {1 | -1} by */
+  function stepTo(by) {
+    if (!result) return;
+    const cells = strongestCells();
+    if (cells.length === 0) return;
+    step = Math.max(0, Math.min(cells.length - 1, step + by));
+    const n = result.sources.pos.length;
+    pick({ row: Math.floor(cells[step] / n), column: cells[step] % n });
+  }
+
+  // --- the threshold ---
+
+  /** The largest attribution across positions; 0 where there is none. */
+  function largestAcross() {
+    let most = 0;
+    for (const i of summary?.across.strongest ?? []) most = Math.max(most, result?.attributions[i] ?? 0);
+    return most;
+  }
+
+  /** Lists the pairs across positions over the threshold. */
+  async function filter() {
+    if (!result) return;
+    const mine = ++filtering;
+    const [shown, threshold] = [result, view.threshold];
+    element('threshold').value = threshold;
+    const part = Math.log10(Math.max(threshold, 0) / (largestAcross() || 1)) / SLIDER_DECADES + 1;
+    element('threshold-slider').value = Math.round(SLIDER * Math.max(0, Math.min(1, part || 0)));
+    element('threshold-slider').setAttribute('aria-valuetext', brief(threshold));
+    const pairs = await pairsAcross(shown, threshold, () => mine === filtering && shown === result);
+    if (!pairs || mine !== filtering) return;
+    const most = largestAcross();
+    const options = { document, meaning, onPick: pick, onLower: setThreshold, lower: most > 0 ? Number((most / 4).toPrecision(1)) : undefined };
+    element('pairs').replaceChildren(...findings.pairsAcross(shown, pairs, options));
+  }
+
+  /** @param {number} threshold */
+  function setThreshold(threshold) {
+    if (!Number.isFinite(threshold)) return;
+    view = { ...view, threshold };
+    void filter();
+    onView(view);
+  }
+
+  // --- controls ---
+
+  /** @param {Partial<View>} changed */
+  async function look(changed) {
+    if (!result) return;
+    const values = changed.shown !== undefined && changed.shown !== view.shown;
+    view = { ...view, ...changed };
+    if (values) {
+      const [mine, shown] = [++looking, result];
+      const alive = () => mine === looking && shown === result;
+      const found = await summarise(shown[view.shown], shown.targets.pos, shown.sources.pos, alive);
+      if (!found) return;
+      summary = found;
+      automatic = roundedUp(defaultLimit(shown[view.shown]));
+      view.limit = undefined;
+    }
+    step = -1;
+    draw();
+    showStrongest();
+    onView(view);
+  }
+
+  const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(event: any) => void} */ act) =>
+    element(id).addEventListener(type, act);
+  on('shown', 'change', () => void look({ shown: element('shown').value }));
+  on('rows', 'change', () => void look({ rows: element('rows').value }));
+  on('columns', 'change', () => void look({ columns: element('columns').value }));
+  on('across', 'change', () => void look({ across: element('across').checked }));
+  on('limit', 'change', () => void look({ limit: Math.abs(element('limit').valueAsNumber) || undefined }));
+  on('zoom-in', 'click', () => plot?.zoom(1.5));
+  on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));
+  on('fit', 'click', () => plot?.fit());
+  on('threshold', 'change', () => setThreshold(element('threshold').valueAsNumber));
+  on('threshold-slider', 'input', () => {
+    const part = element('threshold-slider').valueAsNumber / SLIDER;
+    setThreshold(Number(((largestAcross() || 1) * 10 ** (SLIDER_DECADES * (part - 1))).toPrecision(3)));
+  });
+
+  return {
+    show,
+    learn,
+    get result() {
+      return result;
+    },
+    get view() {
+      return view;
+    },
+    /** Of the next request and the lists of the next result. */
+    set threshold(/** @type {number} */ threshold) {
+      view = { ...view, threshold };
+      element('threshold').value = threshold;
+    },
+    get meaning() {
+      return meaning;
+    },
+    get limit() {
+      return limit();
+    },
+    /** The result with what is known of its latents, to be saved. */
+    labelled() {
+      if (!result) throw new Error('There is no result.');
+      // Named from outside: nothing is inherited.
+      /** @type {Record<string, Record<string, string>>} */
+      const latent_labels = Object.create(null);
+      for (const nodes of [result.sources, result.targets]) {
+        for (let node = 0; node < nodes.latent.length; node++) {
+          const words = meaning(nodes, node);
+          if (nodes.hook_name && words) (latent_labels[nodes.hook_name] ??= Object.create(null))[nodes.latent[node]] = words;
+        }
+      }
+      return Object.keys(latent_labels).length > 0 ? { ...result, latent_labels } : result;
+    },
+    /** The matrix as it is looked at now. */
+    matrix() {
+      if (!result) throw new Error('There is no result.');
+      return { values: result[view.shown], ...axes(result, view, summary, meaning), limit: limit(), across: view.across };
+    },
+    /** For another theme. */
+    repaint() {
+      plot?.repaint();
+      showScale();
+    },
+    hideTooltip() {
+      element('tooltip').hidden = true;
+    },
+  };
+}

@@ -1,0 +1,426 @@
+// The page: reads the form, asks the client, shows the reply; keeps the address a link to what is shown.
+
+import './trusted.js';
+import { codedError, describeError } from '../runtime/error.js';
+import { createExplorer } from './explorer.js';
+import { createForm } from './form.js';
+import { createMeanings } from './meanings/meanings.js';
+import { decodeState, encodeState } from './links.js';
+import { describeRequest } from '../figure/request.js';
+import { fromFile, invalid } from '../figure/result.js';
+import { createResults, keyOf } from './results.js';
+import { fromAddress, revisionsOf } from './sources.js';
+import { createTake } from './take.js';
+import { short, visible } from '../figure/text.js';
+import { createTheme, storageOr } from './theme.js';
+import { DEFAULT_VIEW } from '../figure/view.js';
+import { kept } from './panels/kept.js';
+import { advice, describeFetch, progressTeller } from './words.js';
+
+/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
+/** @typedef {import('../figure/view.js').View} View */
+
+/** @param {string} id @returns {any} */
+const element = (id) => document.getElementById(id);
+const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(event: any) => void} */ act) =>
+  element(id).addEventListener(type, act);
+
+/** Name of the source in a folder of this computer. */
+const FOLDER = 'folder';
+/** Where it is kept that tables are to be fetched whole. */
+const PRIVATE = 'sae-attribution.private';
+/** Files larger than this are read by a worker. */
+const READ_HERE = 500_000;
+/** The address follows at most this often: browsers refuse to change it all the time. */
+const LINK_MS = 250;
+
+const address = fromAddress(new URL(location.href));
+const form = createForm(document, address.sources, address.selected);
+const explorer = createExplorer(document, { onView: syncLink, say: status });
+const results = createResults(new URL('../results/', import.meta.url));
+const storage = storageOr();
+/** @type {Promise<import('../runtime/client.js').Client> | undefined} */
+let starting;
+/** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
+let picked;
+/** The source that the client has open, and how. @type {{name: string, isPrivate: boolean} | undefined} */
+let opened;
+/** @type {AbortController | undefined} */
+let running;
+/** How often Run was pressed. */
+let runs = 0;
+/** Whether the reader has asked for something: a result that still loads does not get in between. */
+let touched = false;
+/** Results of files that the reader opened: of which model they are, they do not say. @type {WeakSet<Attribution>} */
+const strangers = new WeakSet();
+/** Where what is shown came from. @type {{source?: string, file?: string} | undefined} */
+let shown;
+/** @type {Map<string, ReturnType<typeof createMeanings>>} */
+const meanings = new Map();
+
+/** The client, loaded when there is something to ask it: whoever only looks needs none. */
+function getClient() {
+  const onNotice = (/** @type {import('../runtime/protocol.js').Notice} */ { message, code }) => {
+    element('advice').textContent = `${message} [${code}]`;
+  };
+  starting ??= import('../runtime/client.js').then(
+    ({ Client }) => new Client({ onNotice }),
+    (error) => {
+      throw codedError('runtime-unavailable', `The runtime could not be loaded: ${describeError(error).message}`);
+    },
+  );
+  // What did not arrive can be asked for again.
+  starting.catch(() => (starting = undefined));
+  return starting;
+}
+
+/** @param {string | undefined} source */
+function meaningsOf(source = '') {
+  let known = meanings.get(source);
+  if (!known) meanings.set(source, (known = createMeanings(address.sources[source], storage)));
+  return known;
+}
+
+/** @param {string} text @param {boolean} [failed] @param {string} [code] */
+function status(text, failed = false, code) {
+  element('status').textContent = text;
+  element('status').classList.toggle('failed', failed);
+  element('advice').textContent = code ? advice(code) : '';
+  if (code) element('status').dataset.code = code;
+  else delete element('status').dataset.code;
+}
+
+/** @param {unknown} thrown */
+function fail(thrown) {
+  const { code, message } = describeError(thrown);
+  if (code === 'cancelled') status('Cancelled. What was loaded is kept.', false, code);
+  else status(`${message} [${code}]`, true, code);
+}
+
+const request = () => form.request(explorer.view.threshold);
+
+/** Says what Run is going to fetch. @param {string} [name] of the source @param {import('../runtime/protocol.js').Request} [asked] */
+function willFetch(name = form.source, asked = request()) {
+  return describeFetch(address.sources[name], asked, new URL(location.href), { isPrivate: form.isPrivate });
+}
+
+// --- running ---
+
+async function run() {
+  const controller = new AbortController();
+  running = controller;
+  touched = true;
+  runs++;
+  element('run').disabled = true;
+  element('cancel').disabled = false;
+  element('progress').classList.add('busy');
+  const start = performance.now();
+  try {
+    const [name, asked] = [form.source, request()];
+    const tell = progressTeller(asked);
+    status('Starting the runtime and reading the model’s configuration…');
+    const client = await getClient();
+    const { isPrivate } = form;
+    if (opened?.name !== name || opened.isPrivate !== isPrivate) {
+      const { model, saes } = address.sources[name];
+      const files = name === FOLDER ? picked : undefined;
+      const options = { device: address.device, files, isPrivate, signal: controller.signal };
+      const { device, reason } = await client.open({ model, saes }, options);
+      opened = { name, isPrivate };
+      element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
+      element('device').dataset.device = device;
+    }
+    const reply = await client.attribute(asked, {
+      onProgress: (progress) => {
+        status(tell(progress));
+        element('progress').max = Math.max(progress.total, 1);
+        element('progress').value = progress.total ? progress.done : 1;
+      },
+      signal: controller.signal,
+    });
+    results.keep(name, reply);
+    await show(reply, { source: name });
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
+    void explorer.learn();
+    void showCache();
+    // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
+    const { protocol, host } = new URL(address.sources[name].model, location.href);
+    if (protocol.startsWith('http') && host !== location.host) void client.persist();
+  } catch (error) {
+    fail(error);
+  } finally {
+    running = undefined;
+    element('run').disabled = false;
+    element('cancel').disabled = true;
+    element('progress').classList.remove('busy');
+    element('progress').value = 0;
+  }
+}
+
+/**
+ * @param {Attribution} result
+ * @param {{source?: string, file?: string}} from
+ * @param {Partial<View>} [view] as it was looked at before, if not given
+ */
+async function show(result, from, view) {
+  const { rows, columns, across, threshold } = explorer.view;
+  shown = from;
+  element('title').textContent = short(`${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`, 140);
+  element('examples').value = '';
+  tellRevisions(result, from.source);
+  form.offer((result.top_logits?.string ?? []).slice(0, 50));
+  await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(from.source));
+  syncLink();
+}
+
+/** Says beneath a result of which revision its model is. @param {Attribution} result @param {string | undefined} source */
+function tellRevisions(result, source = '') {
+  const known = strangers.has(result) ? undefined : address.sources[source];
+  const note = document.getElementById('revision') ?? document.createElement('p');
+  note.id = 'revision';
+  note.className = 'quiet';
+  note.textContent = known ? `Computed from ${revisionsOf(known, new URL(location.href))}.` : '';
+  element('result').append(note);
+}
+
+/** Shows what answers the form already: computed in this visit, or before. */
+async function recall() {
+  if (running) return;
+  const known = results.recall(form.source, request());
+  if (known) {
+    if (known !== explorer.result) void show(known, { source: form.source });
+    status('Shown at once: this was computed or opened earlier in this visit.');
+    return;
+  }
+  const [name, asked, before] = [form.source, request(), runs];
+  status(willFetch(name, asked));
+  const entry = await results.find(name, asked);
+  const result = entry && (await results.load(entry).catch(() => undefined));
+  const isAsked = before === runs && keyOf(form.source, request()) === keyOf(name, asked);
+  if (!entry || !result || !isAsked) return;
+  await show(result, { source: name, file: entry.file });
+  status(`Computed before. ${willFetch(name, asked)}`);
+}
+
+// --- links ---
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let linking;
+/** The link to what the form asks and how its answer is looked at. */
+function link() {
+  const { result, view } = explorer;
+  const isShown = result && shown && keyOf(shown.source, result.request) === keyOf(form.source, request());
+  return `#${encodeState(form.source, request(), isShown ? view : { ...DEFAULT_VIEW, threshold: view.threshold })}`;
+}
+
+function syncLink() {
+  linking ??= setTimeout(() => {
+    linking = undefined;
+    const hash = link();
+    if (hash === location.hash) return;
+    try {
+      history.replaceState(null, '', hash);
+    } catch {
+      // Too often, or a prompt longer than an address may be: the page goes on without it.
+    }
+  }, LINK_MS);
+}
+
+/** Shows what the address asks for: a result computed before, or the form, filled. */
+async function openLink() {
+  touched = false;
+  const { source, request: asked, view } = decodeState(location.hash);
+  if (!asked) {
+    if (source && Object.hasOwn(address.sources, source)) form.choose(source);
+    const list = await results.precomputed();
+    const first = list.find((entry) => entry.source === form.source);
+    if (first) return openPrecomputed(first, view);
+    nothingYet();
+    return status(willFetch());
+  }
+  const name = source && Object.hasOwn(address.sources, source) ? source : form.source;
+  const known = results.recall(name, asked);
+  form.fill(name, asked, known?.pair_logits?.string);
+  if (known) return void show(known, { source: name }, view);
+  const entry = await results.find(name, asked);
+  if (entry) return openPrecomputed(entry, view);
+  if (view.threshold !== undefined) explorer.threshold = view.threshold;
+  nothingYet();
+  status(`The link is read. ${willFetch()}`);
+}
+
+function nothingYet() {
+  if (explorer.result) return;
+  const empty = document.createElement('p');
+  empty.className = 'empty';
+  empty.textContent = 'Press Run to compute this in your browser.';
+  element('plot').replaceChildren(empty);
+}
+
+/** @param {import('./results.js').Precomputed} entry @param {Partial<View>} [view] */
+async function openPrecomputed(entry, view = {}) {
+  try {
+    const result = await results.load(entry);
+    if (touched) return nothingYet();
+    form.fill(entry.source, result.request, result.pair_logits?.string);
+    await show(result, { source: entry.source, file: entry.file }, view);
+    status(`Computed before. ${willFetch()}`);
+  } catch (error) {
+    nothingYet();
+    fail(error);
+  }
+}
+
+async function fillExamples() {
+  const list = await results.precomputed();
+  element('examples').append(
+    ...list
+      .filter(({ source }) => Object.hasOwn(address.sources, source))
+      .map(({ title, file }) => new Option(short(visible(String(title)), 90), file)),
+  );
+}
+
+createTake(document, {
+  explorer,
+  link,
+  source: () => shown?.source,
+  file: async () => shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
+  addresses: () => address.sources[shown?.source ?? form.source],
+  say: status,
+  fail,
+});
+
+// --- saved results ---
+
+/** @param {File} file @returns {Promise<Attribution>} */
+async function read(file) {
+  if (file.size < READ_HERE) return fromFile(file);
+  const worker = new Worker(new URL('./result-worker.js', import.meta.url), { type: 'module' });
+  try {
+    return await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data: { result, error } }) =>
+        error ? reject(codedError(error.code, error.message)) : resolve(result);
+      worker.onerror = ({ message }) => reject(invalid(`it could not be read (${message || 'the browser does not say why'})`));
+      worker.postMessage(file);
+    });
+  } finally {
+    worker.terminate();
+  }
+}
+
+/** @param {File | undefined} file */
+async function openFile(file) {
+  if (!file) return;
+  try {
+    const result = await read(file);
+    // Meanings and links are those of the source chosen.
+    strangers.add(result);
+    form.fill(undefined, result.request, result.pair_logits?.string);
+    results.keep(form.source, result);
+    await show(result, { source: form.source });
+    status(`Opened ${file.name}.`);
+    // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
+    if (meaningsOf(form.source).neuronpedia) void explorer.learn();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** @param {FileList} files of a folder that holds a model and SAEs */
+async function openFolder(files) {
+  if (files.length === 0) return;
+  try {
+    const { localSource } = await import('./picked-folder.js');
+    const found = localSource(files);
+    picked = found.files;
+    if (opened?.name === FOLDER) opened = undefined;
+    meanings.delete(FOLDER);
+    form.add(FOLDER, found.source);
+    await recall();
+    syncLink();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+// --- what is kept ---
+
+async function showCache() {
+  if (!element('cache').open) return;
+  try {
+    const client = await getClient();
+    const onDelete = async (/** @type {string | undefined} */ url) => {
+      await client.uncache(url).catch(fail);
+      await showCache();
+      element('cache').querySelector('summary').focus();
+    };
+    element('cached').replaceChildren(...kept(await client.cached(), { document, onDelete }));
+  } catch (error) {
+    element('cached').textContent = describeError(error).message;
+  }
+}
+
+// --- the form ---
+
+on('form', 'submit', (event) => {
+  event.preventDefault();
+  if (!running) void run();
+});
+on('form', 'input', () => (touched = true));
+on('form', 'change', (event) => {
+  if (['examples', 'file', 'folder'].includes(event.target.id)) return;
+  void recall();
+  syncLink();
+});
+for (const id of ['positive', 'negative']) {
+  on(id, 'input', async () => {
+    if (opened?.name !== form.source || running) return;
+    const text = element(id).value;
+    // A list that does not come takes nothing from what is typed.
+    const { string } = await getClient().then((client) => client.complete(text)).catch(() => ({ string: [] }));
+    if (element(id).value === text) form.offer(string);
+  });
+  on(id, 'change', () => {
+    // Only who has the tokenizer can tell; before the first Run, Run will.
+    if (opened?.name !== form.source || running) return;
+    getClient()
+      .then((client) => form.checkTargets((text) => client.tokenize(text)))
+      .catch(fail);
+  });
+}
+on('examples', 'change', async () => {
+  const entry = (await results.precomputed()).find(({ file }) => file === element('examples').value);
+  touched = false;
+  if (entry && !running) await openPrecomputed(entry, { threshold: explorer.view.threshold });
+});
+on('cancel', 'click', () => running?.abort());
+on('open', 'click', () => element('file').click());
+on('file', 'change', () => {
+  void openFile(element('file').files[0]);
+  element('file').value = '';
+});
+on('open-folder', 'click', () => element('folder').click());
+on('folder', 'change', () => {
+  // Emptied only when they have been read: the list would be emptied with it.
+  void openFolder(element('folder').files).then(() => (element('folder').value = ''));
+});
+on('cache', 'toggle', () => void showCache());
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape') return;
+  if (running) running.abort();
+  else explorer.hideTooltip();
+});
+addEventListener('hashchange', () => openLink().catch(fail));
+
+if (!('gpu' in navigator)) {
+  element('device').textContent = 'This browser has no WebGPU: Run computes on the CPU, with the same numbers.';
+}
+on('private', 'change', () => storage.setItem(PRIVATE, String(form.isPrivate)));
+element('private').checked = storage.getItem(PRIVATE) === 'true';
+createTheme(document, storage, () => explorer.repaint());
+void openLink().then(() => {
+  const { problem } = address;
+  if (problem) fail(codedError(problem.code, `${problem.message} The demo is offered instead.`));
+}, fail);
+void fillExamples();

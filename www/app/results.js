@@ -1,0 +1,88 @@
+// Results that need no computing: those of this visit, and those computed before.
+
+import { fetchText } from '../runtime/loading/fetch-text.js';
+import { asRequest } from '../figure/request.js';
+import { fromJson, MAX_BYTES } from '../figure/result.js';
+import { array, like, object, passed, text } from '../figure/schema.js';
+
+/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
+/** @typedef {import('../runtime/protocol.js').Request} Request */
+/** @typedef {{file: string, title: string, source: string, request: Request}} Precomputed */
+
+/** What index.json holds: files that stand beside it. */
+const INDEX = array(
+  object({ file: like(/^[\w-]{1,100}\.json$/, 'a file beside the index'), title: text(1000), source: text(100), request: asRequest }),
+  1000,
+);
+/** The most bytes of an index. */
+const MOST = 4e6;
+
+/** Pairs kept in memory of this visit: two matrices of float32 make 64 MB. */
+const KEPT_PAIRS = 8 << 20;
+
+/** @param {string | URL} base folder of index.json, with its slash */
+export function createResults(base) {
+  /** The longest unused first. @type {Map<string, Attribution>} */
+  const kept = new Map();
+  /** @type {Promise<Precomputed[]> | undefined} */
+  let index;
+
+  /** Results computed before; none where there is no list of them. @returns {Promise<Precomputed[]>} */
+  function precomputed() {
+    index ??= fetchText(new URL('index.json', base), MOST)
+      .then((json) => passed(INDEX, JSON.parse(json)) ?? [])
+      // The page works without them.
+      .catch(() => []);
+    return index;
+  }
+
+  return {
+    precomputed,
+
+    /** @param {string | undefined} source @param {Attribution} result */
+    keep(source, result) {
+      const key = keyOf(source, result.request);
+      kept.delete(key);
+      kept.set(key, result);
+      let pairs = [...kept.values()].reduce((sum, { gradients }) => sum + gradients.length, 0);
+      for (const [oldest, { gradients }] of kept) {
+        if (pairs <= KEPT_PAIRS || kept.size === 1) break;
+        kept.delete(oldest);
+        pairs -= gradients.length;
+      }
+    },
+
+    /** A result of this visit. @param {string | undefined} source @param {Request} request */
+    recall(source, request) {
+      return kept.get(keyOf(source, request));
+    },
+
+    /**
+     * One computed before for the same question.
+     * @param {string | undefined} source
+     * @param {Request} request
+     * @returns {Promise<Precomputed | undefined>}
+     */
+    async find(source, request) {
+      const key = keyOf(source, request);
+      return (await precomputed()).find((entry) => keyOf(entry.source, entry.request) === key);
+    },
+
+    /** @param {Precomputed} entry @returns {Promise<Attribution>} */
+    async load(entry) {
+      const result = fromJson(await fetchText(new URL(entry.file, base), MAX_BYTES));
+      kept.set(keyOf(entry.source, result.request), result);
+      return result;
+    },
+  };
+}
+
+/**
+ * One name for all requests that have one answer; the threshold only selects from it.
+ * @param {string | undefined} source
+ * @param {Request} request
+ */
+export function keyOf(source, request) {
+  const { threshold: _, ...asked } = /** @type {any} */ (request);
+  return JSON.stringify([source, ...Object.keys(asked).sort().map((key) => [key, asked[key]])]);
+}

@@ -1,0 +1,247 @@
+// A result's JSON form: written by the runtime or by this page, read back by either.
+
+import { asRequest } from './request.js';
+import {
+  array, between, fields, finite, floats, hookName, INDICES, integer, LABEL, like, list, Mismatch, naturals, object, optional, own,
+  record, refuse, text,
+} from './schema.js';
+import { bytes } from './text.js';
+
+/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
+/** @typedef {import('../runtime/protocol.js').Logits} Logits */
+/** @typedef {import('../runtime/protocol.js').Nodes} Nodes */
+/** @typedef {import('../runtime/protocol.js').Request} Request */
+
+/**
+ * A result as it is saved: with what is known of its latents' meanings, by hook name and latent.
+ * @typedef {Attribution & {latent_labels?: Record<string, Record<string, string>>}} Saved
+ */
+
+/** The version this page reads and writes. */
+export const FORMAT_VERSION = 1;
+/** The most of a result: what the runtime gives, and what a page can hold. */
+const MAX_PAIRS = 16 * 2 ** 20;
+const MAX_NODES = 1_000_000;
+const MAX_TOKENS = 65_536;
+/** Pairs of which attributions are saved though they are what gradients and activations give. */
+const SAVED_TWICE = 4 * 2 ** 20;
+/** The largest file that is read: browsers make no longer text of it. */
+export const MAX_BYTES = 500e6;
+/** Numbers written between two breaths. */
+const SLICE = 20_000;
+
+/** @param {Attribution} result */
+export function toJson(result) {
+  return JSON.stringify(result, (_, value) => (ArrayBuffer.isView(value) ? [...asArray(value)] : value));
+}
+
+/**
+ * The same in parts: millions of numbers are not written at once.
+ * @param {Saved} result
+ * @returns {AsyncGenerator<string>}
+ */
+export async function* toJsonParts(result) {
+  const { gradients, attributions, ...rest } = result;
+  yield `${toJson(/** @type {any} */ (rest)).slice(0, -1)}`;
+  // The largest results would be too long to be read as one text.
+  const isLarge = gradients.length > SAVED_TWICE && followsFromGradients(result);
+  for (const [name, values] of Object.entries(isLarge ? { gradients } : { gradients, attributions })) {
+    yield `,"${name}":[`;
+    for (let first = 0; first < values.length; first += SLICE) {
+      // Nine figures tell every float32 from every other.
+      const figures = Array.from(values.subarray(first, first + SLICE), (value) => Number(value.toPrecision(9)));
+      yield `${first > 0 ? ',' : ''}${figures.join(',')}`;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    yield ']';
+  }
+  yield '}';
+}
+
+/** Whether the attributions are gradients × source activations. @param {Attribution} result */
+function followsFromGradients({ gradients, attributions, sources: { activation } }) {
+  return attributions.every((value, i) => value === Math.fround(gradients[i] * activation[i % activation.length]));
+}
+
+/** @param {ArrayBufferView} view @returns {Float32Array | Uint32Array} */
+function asArray(view) {
+  return /** @type {any} */ (view);
+}
+
+/**
+ * @param {string} json attributions may be left out: they are gradients × source activations in float32,
+ *   which is how the runtime makes them
+ * @returns {Saved} throws `result-invalid` for text that is no result of this version, and says where
+ */
+export function fromJson(json) {
+  try {
+    return asResult(parsed(json), '');
+  } catch (error) {
+    throw error instanceof Mismatch ? invalid(error.message) : error;
+  }
+}
+
+/**
+ * The result in a file.
+ * @param {Blob} file
+ * @returns {Promise<Saved>} rejects with `result-invalid`
+ */
+export async function fromFile(file) {
+  if (file.size > MAX_BYTES) throw invalid(`it is larger than ${bytes(MAX_BYTES)}`);
+  const json = await file.text().catch(() => {
+    throw invalid('it went away, or is too long to be read in this browser');
+  });
+  return fromJson(json);
+}
+
+/** The one error of this room; its code is what others tell it by. @param {string} why */
+export const invalid = (why) =>
+  Object.assign(new Error(`This is not a result that can be shown: ${why}.`), { name: 'SaeAttributionError', code: 'result-invalid' });
+
+/** @param {string} json */
+function parsed(json) {
+  if (json.length > MAX_BYTES) throw invalid(`it is larger than ${bytes(MAX_BYTES)}`);
+  try {
+    return JSON.parse(json);
+  } catch {
+    throw invalid('it is not JSON');
+  }
+}
+
+/** Counts first: nothing is copied that does not fit the rest. @type {import('./schema.js').Check<Saved>} */
+function asResult(value, path) {
+  const from = fields(value, path);
+  const get = (/** @type {string} */ key) => own(from, key);
+  if (get('format_version') !== FORMAT_VERSION) refuse('format_version', `is not ${FORMAT_VERSION}`);
+  const request = asRequest(get('request'), 'request');
+  const tokens = asTokens(get('tokens'), 'tokens');
+  const n = tokens.string.length;
+  const [sourceKind, targetKind] = SIDES[request.kind];
+  const [nSources, nTargets] = ['sources', 'targets'].map((side) => count(get(side), side));
+  const pairs = nSources * nTargets;
+  if (pairs > MAX_PAIRS) refuse('sources × targets', `are ${pairs} pairs, more than ${MAX_PAIRS}`);
+  const [given, gradients] = [get('attributions'), floats(get('gradients'), 'gradients', pairs)];
+  const sources = asNodes(get('sources'), 'sources', sourceKind, nSources, n);
+  const targets = asNodes(get('targets'), 'targets', targetKind, nTargets, n);
+  const attributions = given === undefined ? derived(gradients, sources.activation) : floats(given, 'attributions', pairs);
+  const rest = REST(value, path);
+  const off = get('off_staircase');
+  const off_staircase = off === undefined ? undefined : asPairs(off, 'off_staircase', nTargets, nSources);
+  for (const key of /** @type {const} */ (['sources_per_position', 'targets_per_position', 'sae_error_norm'])) {
+    const { length } = rest.statistics[key];
+    if (length !== n && !(key === 'sae_error_norm' && length === 0)) refuse(`statistics.${key}`, `has ${length} entries, not ${n}`);
+  }
+  const matrices = { gradients, attributions, ...(off_staircase && { off_staircase }) };
+  return { format_version: FORMAT_VERSION, request, tokens, sources, targets, ...matrices, ...rest };
+}
+
+/** What the sources and targets of each request are. @type {Record<Request['kind'], [Nodes['kind'], Nodes['kind']]>} */
+const SIDES = {
+  token_to_latent: ['token', 'latent'],
+  latent_to_latent: ['latent', 'latent'],
+  latent_to_logit: ['latent', 'logit'],
+  logit_difference: ['latent', 'logit_difference'],
+};
+
+const index = integer(0, INDICES - 1);
+const label = text(LABEL);
+
+/** @type {import('./schema.js').Check<Attribution['tokens']>} */
+function asTokens(value, path) {
+  const { string, token_id } = object({ string: array(label, MAX_TOKENS, 1), token_id: array(index, MAX_TOKENS) })(value, path);
+  if (token_id.length !== string.length) refuse(`${path}.token_id`, `has ${token_id.length} entries, not ${string.length}`);
+  return { token_id, string };
+}
+
+/** How many nodes a side has. @param {unknown} side @param {string} path */
+function count(side, path) {
+  return list(own(fields(side, path), 'pos'), `${path}.pos`, MAX_NODES).length;
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} path
+ * @param {Nodes['kind']} kind that the request implies
+ * @param {number} n nodes
+ * @param {number} positions
+ * @returns {Nodes}
+ */
+function asNodes(value, path, kind, n, positions) {
+  const from = fields(value, path);
+  const get = (/** @type {string} */ key) => own(from, key);
+  if (get('kind') !== kind) refuse(`${path}.kind`, `is not ${kind}`);
+  const isLatent = kind === 'latent';
+  const { hook_name, d_sae } = isLatent ? SAE(from, path) : {};
+  /** @param {string} key @param {boolean} applies @param {number} end */
+  const column = (key, applies, end) => (applies ? naturals(get(key), `${path}.${key}`, n, end) : new Uint32Array());
+  return {
+    kind,
+    ...(hook_name !== undefined && { hook_name }),
+    ...(d_sae !== undefined && { d_sae }),
+    pos: naturals(get('pos'), `${path}.pos`, n, positions),
+    latent: column('latent', isLatent, d_sae ?? INDICES),
+    token_id: column('token_id', kind === 'token' || kind === 'logit', INDICES),
+    activation: floats(get('activation'), `${path}.activation`, n),
+    label: array(label, n, n)(get('label'), `${path}.label`),
+  };
+}
+
+const SAE = object({ hook_name: optional(hookName), d_sae: optional(integer(1, INDICES)) });
+
+/** @param {Float32Array} gradients @param {Float32Array} activation */
+function derived(gradients, activation) {
+  const n = activation.length;
+  const to = new Float32Array(gradients.length);
+  for (let i = 0; i < to.length; i++) {
+    to[i] = gradients[i] * activation[i % n];
+    if (!Number.isFinite(to[i])) refuse(`gradients[${i}]`, 'times its activation is not a finite number');
+  }
+  return to;
+}
+
+/** Logits: four columns of one length. @param {number} most @param {number} [least] @returns {import('./schema.js').Check<Logits>} */
+const logits = (most, least) => (value, path) => {
+  const found = object({
+    token_id: array(index, most, least),
+    string: array(label, most, least),
+    logit: array(finite, most, least),
+    probability: array(between(0, 1), most, least),
+  })(value, path);
+  for (const [key, { length }] of Object.entries(found)) {
+    if (length !== found.token_id.length) refuse(`${path}.${key}`, `has ${length} entries, not ${found.token_id.length}`);
+  }
+  return found;
+};
+
+/** @param {unknown} value @param {string} path @param {number} rows @param {number} columns */
+function asPairs(value, path, rows, columns) {
+  const from = fields(value, path);
+  const [target, source] = [own(from, 'target'), own(from, 'source')];
+  const n = list(target, `${path}.target`, MAX_PAIRS).length;
+  return {
+    threshold: finite(own(from, 'threshold'), `${path}.threshold`),
+    target: naturals(target, `${path}.target`, n, rows),
+    source: naturals(source, `${path}.source`, n, columns),
+  };
+}
+
+const ratio = object({ nonzero: finite, total: finite, ratio: finite });
+const positions = array(finite, MAX_TOKENS);
+
+/** Parts that need no other to be understood. */
+const REST = object({
+  top_logits: optional(logits(MAX_NODES)),
+  pair_logits: optional(logits(2, 2)),
+  statistics: object({
+    sparsity: ratio,
+    sparsity_over_positions: ratio,
+    source_l1: finite,
+    target_l1: finite,
+    gradient_l1: finite,
+    attribution_l1: finite,
+    sources_per_position: positions,
+    targets_per_position: positions,
+    sae_error_norm: positions,
+  }),
+  latent_labels: optional(record(hookName, record(like(/^\d{1,10}$/, 'the index of a latent'), label, MAX_NODES), 2)),
+});

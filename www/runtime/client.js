@@ -1,0 +1,287 @@
+// The runtime as a page or a program uses it: promises over the worker.
+
+import { codedError, describeError } from './error.js';
+import { persist } from './loading/persist.js';
+import { cancelled, heeding, LIMITS } from './wait.js';
+
+/** @typedef {import('./protocol.js').Source} Source */
+/** @typedef {import('./protocol.js').FromWorker} FromWorker */
+/** @typedef {import('./protocol.js').Attribution} Attribution */
+
+/**
+ * @typedef {object} Pending
+ * @property {(value: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {((progress: import('./protocol.js').Progress) => void) | undefined} onProgress
+ * @property {Promise<void>} settled the worker has answered, or is no more
+ * @property {() => void} settle
+ * @property {boolean} isCancelled
+ * @property {boolean} isOpening
+ */
+
+/** Where the adapters' shapes of matrix products are kept, so that they are tried out only once. */
+const SHAPES = 'sae-attribution.shapes';
+
+/** @returns {Record<string, string>} */
+function knownShapes() {
+  try {
+    return JSON.parse(localStorage.getItem(SHAPES) ?? '{}') ?? {};
+  } catch {
+    // No storage, or not ours: the adapter is tried out again.
+    return {};
+  }
+}
+
+/** @param {import('./protocol.js').Opened} opened */
+function remember({ adapter, shape }) {
+  if (!adapter) return;
+  try {
+    localStorage.setItem(SHAPES, JSON.stringify({ ...knownShapes(), [adapter]: shape }));
+  } catch {
+    // Likewise.
+  }
+}
+
+/**
+ * A model that answers requests. Rejections carry a stable `code`.
+ *
+ * A fault of the device ends the worker: pending requests reject with `device-failed`, and the
+ * next one starts a fresh worker with the same model. So does a cancelled request that the worker
+ * does not let go of.
+ */
+export class Client {
+  /** @type {Worker | undefined} */
+  #worker;
+  /** @type {Map<number, Pending>} */
+  #pending = new Map();
+  #lastId = 0;
+  /** Whether the worker has a model open. */
+  #isOpen = false;
+  /** The reopening under way. @type {Promise<unknown> | undefined} */
+  #reopening;
+  /**
+   * What to reopen after a fault.
+   * @type {{source: Source, device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, isPrivate?: boolean} | undefined}
+   */
+  #opened;
+
+  /** @param {{onNotice?: (notice: import('./protocol.js').Notice) => void}} [options] */
+  constructor({ onNotice } = {}) {
+    this.onNotice = onNotice;
+  }
+
+  /**
+   * Opens a model; replaces the one before.
+   * @param {Source} source
+   * @param {{device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, isPrivate?: boolean, signal?: AbortSignal}} [options]
+   *   files: those that `folder:` addresses mean, by path; isPrivate: tables of tokens and latents are read
+   *   whole, so that their host cannot tell the prompt from the rows that are asked for
+   * @returns {Promise<import('./protocol.js').Opened>}
+   */
+  async open(source, { device, files, isPrivate, signal } = {}) {
+    await this.#quiet(signal);
+    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes(), files, isPrivate }, { signal });
+    remember(opened);
+    this.#opened = { source, device, files, isPrivate };
+    this.#isOpen = true;
+    return opened;
+  }
+
+  /**
+   * Tokens of a prompt, BOS first.
+   * @param {string} prompt
+   * @returns {Promise<{token_id: number[], string: string[]}>}
+   */
+  async tokenize(prompt) {
+    await this.#reopen();
+    return this.#ask({ type: 'tokenize', prompt });
+  }
+
+  /**
+   * Tokens whose text begins with this one, commonest first.
+   * @param {string} text
+   * @param {number} [limit]
+   * @returns {Promise<{token_id: number[], string: string[]}>}
+   */
+  async complete(text, limit = 12) {
+    await this.#reopen();
+    return this.#ask({ type: 'complete', text, limit });
+  }
+
+  /**
+   * Answers one request. Requests are answered in turn.
+   * @param {import('./protocol.js').Request} request
+   * @param {{onProgress?: (progress: import('./protocol.js').Progress) => void, signal?: AbortSignal}} [options]
+   *   an aborted signal rejects with `cancelled`; what was loaded stays
+   * @returns {Promise<Attribution>}
+   */
+  async attribute(request, options = {}) {
+    await this.#reopen(options.signal);
+    return this.#ask({ type: 'attribute', request }, options);
+  }
+
+  /**
+   * Peaks so far, in bytes: of wasm memory, which only ever grows, and of the buffers on the device.
+   * @returns {Promise<{wasm: number, device: number}>}
+   */
+  async memory() {
+    return this.#ask({ type: 'memory' });
+  }
+
+  /**
+   * Files of which bytes are kept for the next visit. Answered while a request runs, too.
+   * @returns {Promise<import('./protocol.js').CachedFile[]>}
+   */
+  async cached() {
+    return this.#ask({ type: 'cache-list' });
+  }
+
+  /**
+   * Removes what is kept: of one file, or all of it.
+   * @param {string} [url]
+   * @returns {Promise<void>} rejects with `cache-busy` where another tab uses it
+   */
+  async uncache(url) {
+    return this.#ask(url === undefined ? { type: 'cache-clear' } : { type: 'cache-remove', url });
+  }
+
+  /**
+   * Asks the browser, once, not to clear what is kept when room is short. Some browsers ask the person.
+   * @returns {Promise<boolean>} whether it agreed
+   */
+  async persist() {
+    return persist();
+  }
+
+  /** Ends the worker and everything under way. */
+  close() {
+    this.#end(codedError('cancelled', 'Closed.'));
+    this.#opened = undefined;
+  }
+
+  /** @param {AbortSignal} [signal] */
+  async #reopen(signal) {
+    await this.#quiet(signal);
+    if (this.#isOpen || !this.#opened) return;
+    const { source, ...options } = this.#opened;
+    this.#reopening ??= this.open(source, { ...options, signal }).finally(() => (this.#reopening = undefined));
+    await heeding(this.#reopening, signal);
+  }
+
+  /** Waits until the worker has let go of what was cancelled, or has been ended. @param {AbortSignal} [signal] */
+  async #quiet(signal) {
+    const left = [...this.#pending.values()].filter(({ isCancelled }) => isCancelled);
+    await heeding(Promise.all(left.map(({ settled }) => settled)), signal);
+  }
+
+  /**
+   * @param {{type: string} & Record<string, unknown>} message without its id
+   * @param {{onProgress?: Pending['onProgress'], signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   */
+  #ask(message, { onProgress, signal } = {}) {
+    if (signal?.aborted) return Promise.reject(cancelled());
+    const worker = (this.#worker ??= this.#start());
+    const id = ++this.#lastId;
+    let settle = () => {};
+    /** @type {Promise<void>} */
+    const settled = new Promise((resolve) => (settle = resolve));
+    return new Promise((resolve, reject) => {
+      const isOpening = message.type === 'open';
+      const pending = { resolve, reject, onProgress, settled, settle, isCancelled: false, isOpening };
+      try {
+        worker.postMessage({ ...message, id });
+      } catch (error) {
+        const cause = describeError(error).message;
+        reject(codedError('request-invalid', `The request cannot be sent to the runtime: ${cause}`));
+        return;
+      }
+      this.#pending.set(id, pending);
+      const cancel = () => this.#cancel(worker, id, pending);
+      signal?.addEventListener('abort', cancel, { once: true });
+      void settled.then(() => signal?.removeEventListener('abort', cancel));
+    });
+  }
+
+  /**
+   * Answers at once; the worker, which may be in the middle of something, is given a moment.
+   * @param {Worker} worker @param {number} id @param {Pending} pending
+   */
+  #cancel(worker, id, pending) {
+    pending.isCancelled = true;
+    pending.onProgress = undefined;
+    pending.reject(cancelled());
+    worker.postMessage({ type: 'cancel', id });
+    const timer = setTimeout(() => this.#fail(worker, 'it did not let itself be cancelled'), LIMITS.cancel);
+    void pending.settled.then(() => clearTimeout(timer));
+  }
+
+  #start() {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    let hasStarted = false;
+    const unavailable = (/** @type {string} */ cause) =>
+      worker === this.#worker &&
+      this.#end(
+        codedError('runtime-unavailable', `The runtime did not start: ${cause}. Check the connection and run again.`),
+      );
+    const timer = setTimeout(() => unavailable(`nothing came for ${LIMITS.start / 1000} seconds`), LIMITS.start);
+    worker.addEventListener('message', ({ data }) => {
+      const message = /** @type {FromWorker} */ (data);
+      if (message.type === 'started') {
+        hasStarted = true;
+        clearTimeout(timer);
+        return;
+      }
+      if (message.type === 'fault') {
+        this.#fail(worker, message.message);
+        return;
+      }
+      if (message.type === 'notice') {
+        this.onNotice?.({ code: message.code, message: message.message });
+        return;
+      }
+      const pending = this.#pending.get(message.id);
+      if (message.type === 'progress') {
+        pending?.onProgress?.(message.progress);
+        return;
+      }
+      this.#pending.delete(message.id);
+      if (message.type === 'reply') pending?.resolve(message.value);
+      else pending?.reject(codedError(message.code, message.message));
+      pending?.settle();
+      // What was opened though it was cancelled is not what the next request means.
+      if (message.type === 'reply' && pending?.isCancelled && pending.isOpening) this.#isOpen = false;
+      if (message.type !== 'error') return;
+      // What is open has read parts of the old version.
+      if (message.code === 'file-changed') this.#isOpen = false;
+      // A device that failed once does not recover, nor does a module that did not come: the next request
+      // gets fresh ones.
+      if (['device-failed', 'runtime-unavailable'].includes(message.code)) this.#fail(worker, message.message);
+    });
+    worker.addEventListener('error', ({ message }) => {
+      clearTimeout(timer);
+      if (hasStarted) this.#fail(worker, message || 'its worker failed');
+      else unavailable(message || 'its worker could not be loaded');
+    });
+    return worker;
+  }
+
+  /** @param {Worker} worker @param {string} cause */
+  #fail(worker, cause) {
+    if (worker !== this.#worker) return;
+    this.#end(codedError('device-failed', `The runtime stopped: ${cause}. Run again to restart it.`));
+  }
+
+  /** @param {Error} error */
+  #end(error) {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#isOpen = false;
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject, settle } of pending) {
+      reject(error);
+      settle();
+    }
+  }
+}
