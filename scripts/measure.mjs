@@ -25,7 +25,9 @@ const { values: options, positionals } = parseArgs({
 });
 const fixture = positionals[0] && resolve(positionals[0]);
 if (!fixture) {
-  console.error('usage: node scripts/measure.mjs FIXTURE [--expected DIR] [--device cpu|webgpu] [--case NAME]... [--tolerance X] [--json FILE]');
+  console.error(
+    'usage: node scripts/measure.mjs FIXTURE [--expected DIR] [--device cpu|webgpu] [--case NAME]... [--tolerance X] [--json FILE]',
+  );
   process.exit(2);
 }
 const expectedFolder = options.expected ? resolve(options.expected) : join(fixture, 'expected');
@@ -42,11 +44,24 @@ function readTensors(path) {
   const header = JSON.parse(file.toString('utf8', 8, 8 + length));
   delete header.__metadata__;
   return Object.fromEntries(
-    Object.entries(header).map(([name, { dtype, data_offsets: [from, to] }]) => {
-      const data = new Uint8Array(file.subarray(8 + length + from, 8 + length + to)).buffer;
-      const values = dtype === 'I64' ? Array.from(new BigInt64Array(data), Number) : dtype === 'F64' ? new Float64Array(data) : new Float32Array(data);
-      return [name, values];
-    }),
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          dtype,
+          data_offsets: [from, to],
+        },
+      ]) => {
+        const data = new Uint8Array(file.subarray(8 + length + from, 8 + length + to)).buffer;
+        const values =
+          dtype === 'I64'
+            ? Array.from(new BigInt64Array(data), Number)
+            : dtype === 'F64'
+              ? new Float64Array(data)
+              : new Float32Array(data);
+        return [name, values];
+      },
+    ),
   );
 }
 
@@ -86,7 +101,10 @@ function compare(result, name) {
     if (!(errors[what] <= tolerance)) wrong.push(`${what} (${errors[what].toExponential(1)})`);
   };
   equal('tokens', result.tokens.token_id, json.tokens);
-  for (const [side, nodes] of [['from', result.sources], ['to', result.targets]]) {
+  for (const [side, nodes] of [
+    ['from', result.sources],
+    ['to', result.targets],
+  ]) {
     if (!json[side]) continue;
     const at = tensors[`${side}_indices`];
     const column = (/** @type {number} */ c) => Array.from({ length: at.length / 3 }, (_, i) => at[3 * i + c]);
@@ -97,7 +115,10 @@ function compare(result, name) {
   const [rows, columns] = [result.targets.pos.length, result.sources.pos.length];
   if (json.case.kind === 'token_to_latent') {
     // The reference lays these out as [1, pos, latents].
-    gradients = Float32Array.from(gradients, (_, /** @type {number} */ i) => result.gradients[(i % rows) * columns + Math.floor(i / rows)]);
+    gradients = Float32Array.from(
+      gradients,
+      (_, /** @type {number} */ i) => result.gradients[(i % rows) * columns + Math.floor(i / rows)],
+    );
   }
   close('gradients', gradients, tensors.gradients_f64 ?? tensors.gradients);
   if (tensors.attributions) close('attributions', result.attributions, tensors.attributions);
@@ -105,7 +126,11 @@ function compare(result, name) {
     const logits = result.pair_logits ?? result.top_logits;
     equal('token ids', logits.token_id, json.token_ids);
     const all = tensors.logits_f64 ?? tensors.logits;
-    close('logits', logits.logit, json.token_ids.map((/** @type {number} */ id) => all[id]));
+    close(
+      'logits',
+      logits.logit,
+      json.token_ids.map((/** @type {number} */ id) => all[id]),
+    );
   }
   if (json.sparsity) equal('sparsity', result.statistics.sparsity, json.sparsity);
   for (const { threshold, pairs } of json.off_staircase ?? []) {
@@ -189,7 +214,10 @@ try {
         const { toJson } = await import(/* @vite-ignore */ `${location.origin}/figure/result.js`);
         const client = new Client();
         /** Seconds and GFLOP of each phase of what `work` does. */
-        const phases = async (/** @type {string} */ first, /** @type {(enter: (progress: any) => void) => Promise<any>} */ work) => {
+        const phases = async (
+          /** @type {string} */ first,
+          /** @type {(enter: (progress: any) => void) => Promise<any>} */ work,
+        ) => {
           /** @type {Record<string, number>} */
           const seconds = {};
           /** @type {Record<string, number>} */
@@ -224,7 +252,15 @@ try {
         const second = (performance.now() - start) / 1000;
         const memory = await client.memory();
         client.close();
-        return { device: opened.device, shape: opened.shape, seconds: once.seconds, again: { seconds, gflop }, second, wasm: memory.wasm, result: toJson(result) };
+        return {
+          device: opened.device,
+          shape: opened.shape,
+          seconds: once.seconds,
+          again: { seconds, gflop },
+          second,
+          wasm: memory.wasm,
+          result: toJson(result),
+        };
       },
       [`${browser.url}/fixture`, options.device, request],
     );
@@ -234,8 +270,12 @@ try {
     const { result, ...rest } = answer;
     const entry = { name, ...rest, heap, resident: peakResident(), errors, wrong };
     report.push(entry);
-    console.error(`${name} on ${answer.device} (${answer.shape}): ${wrong.length ? `WRONG: ${wrong.join(', ')}` : 'equal to the reference'}, ` +
-      Object.entries(errors).map(([what, error]) => `${what} ${error.toExponential(1)}`).join(', '));
+    console.error(
+      `${name} on ${answer.device} (${answer.shape}): ${wrong.length ? `WRONG: ${wrong.join(', ')}` : 'equal to the reference'}, ` +
+        Object.entries(errors)
+          .map(([what, error]) => `${what} ${error.toExponential(1)}`)
+          .join(', '),
+    );
   }
 } finally {
   await browser.close();
@@ -243,7 +283,9 @@ try {
 
 const s = (/** @type {number | undefined} */ seconds) => (seconds ?? 0).toFixed(2);
 const mb = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(0);
-console.log('| case | device | open | load | forward | encode | Jacobian | second run, all | wasm MB | JS heap MB | process MB | largest gradient error |');
+console.log(
+  '| case | device | open | load | forward | encode | Jacobian | second run, all | wasm MB | JS heap MB | process MB | largest gradient error |',
+);
 console.log('|---|---|---|---|---|---|---|---|---|---|---|---|');
 for (const r of report) {
   const t = r.seconds;

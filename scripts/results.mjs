@@ -37,7 +37,9 @@ try {
     const json = await page.evaluate(
       async ({ source, request }) => {
         const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
-        const [{ Client }, { SOURCES }, { toJson }] = await Promise.all(['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load));
+        const [{ Client }, { SOURCES }, { toJson }] = await Promise.all(
+          ['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load),
+        );
         const client = new Client();
         const { model, saes } = SOURCES[source];
         await client.open({ model, saes }, { device: 'cpu' });

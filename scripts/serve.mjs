@@ -37,7 +37,8 @@ const POLICY =
 function pageHeaders(file) {
   const policy = POLICY.replace('https:;', 'http: https:;');
   return {
-    'Content-Security-Policy': basename(file) === 'embed.html' ? policy.replace("frame-ancestors 'none'", 'frame-ancestors *') : policy,
+    'Content-Security-Policy':
+      basename(file) === 'embed.html' ? policy.replace("frame-ancestors 'none'", 'frame-ancestors *') : policy,
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
   };
@@ -50,8 +51,13 @@ export function fixtureFolders() {
   // A named folder that is no fixture must fail its test, so it is not left out here.
   const folders =
     given !== undefined
-      ? given.split(':').filter(Boolean).map((path) => resolve(PROJECT, path))
-      : readdirSync(all).map((name) => join(all, name)).filter((path) => existsSync(join(path, 'cases.json')));
+      ? given
+          .split(':')
+          .filter(Boolean)
+          .map((path) => resolve(PROJECT, path))
+      : readdirSync(all)
+          .map((name) => join(all, name))
+          .filter((path) => existsSync(join(path, 'cases.json')));
   // Two folders of one name must not hide each other.
   return new Map(folders.sort().map((folder, i) => [`${i}-${basename(folder)}`, folder]));
 }
@@ -164,7 +170,9 @@ async function main() {
 
 /** @param {string} problem @returns {never} */
 function usage(problem) {
-  console.error(`${problem}\nusage: node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]`);
+  console.error(
+    `${problem}\nusage: node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]`,
+  );
   process.exit(2);
 }
 

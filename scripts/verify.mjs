@@ -16,13 +16,15 @@ const browser = await start();
 try {
   const page = await browser.context.newPage();
   await page.goto(`${browser.url}/verify.html?${new URLSearchParams(/** @type {any} */ ({ ...values }))}`);
-  await page.waitForFunction(() => document.querySelector('#about')?.textContent || document.querySelector('#status')?.textContent);
+  await page.waitForFunction(
+    () => document.querySelector('#about')?.textContent || document.querySelector('#status')?.textContent,
+  );
   console.log((await page.textContent('#about')) || (await page.textContent('#status')));
   await page.click('#run');
   await page.waitForSelector('#status[data-outcome]', { timeout: 0 });
-  const rows = await page.locator('#checks tbody tr').evaluateAll((rows) =>
-    rows.map((row) => [...row.querySelectorAll('td')].map((cell) => cell.textContent ?? '')),
-  );
+  const rows = await page
+    .locator('#checks tbody tr')
+    .evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll('td')].map((cell) => cell.textContent ?? '')));
   console.log('| check | expected | got | outcome |\n|---|---|---|---|');
   for (const row of rows) console.log(`| ${row.join(' | ')} |`);
   console.log(await page.textContent('#status'));

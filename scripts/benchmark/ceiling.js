@@ -87,8 +87,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   ${block(rows, fours, (i, j) => `var s${i}_${j} = vec4<f32>(0.0);`)}
   for (var k = 0u; k < info.inner; k += 4u) {
     ${times(fours, (j) => `${times(4, (q) => `let b${j}_${q} = w[w${j} + ${q}u * columns];`)} w${j} += 4u * columns;`)}
-    ${times(rows, (i) => `let a${i} = x[x${i}]; x${i} += 4u; ${times(4, (q) => `let a${i}_${q} = vec4<f32>(subgroupBroadcast(a${i}, ${q}u));`)}
-    ${times(fours, (j) => times(4, (q) => `s${i}_${j} = fma(a${i}_${q}, b${j}_${q}, s${i}_${j});`))}`)}
+    ${times(
+      rows,
+      (
+        i,
+      ) => `let a${i} = x[x${i}]; x${i} += 4u; ${times(4, (q) => `let a${i}_${q} = vec4<f32>(subgroupBroadcast(a${i}, ${q}u));`)}
+    ${times(fours, (j) => times(4, (q) => `s${i}_${j} = fma(a${i}_${q}, b${j}_${q}, s${i}_${j});`))}`,
+    )}
   }
   ${block(rows, fours, (i, j) => times(4, (q) => `if row + ${i}u < info.rows && column + ${8 * j}u < columns { out[(row + ${i}u) * info.columns + 4u * (column + ${8 * j}u) + ${q}u] = s${i}_${j}[${q}]; }`))}
 }`,
@@ -154,7 +159,9 @@ export async function ceiling({ rows, inner, columns, repeats = 5 }) {
   const usage = /** @type {any} */ (globalThis).GPUBufferUsage;
   const adapter = await gpu.requestAdapter();
   const kernels = KERNELS.filter((kernel) => !('needs' in kernel) || adapter.features.has(kernel.needs));
-  const device = await adapter.requestDevice({ requiredFeatures: adapter.features.has('subgroups') ? ['subgroups'] : [] });
+  const device = await adapter.requestDevice({
+    requiredFeatures: adapter.features.has('subgroups') ? ['subgroups'] : [],
+  });
   const buffer = (/** @type {number} */ length) => {
     const made = device.createBuffer({ size: 4 * length, usage: usage.STORAGE, mappedAtCreation: true });
     new Float32Array(made.getMappedRange()).forEach((_, i, all) => (all[i] = (i % 7) / 7 - 0.4));
@@ -174,7 +181,12 @@ export async function ceiling({ rows, inner, columns, repeats = 5 }) {
       compute: { module: device.createShaderModule({ code }), entryPoint: 'main' },
     });
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    return { name, groups, pipeline, group: device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }) };
+    return {
+      name,
+      groups,
+      pipeline,
+      group: device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }),
+    };
   });
   // Round by round, so that a slow moment of the machine does not fall on one kernel.
   for (let round = 0; round <= repeats; round++) {

@@ -103,7 +103,14 @@ function jacobian({ vjp }, block, resid, cotangents) {
  */
 async function makeInputs({ blockUntilReady, numpy: np }, nPos, nTargets) {
   const random = (/** @type {number[]} */ shape, /** @type {number} */ scale) =>
-    np.array(randomFloats(shape.reduce((a, b) => a * b), scale)).reshape(shape);
+    np
+      .array(
+        randomFloats(
+          shape.reduce((a, b) => a * b),
+          scale,
+        ),
+      )
+      .reshape(shape);
   const cotangents = Array.from({ length: nTargets }, (_, t) => {
     const position = Math.floor(((t + 1) * nPos) / nTargets) - 1;
     const cotangent = new Float32Array(nPos * D_MODEL);
@@ -165,13 +172,19 @@ async function checkJacobian({ numpy: np }, forward, results, resid, cotangents)
   const step = 0.05;
   /** @param {number} sign */
   const readAt = async (sign) => {
-    const moved = x.map((/** @type {number} */ value, /** @type {number} */ i) => value + (sign * step * row[i]) / norm);
+    const moved = x.map(
+      (/** @type {number} */ value, /** @type {number} */ i) => value + (sign * step * row[i]) / norm,
+    );
     const out = await forward(np.array(moved).reshape(resid.shape)).data();
-    return out.reduce((/** @type {number} */ sum, /** @type {number} */ value, /** @type {number} */ i) => sum + value * cotangent[i], 0);
+    return out.reduce(
+      (/** @type {number} */ sum, /** @type {number} */ value, /** @type {number} */ i) => sum + value * cotangent[i],
+      0,
+    );
   };
   // Along the row itself the slope is the row's length.
   const slope = ((await readAt(1)) - (await readAt(-1))) / (2 * step);
-  if (!(Math.abs(slope - norm) <= 0.01 * norm)) throw new Error(`a row of the Jacobian has length ${norm}, not ${slope}`);
+  if (!(Math.abs(slope - norm) <= 0.01 * norm))
+    throw new Error(`a row of the Jacobian has length ${norm}, not ${slope}`);
 }
 
 /**
@@ -183,7 +196,10 @@ export async function jaxMatmul({ device, rows, inner, columns, times = 3 }) {
   const { blockUntilReady, jit, numpy: np } = jax;
   const left = randomFloats(rows * inner, 1);
   const right = randomFloats(inner * columns, 1);
-  const [a, b] = await blockUntilReady([np.array(left).reshape([rows, inner]), np.array(right).reshape([inner, columns])]);
+  const [a, b] = await blockUntilReady([
+    np.array(left).reshape([rows, inner]),
+    np.array(right).reshape([inner, columns]),
+  ]);
   const matmul = jit(function matmul(/** @type {any} */ x, /** @type {any} */ y) {
     return np.matmul(x, y);
   });

@@ -22,7 +22,8 @@ async function bare(urls, bytes) {
         const [url, from] = piece;
         const response = await fetch(url, { headers: { Range: `bytes=${from}-${from + PIECE - 1}` } });
         const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
-        for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) came += value?.length ?? 0;
+        for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read())
+          came += value?.length ?? 0;
       }
     }),
   );

@@ -28,7 +28,11 @@ export async function undriven(url) {
   const profile = mkdtempSync(join(tmpdir(), 'sae-attribution-bench-'));
   const address = new URL(url);
   address.searchParams.set('report', `http://127.0.0.1:${port}/`);
-  const browser = spawn('/usr/bin/chromium', ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, address.href], { stdio: 'ignore', detached: true });
+  const browser = spawn(
+    '/usr/bin/chromium',
+    ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, address.href],
+    { stdio: 'ignore', detached: true },
+  );
   const left = new Promise((done) => browser.once('exit', done));
   const found = await Promise.race([reported, left.then(() => undefined)]);
   // With its helpers, which would go on writing to the profile.

@@ -45,7 +45,10 @@ symlinkSync(fileURLToPath(SOURCES.demo.model), join(folder, 'model'));
 mkdirSync(join(folder, 'saes'));
 for (const hook of readdirSync(fileURLToPath(SOURCES.demo.saes))) {
   const [, block, place] = /** @type {RegExpExecArray} */ (/^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(hook));
-  const names = [hook, ...(place === 'post' ? [`by_${block}.pt`] : Number(block) > 0 ? [`by_${Number(block) - 1}.pt`] : [])];
+  const names = [
+    hook,
+    ...(place === 'post' ? [`by_${block}.pt`] : Number(block) > 0 ? [`by_${Number(block) - 1}.pt`] : []),
+  ];
   for (const name of names) symlinkSync(join(fileURLToPath(SOURCES.demo.saes), hook), join(folder, 'saes', name));
 }
 try {
@@ -62,7 +65,9 @@ try {
       const good = off.every((part) => part <= WITHIN);
       if (!good) process.exitCode = 1;
       const figures = off.map((part) => part.toExponential(1)).join(' and ');
-      console.log(`${good ? 'same' : 'DIFFERS'}: ${file}, SAEs by ${layout}: gradients and attributions off by ${figures} of the largest`);
+      console.log(
+        `${good ? 'same' : 'DIFFERS'}: ${file}, SAEs by ${layout}: gradients and attributions off by ${figures} of the largest`,
+      );
     }
   }
 } finally {

@@ -8,12 +8,75 @@ import { python } from '../../www/app/snippet.js';
 
 /** Texts that mean something to somebody. */
 export const TEXTS = [
-  '', ' ', '\n', '\r', '\0', '\\', '"', "'", '`', '{', '}', '{hook}', '{block}', '#', '%', '&', '=', '<', '$&', '$1', '"""', '\\u', '\\ud83d\\ude00',
-  '__proto__', 'constructor', 'toString', 'hasOwnProperty', 'length', 'prototype', 'null', 'NaN', 'Infinity', '-0', '1e999', '0x10', '1.5', '-1', '007',
-  "0)\n__import__('os').system('id')\n(", '" + __import__("os").system("id") + "', "{__import__('os').system('id')}", '\\"); import os #',
-  '<img src=x onerror=alert(1)>', '</text><script>alert(1)</script>', '=HYPERLINK("http://evil")', '@x', '../../x?', '//evil.example/x',
-  '\u202eabc\u2066', '\u200b', '\ufeff', '\u2028', '😀', '\ud83d', '\ude00', '\ud83d\ud83d\ude00', 'שלום', 'Ａ', 'ı', 'ﬀ',
-  'blocks.0.hook_resid_pre', 'blocks.99999.hook_resid_pre', 'blocks.0.hook_resid_pre\n', 'token_to_latent', 'logit_difference', 'latent', '1', '1.0', '3,0',
+  '',
+  ' ',
+  '\n',
+  '\r',
+  '\0',
+  '\\',
+  '"',
+  "'",
+  '`',
+  '{',
+  '}',
+  '{hook}',
+  '{block}',
+  '#',
+  '%',
+  '&',
+  '=',
+  '<',
+  '$&',
+  '$1',
+  '"""',
+  '\\u',
+  '\\ud83d\\ude00',
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  'length',
+  'prototype',
+  'null',
+  'NaN',
+  'Infinity',
+  '-0',
+  '1e999',
+  '0x10',
+  '1.5',
+  '-1',
+  '007',
+  "0)\n__import__('os').system('id')\n(",
+  '" + __import__("os").system("id") + "',
+  "{__import__('os').system('id')}",
+  '\\"); import os #',
+  '<img src=x onerror=alert(1)>',
+  '</text><script>alert(1)</script>',
+  '=HYPERLINK("http://evil")',
+  '@x',
+  '../../x?',
+  '//evil.example/x',
+  '\u202eabc\u2066',
+  '\u200b',
+  '\ufeff',
+  '\u2028',
+  '😀',
+  '\ud83d',
+  '\ude00',
+  '\ud83d\ud83d\ude00',
+  'שלום',
+  'Ａ',
+  'ı',
+  'ﬀ',
+  'blocks.0.hook_resid_pre',
+  'blocks.99999.hook_resid_pre',
+  'blocks.0.hook_resid_pre\n',
+  'token_to_latent',
+  'logit_difference',
+  'latent',
+  '1',
+  '1.0',
+  '3,0',
 ];
 
 /** @param {Random} random */
@@ -33,7 +96,27 @@ function define(object, key, value) {
 
 /** Numbers that JSON can write, by themselves or by the names that `jsonOf` replaces. */
 export const [INFINITE, NEGATIVE_INFINITE, NEGATIVE_ZERO] = ['\u0001infinite', '\u0001-infinite', '\u0001-zero'];
-const NUMBERS = [0, 1, 2, 3, -1, 0.5, 1e-45, 1e-60, 3.4e38, 1e39, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53, 3e8, -2.5, INFINITE, NEGATIVE_INFINITE, NEGATIVE_ZERO];
+const NUMBERS = [
+  0,
+  1,
+  2,
+  3,
+  -1,
+  0.5,
+  1e-45,
+  1e-60,
+  3.4e38,
+  1e39,
+  2 ** 31,
+  2 ** 32 - 1,
+  2 ** 32,
+  2 ** 53,
+  3e8,
+  -2.5,
+  INFINITE,
+  NEGATIVE_INFINITE,
+  NEGATIVE_ZERO,
+];
 
 /** Any value, mostly not the one that belongs. @param {Random} random @param {number} [depth] @returns {unknown} */
 export function hostile(random, depth = 0) {
@@ -51,7 +134,15 @@ export function hostile(random, depth = 0) {
     case 5:
       return { length: pick(NUMBERS), 0: hostile(random, depth + 1) };
     case 6:
-      return define(define({}, pick(['toString', 'valueOf', 'toJSON', '__proto__', 'constructor', 'length', 'then']), hostile(random, depth + 1)), pick(TEXTS), 1);
+      return define(
+        define(
+          {},
+          pick(['toString', 'valueOf', 'toJSON', '__proto__', 'constructor', 'length', 'then']),
+          hostile(random, depth + 1),
+        ),
+        pick(TEXTS),
+        1,
+      );
     default: {
       /** @type {unknown} */
       let nested = hostile(random, depth + 1);
@@ -63,7 +154,9 @@ export function hostile(random, depth = 0) {
 
 /** @param {unknown} value */
 export function jsonOf(value) {
-  return JSON.stringify(value, (_, found) => (typeof found === 'object' && found && typeof found.toJSON === 'function' ? {} : found))
+  return JSON.stringify(value, (_, found) =>
+    typeof found === 'object' && found && typeof found.toJSON === 'function' ? {} : found,
+  )
     .replaceAll(JSON.stringify(INFINITE), '1e999')
     .replaceAll(JSON.stringify(NEGATIVE_INFINITE), '-1e999')
     .replaceAll(JSON.stringify(NEGATIVE_ZERO), '-0');
@@ -74,14 +167,21 @@ export function flipped(text, { int, chance, pick }) {
   for (let n = 1 + int(2); n > 0; n--) {
     const at = int(text.length + 1);
     const length = chance(0.5) ? 1 : int(20);
-    const replacement = chance(0.3) ? '' : chance(0.5) ? pick(['"', '[', ']', '{', '}', ',', ':', '-', '0', '9', 'e', '.', '\\', '%', '&', '=', '+', ' ', '\n', '\0']) : pick(TEXTS);
+    const replacement = chance(0.3)
+      ? ''
+      : chance(0.5)
+        ? pick(['"', '[', ']', '{', '}', ',', ':', '-', '0', '9', 'e', '.', '\\', '%', '&', '=', '+', ' ', '\n', '\0'])
+        : pick(TEXTS);
     text = text.slice(0, at) + replacement + text.slice(at + length);
   }
   return text;
 }
 
 /** Everything that all objects inherit. */
-const inherited = () => [Object, Array, Function, String, Number].map(({ prototype }) => Reflect.ownKeys(prototype).map(String).join()).join(';');
+const inherited = () =>
+  [Object, Array, Function, String, Number]
+    .map(({ prototype }) => Reflect.ownKeys(prototype).map(String).join())
+    .join(';');
 const INHERITED = inherited();
 
 /** Fails where something was written to what all objects inherit. */
@@ -104,7 +204,10 @@ export function assertPython(request, source) {
   for (const key of ['positive', 'negative']) if (typeof plain[key] === 'string') plain[key] = 'x';
   const wanted = python(plain, { model: 'https://m.example/m', saes: 'https://m.example/s' });
   // Addresses stand in comments and in one literal.
-  const lines = (/** @type {string} */ text) => bare(text).split('\n').map((line) => (/^#   /.test(line) ? '#' : line));
+  const lines = (/** @type {string} */ text) =>
+    bare(text)
+      .split('\n')
+      .map((line) => (/^#   /.test(line) ? '#' : line));
   assert.deepEqual(lines(code), lines(wanted), 'the Python has other lines than it should');
   const values = Object.values(plain).filter((value) => typeof value === 'number');
   for (const value of values) assert.ok(/^\d+$/.test(String(value)) || Number.isFinite(value));
@@ -128,7 +231,9 @@ export async function repeat({ seed, cases = Infinity, seconds = Infinity }, one
       assertUntouched();
     } catch (error) {
       const shown = typeof input === 'string' ? input : JSON.stringify(input);
-      throw new Error(`seed ${seed}, case ${i}: ${/** @type {Error} */ (error).stack}\ninput: ${shown?.slice(0, 20_000)}`);
+      throw new Error(
+        `seed ${seed}, case ${i}: ${/** @type {Error} */ (error).stack}\ninput: ${shown?.slice(0, 20_000)}`,
+      );
     }
   }
   return cases;

@@ -8,12 +8,37 @@
  */
 
 const NONSENSE = [
-  'bytes nonsense', 'bytes -5-10/20', 'bytes 0-99999999999999999999/99999999999999999999', 'bytes 9-2/100', 'items 0-1/2',
-  'bytes 0-1/1', 'bytes 0x0-0x5/0x10', 'bytes */*', 'bytes 0-0/-1', '', 'bytes 1e3-2e3/3e3', 'bytes 0-/10', 'bytes 0-NaN/Infinity',
+  'bytes nonsense',
+  'bytes -5-10/20',
+  'bytes 0-99999999999999999999/99999999999999999999',
+  'bytes 9-2/100',
+  'items 0-1/2',
+  'bytes 0-1/1',
+  'bytes 0x0-0x5/0x10',
+  'bytes */*',
+  'bytes 0-0/-1',
+  '',
+  'bytes 1e3-2e3/3e3',
+  'bytes 0-/10',
+  'bytes 0-NaN/Infinity',
 ];
-const WAITS = ['0', '-1', '1e9', '99999999999999999999', 'soon', '', 'Thu, 01 Jan 1970 00:00:00 GMT', 'Fri, 31 Dec 9999 23:59:59 GMT', '0.5', '1'];
+const WAITS = [
+  '0',
+  '-1',
+  '1e9',
+  '99999999999999999999',
+  'soon',
+  '',
+  'Thu, 01 Jan 1970 00:00:00 GMT',
+  'Fri, 31 Dec 9999 23:59:59 GMT',
+  '0.5',
+  '1',
+];
 const LENGTHS = ['nonsense', '-1', '1e3', '99999999999999999999', '', '0x10', '5, 5'];
-const STATUSES = [201, 204, 205, 300, 304, 400, 401, 403, 404, 405, 408, 410, 412, 416, 418, 425, 429, 451, 500, 501, 502, 503, 504, 599];
+const STATUSES = [
+  201, 204, 205, 300, 304, 400, 401, 403, 404, 405, 408, 410, 412, 416, 418, 425, 429, 451, 500, 501, 502, 503, 504,
+  599,
+];
 
 /**
  * @param {Random} chance
@@ -87,7 +112,9 @@ export function hostileServer(chance, files, manner) {
     if (signal.aborted) throw new DOMException('aborted', 'AbortError');
     const isBad = chance.chance(manner.faults);
     if (isBad && chance.chance(0.1)) {
-      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError'))));
+      return new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError'))),
+      );
     }
     if (isBad && chance.chance(0.1)) throw new TypeError('Failed to fetch');
     if (!file) return new Response(null, { status: 404 });
@@ -102,12 +129,14 @@ export function hostileServer(chance, files, manner) {
       if (chance.chance(0.7)) headers['Retry-After'] = chance.pick(WAITS);
       if (status === 416) {
         seen.lied = true;
-        if (chance.chance(0.7)) headers['Content-Range'] = chance.pick([...NONSENSE, 'bytes */99999999999999999999', 'bytes */3']);
+        if (chance.chance(0.7))
+          headers['Content-Range'] = chance.pick([...NONSENSE, 'bytes */99999999999999999999', 'bytes */3']);
       }
       return new Response(null, { status, headers });
     }
 
-    const range = manner.ranges && !(isBad && chance.chance(0.15)) ? /^bytes=(\d+)-(\d*)$/.exec(asked.Range ?? '') : null;
+    const range =
+      manner.ranges && !(isBad && chance.chance(0.15)) ? /^bytes=(\d+)-(\d*)$/.exec(asked.Range ?? '') : null;
     let [start, end] = [0, bytes.length];
     let told = '';
     if (range) {
@@ -152,7 +181,9 @@ export function hostileServer(chance, files, manner) {
       else if (way === 'ends') response.headers.set('Content-Length', String(body.length));
     }
     Object.defineProperty(response, 'type', { value: isBasic ? 'basic' : 'cors' });
-    Object.defineProperty(response, 'url', { value: chance.chance(0.5) ? `${address.replace(/\?.*/, '')}?signed=${chance.int(9)}` : address });
+    Object.defineProperty(response, 'url', {
+      value: chance.chance(0.5) ? `${address.replace(/\?.*/, '')}?signed=${chance.int(9)}` : address,
+    });
     return response;
   }
 

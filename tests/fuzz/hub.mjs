@@ -12,7 +12,14 @@ import { random } from './random.mjs';
 /** Quick: nothing here is far away. */
 const PATIENCE = { tries: 3, firstPauseMs: 1, longestPauseMs: 2, longestWaitMs: 2, stallMs: 25, idleMs: 50 };
 const CODES = [
-  'file-not-found', 'access-denied', 'rate-limited', 'file-changed', 'file-too-large', 'offline', 'fetch-failed', 'cancelled',
+  'file-not-found',
+  'access-denied',
+  'rate-limited',
+  'file-changed',
+  'file-too-large',
+  'offline',
+  'fetch-failed',
+  'cancelled',
 ];
 /** Cases that run beside each other: most of the time of each is waiting. */
 const BESIDE = 64;
@@ -21,7 +28,9 @@ const HANG_MS = 30_000;
 const COMMIT = '607a30d783dfa663caf39e06633721c8d4cfcd7e';
 
 /** What files hold: no byte of one version is at its place in another. */
-const VERSIONS = [0, 85, 170].map((add) => Uint8Array.from({ length: 71_000 }, (_, at) => (at * 7 + add + (at >> 8)) & 255));
+const VERSIONS = [0, 85, 170].map((add) =>
+  Uint8Array.from({ length: 71_000 }, (_, at) => (at * 7 + add + (at >> 8)) & 255),
+);
 
 /** Says what is wrong. @param {unknown} is @param {string} what */
 function must(is, what) {
@@ -97,24 +106,33 @@ async function one(seed, index) {
       read = await inTime(reading, what);
     } catch (thrown) {
       const { name, code, message } = /** @type {any} */ (thrown);
-      must(name === 'SaeAttributionError' && CODES.includes(code), `${what} throws ${/** @type {any} */ (thrown)?.stack}`);
+      must(
+        name === 'SaeAttributionError' && CODES.includes(code),
+        `${what} throws ${/** @type {any} */ (thrown)?.stack}`,
+      );
       must(code === 'cancelled' || (message.includes(path) && /\.$/.test(message)), `${what} says ${message}`);
       if (code === 'file-changed' && asked === reader) open();
       return code;
     }
     const { versions } = /** @type {Served} */ (files.get(path));
-    const could = versions.map((_, i) => i).filter((i) => {
-      const right = versions[i].subarray(start, end);
-      return same(read.bytes, seen.lied ? right.subarray(0, read.bytes.length) : right);
-    });
+    const could = versions
+      .map((_, i) => i)
+      .filter((i) => {
+        const right = versions[i].subarray(start, end);
+        return same(read.bytes, seen.lied ? right.subarray(0, read.bytes.length) : right);
+      });
     read.release?.();
-    must(could.length > 0 || (seen.lied && seen.endless > 0), `${what} gives ${read.bytes.length} bytes that no version has`);
+    must(
+      could.length > 0 || (seen.lied && seen.endless > 0),
+      `${what} gives ${read.bytes.length} bytes that no version has`,
+    );
     if (asked !== reader) return '';
     if (start === 0 && end > 0 && versions.every(({ length }) => length > 0)) begun.add(path);
     // What was read without a fault before is of the version read now.
     const before = possible.get(path) ?? new Set(versions.keys());
     const still = new Set(could.filter((i) => before.has(i)));
-    if (manner.showsEtag || !manner.changes) must(still.size > 0 || seen.lied, `${what} gives another version than before`);
+    if (manner.showsEtag || !manner.changes)
+      must(still.size > 0 || seen.lied, `${what} gives another version than before`);
     possible.set(path, still);
     return '';
   };
@@ -130,10 +148,15 @@ async function one(seed, index) {
     else if (act < 6) {
       const most = chance.pick([0, 10, 1000, 100_000]);
       const before = seen.endless;
-      const code = await check(path, reader.readWhole(path, most).then((read) => {
-        must(read.bytes.length <= most, `${path}: more than ${most} bytes`);
-        return read;
-      }), 0, Infinity);
+      const code = await check(
+        path,
+        reader.readWhole(path, most).then((read) => {
+          must(read.bytes.length <= most, `${path}: more than ${most} bytes`);
+          return read;
+        }),
+        0,
+        Infinity,
+      );
       must(seen.endless - before < 2_000_000, `${path}: an endless body is read on`);
       if (code === 'file-too-large') possible.delete(path);
     } else if (act < 8) {
@@ -143,11 +166,13 @@ async function one(seed, index) {
       });
       const asked = reader;
       reader.expect(parts);
-      const reads = parts.filter(() => chance.chance(0.7)).map(({ path, start, end }) => {
-        const reading = reader.read(path, start, end);
-        reading.catch(() => {});
-        return { path, start, end, reading };
-      });
+      const reads = parts
+        .filter(() => chance.chance(0.7))
+        .map(({ path, start, end }) => {
+          const reading = reader.read(path, start, end);
+          reading.catch(() => {});
+          return { path, start, end, reading };
+        });
       // A change closes the reader, and the others with it.
       for (const { path, reading, start, end } of reads) await check(path, reading, start, end, asked);
     } else if (act === 8) {
@@ -159,7 +184,8 @@ async function one(seed, index) {
     } else if (act === 9) {
       reader.begin();
       // Between two requests a file may change whose beginning is known.
-      if (!isPinned) for (const path of begun) if (chance.chance(0.3)) /** @type {Served} */ (files.get(path)).now = chance.int(3);
+      if (!isPinned)
+        for (const path of begun) if (chance.chance(0.3)) /** @type {Served} */ (files.get(path)).now = chance.int(3);
     } else if (act === 10) {
       await inTime(reader.disown(chance.pick([undefined, path])), 'disown');
       possible.clear();
@@ -189,8 +215,16 @@ async function tamper(chance, path) {
   const key = chance.pick([...entries.keys(), `${root}${number()}-${number()}-${hash}`]) ?? root;
   const head = entries.get(`${root}head`);
   const text = chance.pick([
-    '', 'null', '[]', '{}', '{"format": 1}', 'not json', '{"format": 2}', `{"format": 1, "url": "${path}", "total": 1e300}`,
-    `{"format": 1, "url": "${path}", "etag": {"a": 1}}`, `{"format": 1, "url": "${path}", "total": -1, "etag": "x"}`,
+    '',
+    'null',
+    '[]',
+    '{}',
+    '{"format": 1}',
+    'not json',
+    '{"format": 2}',
+    `{"format": 1, "url": "${path}", "total": 1e300}`,
+    `{"format": 1, "url": "${path}", "etag": {"a": 1}}`,
+    `{"format": 1, "url": "${path}", "total": -1, "etag": "x"}`,
   ]);
   if (chance.chance(0.4)) entries.set(`${root}head`, new TextEncoder().encode(text));
   else if (chance.chance(0.5) && key !== `${root}head`) entries.set(key, new Uint8Array(chance.int(2000)));

@@ -29,8 +29,57 @@ const QUERIES = [
   'model=models/tiny/model&saes=models/tiny/saes/v5_{block}.pt&layers=1&device=webgpu',
   'model=https://m.example/m/&saes=//s.example:8080/s?x=1',
 ];
-const KEYS = ['source', 'kind', 'prompt', 'layer', 'layer_from', 'layer_to', 'k', 'positive', 'negative', 'positive_id', 'negative_id', 'threshold', 'shown', 'rows', 'columns', 'across', 'limit', 'cell', 'model', 'saes', 'layers', 'device', '__proto__', 'constructor', 'toString'];
-const ADDRESSES = ['http://[', 'javascript:alert(1)', 'data:,x', 'blob:x', 'folder:x', 'file:///etc/passwd', 'https://a:b@m/', 'https://m/{hook}', 'https://{hook}/', 'https://m/%7Bhook%7D/%7bblock%7d', 'https://m/%7B', 'http://m:99999/', '//m', '\\\\m\\x', 'https:m', 'https://m/?{hook}', 'https://m/#', '../..', '?', 'https://m/\n# x', 'https://m/"+x+"', "https://m/'"];
+const KEYS = [
+  'source',
+  'kind',
+  'prompt',
+  'layer',
+  'layer_from',
+  'layer_to',
+  'k',
+  'positive',
+  'negative',
+  'positive_id',
+  'negative_id',
+  'threshold',
+  'shown',
+  'rows',
+  'columns',
+  'across',
+  'limit',
+  'cell',
+  'model',
+  'saes',
+  'layers',
+  'device',
+  '__proto__',
+  'constructor',
+  'toString',
+];
+const ADDRESSES = [
+  'http://[',
+  'javascript:alert(1)',
+  'data:,x',
+  'blob:x',
+  'folder:x',
+  'file:///etc/passwd',
+  'https://a:b@m/',
+  'https://m/{hook}',
+  'https://{hook}/',
+  'https://m/%7Bhook%7D/%7bblock%7d',
+  'https://m/%7B',
+  'http://m:99999/',
+  '//m',
+  '\\\\m\\x',
+  'https:m',
+  'https://m/?{hook}',
+  'https://m/#',
+  '../..',
+  '?',
+  'https://m/\n# x',
+  'https://m/"+x+"',
+  "https://m/'",
+];
 
 /** Some parameters other than they were. @param {string} text @param {Random} rng */
 function tampered(text, rng) {
@@ -39,7 +88,10 @@ function tampered(text, rng) {
   const parameters = new URLSearchParams(text);
   for (let n = 1 + int(3); n > 0; n--) {
     const key = chance(0.7) ? pick([...parameters.keys(), 'source']) : pick(KEYS);
-    const value = ['model', 'saes'].includes(key) && chance(0.6) ? pick(ADDRESSES) + (chance(0.4) ? hostileText(rng) : '') : hostileText(rng);
+    const value =
+      ['model', 'saes'].includes(key) && chance(0.6)
+        ? pick(ADDRESSES) + (chance(0.4) ? hostileText(rng) : '')
+        : hostileText(rng);
     if (chance(0.1)) parameters.delete(key);
     else if (chance(0.1)) parameters.append(key, value);
     else parameters.set(key, chance(0.3) ? (parameters.get(key) ?? '') + value : value);
@@ -55,7 +107,10 @@ function address(query) {
   const { sources, selected, device, problem } = fromAddress(page);
   assert.ok(device === undefined || device === 'cpu' || device === 'webgpu');
   assert.ok(Object.hasOwn(sources, selected), 'a model that is not there is chosen');
-  assert.deepEqual(Object.keys(sources).filter((name) => name !== 'given'), Object.keys(SOURCES));
+  assert.deepEqual(
+    Object.keys(sources).filter((name) => name !== 'given'),
+    Object.keys(SOURCES),
+  );
   if (problem) {
     assert.equal(problem.code, 'address-invalid');
     assert.equal(selected, 'demo');
@@ -69,9 +124,16 @@ function address(query) {
       assert.equal(url.username + url.password + url.hash, '');
       assert.ok(!/[{}]/.test(url.host), 'a place for a host');
       assert.ok(!/[\s\0-\x1f\u007f-\uffff]/.test(source[name]), 'not as an address is written');
-      assert.ok(!/[{}]|%7[bd]/i.test(name === 'saes' ? source.saes.replace(/\{(hook|block)\}/g, '') : source.model), 'braces');
+      assert.ok(
+        !/[{}]|%7[bd]/i.test(name === 'saes' ? source.saes.replace(/\{(hook|block)\}/g, '') : source.model),
+        'braces',
+      );
     }
-    assert.ok(source.layers.length > 0 && source.layers.length <= 256 && source.layers.every((layer) => Number.isInteger(layer) && layer >= 0));
+    assert.ok(
+      source.layers.length > 0 &&
+        source.layers.length <= 256 &&
+        source.layers.every((layer) => Number.isInteger(layer) && layer >= 0),
+    );
     assert.equal(new Set(source.layers).size, source.layers.length);
     assert.ok(source.title.length < 1000);
     assert.ok(!/[\0-\x1f\u202a-\u202e\u2066-\u2069]/.test(source.title + revisionsOf(source, page)));

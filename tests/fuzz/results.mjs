@@ -32,11 +32,15 @@ function cut(file) {
   const result = JSON.parse(readFileSync(new URL(file, RESULTS), 'utf8'));
   const [nSources, nTargets, nTokens] = [3, Math.min(2, result.targets.pos.length), 3];
   const nodes = (/** @type {any} */ side, /** @type {number} */ n) => {
-    const few = Object.fromEntries(Object.entries(side).map(([key, value]) => [key, Array.isArray(value) ? value.slice(0, n) : value]));
+    const few = Object.fromEntries(
+      Object.entries(side).map(([key, value]) => [key, Array.isArray(value) ? value.slice(0, n) : value]),
+    );
     return { ...few, pos: few.pos.map((/** @type {number} */ _, /** @type {number} */ i) => i % nTokens) };
   };
   const values = Array.from({ length: nSources * nTargets }, (_, i) => result.gradients[i]);
-  const few = (/** @type {any} */ found) => found && Object.fromEntries(Object.entries(found).map(([key, value]) => [key, /** @type {any[]} */ (value).slice(0, 2)]));
+  const few = (/** @type {any} */ found) =>
+    found &&
+    Object.fromEntries(Object.entries(found).map(([key, value]) => [key, /** @type {any[]} */ (value).slice(0, 2)]));
   const { statistics: told, top_logits, pair_logits, off_staircase } = result;
   return {
     format_version: 1,
@@ -55,7 +59,9 @@ function cut(file) {
       targets_per_position: [1, 1, 0],
       sae_error_norm: told.sae_error_norm.slice(0, nTokens),
     },
-    latent_labels: { [result.sources.hook_name ?? result.targets.hook_name]: { 0: 'a label', [result.sources.latent[0] ?? 1]: 'b' } },
+    latent_labels: {
+      [result.sources.hook_name ?? result.targets.hook_name]: { 0: 'a label', [result.sources.latent[0] ?? 1]: 'b' },
+    },
   };
 }
 
@@ -73,7 +79,12 @@ function places(value, path = []) {
 
 /** One change at a place. @param {any} result @param {string[]} path @param {Random} random @param {string[][]} others */
 function change(result, path, random, others) {
-  const at = (/** @type {string[]} */ keys) => keys.reduce((found, key) => (typeof found === 'object' && found !== null && Object.hasOwn(found, key) ? found[key] : undefined), result);
+  const at = (/** @type {string[]} */ keys) =>
+    keys.reduce(
+      (found, key) =>
+        typeof found === 'object' && found !== null && Object.hasOwn(found, key) ? found[key] : undefined,
+      result,
+    );
   const parent = at(path.slice(0, -1));
   if (typeof parent !== 'object' || parent === null) return;
   const key = path[path.length - 1];
@@ -84,7 +95,12 @@ function change(result, path, random, others) {
       return;
     case 1:
       if (Array.isArray(parent)) parent.push(parent[0]);
-      else Object.defineProperty(parent, random.pick(['__proto__', 'constructor', 'extra', 'source', 'length']), { value: hostile(random), enumerable: true, configurable: true });
+      else
+        Object.defineProperty(parent, random.pick(['__proto__', 'constructor', 'extra', 'source', 'length']), {
+          value: hostile(random),
+          enumerable: true,
+          configurable: true,
+        });
       return;
     case 2:
       parent[key] = structuredClone(at(random.pick(others)));
@@ -92,7 +108,8 @@ function change(result, path, random, others) {
     case 3:
       // Mostly of the kind that belongs: such pass, and are used.
       if (typeof parent[key] === 'number') parent[key] = random.pick([0, 1, 2, -1, 0.5, 1e-45, 1e38, 7]);
-      else if (typeof parent[key] === 'string') parent[key] += String(random.pick(['', 'x', '\n', '<', '\u202e', '"', '😀', '\ud800', "'", ')']));
+      else if (typeof parent[key] === 'string')
+        parent[key] += String(random.pick(['', 'x', '\n', '<', '\u202e', '"', '😀', '\ud800', "'", ')']));
       return;
     default:
       parent[key] = hostile(random);
@@ -107,8 +124,14 @@ function assertWhole({ tokens, sources, targets, gradients, attributions, off_st
     assert.deepEqual([activation.length, label.length], [pos.length, pos.length], 'columns differ in length');
     assert.equal(latent.length, kind === 'latent' ? pos.length : 0);
     assert.equal(token_id.length, kind === 'token' || kind === 'logit' ? pos.length : 0);
-    assert.ok(pos.every((at) => at < n), 'a node is at a position that there is none of');
-    assert.ok(latent.every((at) => at < (d_sae ?? Infinity)), 'a latent that the SAE lacks');
+    assert.ok(
+      pos.every((at) => at < n),
+      'a node is at a position that there is none of',
+    );
+    assert.ok(
+      latent.every((at) => at < (d_sae ?? Infinity)),
+      'a latent that the SAE lacks',
+    );
     assert.ok(activation.every(Number.isFinite) && label.every((text) => typeof text === 'string'));
   }
   for (const values of [gradients, attributions]) {
@@ -132,18 +155,29 @@ async function use(result, random) {
   }
   const { request, sources, targets, attributions } = result;
   const meaning = (/** @type {any} */ nodes, /** @type {number} */ node) => savedLabel(result, nodes, node);
-  const view = { ...DEFAULT_VIEW, rows: random.pick(SORTS), columns: random.pick(SORTS), across: random.chance(0.5), cell: random.chance(0.5) ? { row: 0, column: 0 } : undefined };
+  const view = {
+    ...DEFAULT_VIEW,
+    rows: random.pick(SORTS),
+    columns: random.pick(SORTS),
+    across: random.chance(0.5),
+    cell: random.chance(0.5) ? { row: 0, column: 0 } : undefined,
+  };
   const summary = await summarise(attributions, targets.pos, sources.pos);
   const limit = defaultLimit(attributions);
   assert.ok(limit > 0 && limit < Infinity && clipped(attributions, limit) >= 0);
   const across = await pairsAcross(result, request.kind === 'latent_to_latent' ? (request.threshold ?? 2) : 0);
   assert.ok(summary && across);
   for (let row = 0; row < targets.pos.length; row++) {
-    for (let column = 0; column < sources.pos.length; column++) assert.equal(describeCell(result, { row, column }, 1, meaning).length, 6);
+    for (let column = 0; column < sources.pos.length; column++)
+      assert.equal(describeCell(result, { row, column }, 1, meaning).length, 6);
   }
   if (targets.pos.length > 0 && sources.pos.length > 0) {
     const matrix = { values: attributions, ...axes(result, view, summary, meaning), limit };
-    const { svg } = picture(matrix, { document, title: `${describeRequest(request)} ${request.prompt}`, notes: [describeNodes(sources)] });
+    const { svg } = picture(matrix, {
+      document,
+      title: `${describeRequest(request)} ${request.prompt}`,
+      notes: [describeNodes(sources)],
+    });
     assert.ok(!/<(?!\/?(svg|title|text|image|path|rect)[\s>/])/.test(svg), 'markup in a picture');
     for (const axis of [matrix.rows, matrix.columns]) for (let i = 0; i < axis.n; i++) axis.label(axis.order[i], true);
   }
@@ -153,7 +187,14 @@ async function use(result, random) {
     ...tokens(result.tokens, document),
     ...statistics(result, document),
     ...logits(result, document),
-    ...findings.strongestPairs(result, summary.all.strongest, 'attributions', summary.all.rowTotal, view.across, options),
+    ...findings.strongestPairs(
+      result,
+      summary.all.strongest,
+      'attributions',
+      summary.all.rowTotal,
+      view.across,
+      options,
+    ),
     ...findings.pairsAcross(result, across, options),
   ].join('\n');
   assert.ok(!/[\0-\t\v-\x1f\u202a-\u202e\u2066-\u2069]/.test(written), 'a control character is shown');
@@ -184,7 +225,11 @@ export async function run(options) {
       try {
         result = fromJson(json);
       } catch (error) {
-        assert.equal(/** @type {any} */ (error).code, 'result-invalid', `thrown without its code: ${/** @type {Error} */ (error).stack}`);
+        assert.equal(
+          /** @type {any} */ (error).code,
+          'result-invalid',
+          `thrown without its code: ${/** @type {Error} */ (error).stack}`,
+        );
         assert.ok(/** @type {Error} */ (error).message.length < 400, 'a sentence that nobody reads');
         return;
       }
@@ -203,5 +248,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const [seed = 1, cases = 1e6] = process.argv.slice(2).map(Number);
   const start = Date.now();
   const done = await run({ seed, cases });
-  console.log(`seed ${seed}: ${done} results, ${run.passed} of them used; ${Math.round((1000 * done) / (Date.now() - start))} a second`);
+  console.log(
+    `seed ${seed}: ${done} results, ${run.passed} of them used; ${Math.round((1000 * done) / (Date.now() - start))} a second`,
+  );
 }

@@ -62,7 +62,10 @@ async function visit(t, limits = {}) {
   t.after(() => page.close());
   await page.route('**/wait.js', async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: `${await response.text()}\nObject.assign(LIMITS, ${JSON.stringify(limits)});` });
+    await route.fulfill({
+      response,
+      body: `${await response.text()}\nObject.assign(LIMITS, ${JSON.stringify(limits)});`,
+    });
   });
   await page.route('**/pkg/**/*.js', (route) => route.fulfill({ contentType: 'text/javascript', body: RUNTIME }));
   await page.route('**/pkg/**/*.wasm', (route) => route.fulfill({ contentType: 'application/wasm', body: 'wasm' }));
@@ -82,16 +85,13 @@ async function visit(t, limits = {}) {
     page,
     /** Calls; cancelled after so many ms, if told. @param {string} name @param {any} what @param {number} [cancelAfter] */
     ask: (name, what, cancelAfter) =>
-      page.evaluate(
-        ([name, what, cancelAfter]) => {
-          const { call } = /** @type {any} */ (globalThis);
-          const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(cancelAfter);
-          return name === 'open'
-            ? call(name, { model: what, saes: what }, { device: 'cpu', signal })
-            : call(name, name === 'tokenize' ? what : { prompt: what }, { signal });
-        },
-        /** @type {[string, any, any]} */ ([name, what, cancelAfter]),
-      ),
+      page.evaluate(([name, what, cancelAfter]) => {
+        const { call } = /** @type {any} */ (globalThis);
+        const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(cancelAfter);
+        return name === 'open'
+          ? call(name, { model: what, saes: what }, { device: 'cpu', signal })
+          : call(name, name === 'tokenize' ? what : { prompt: what }, { signal });
+      }, /** @type {[string, any, any]} */ ([name, what, cancelAfter])),
   };
 }
 
@@ -127,7 +127,8 @@ for (const [what, path] of Object.entries(PATHS)) {
 
 test('a runtime that never gets ready: an error says so, and the next request is answered', async (t) => {
   const { page, ask } = await visit(t, { load: 500 });
-  const halfway = (/** @type {import('playwright-core').Route} */ route) => route.fulfill({ contentType: 'application/wasm', body: 'never' });
+  const halfway = (/** @type {import('playwright-core').Route} */ route) =>
+    route.fulfill({ contentType: 'application/wasm', body: 'never' });
   await page.route('**/pkg/**/*.wasm', halfway);
   const { code, message } = await ask('open', 'right');
   assert.equal(code, 'runtime-unavailable', message);
@@ -191,7 +192,8 @@ test('a model that opens though it was cancelled is not the one that answers nex
   const { page } = await visit(t);
   const models = await page.evaluate(async () => {
     const { call } = /** @type {any} */ (globalThis);
-    const open = (/** @type {string} */ model, /** @type {AbortSignal} */ signal) => call('open', { model, saes: model }, { device: 'cpu', signal });
+    const open = (/** @type {string} */ model, /** @type {AbortSignal} */ signal) =>
+      call('open', { model, saes: model }, { device: 'cpu', signal });
     await open('right', new AbortController().signal);
     // Cancelled at every moment from the asking to the answer.
     const found = [];

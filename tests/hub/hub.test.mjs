@@ -31,7 +31,12 @@ let browser;
 before(async () => {
   hub = await startHub();
   const folder = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
-  browser = await start({ mounts: new Map([['/hub/', folder('.')], ['/www/', folder('../../www')]]) });
+  browser = await start({
+    mounts: new Map([
+      ['/hub/', folder('.')],
+      ['/www/', folder('../../www')],
+    ]),
+  });
 });
 after(async () => {
   await browser.close();
@@ -114,10 +119,34 @@ test('ranges are joined and cut: little waste, pieces of one size, each byte onc
     }
     return pieces;
   };
-  assert.equal(covers([{ path, start: 0, end: 100 }, { path, start: 100, end: 300 }]).length, 1);
-  assert.equal(covers([{ path, start: 0, end: MIB }, { path, start: MIB + 1000, end: 2 * MIB }]).length, 1);
-  assert.equal(covers([{ path, start: 0, end: MIB }, { path, start: MIB + 17_000, end: 2 * MIB }]).length, 2);
-  assert.equal(covers([{ path, start: 0, end: MIB }, { path: 'g', start: MIB, end: 2 * MIB }]).length, 2);
+  assert.equal(
+    covers([
+      { path, start: 0, end: 100 },
+      { path, start: 100, end: 300 },
+    ]).length,
+    1,
+  );
+  assert.equal(
+    covers([
+      { path, start: 0, end: MIB },
+      { path, start: MIB + 1000, end: 2 * MIB },
+    ]).length,
+    1,
+  );
+  assert.equal(
+    covers([
+      { path, start: 0, end: MIB },
+      { path, start: MIB + 17_000, end: 2 * MIB },
+    ]).length,
+    2,
+  );
+  assert.equal(
+    covers([
+      { path, start: 0, end: MIB },
+      { path: 'g', start: MIB, end: 2 * MIB },
+    ]).length,
+    2,
+  );
   assert.equal(covers([{ path, start: 5, end: 2.5 * PIECE }]).length, 3);
   // Rows with as much between them are not joined; rows that touch are.
   const rows = (/** @type {number} */ step) =>
@@ -125,8 +154,15 @@ test('ranges are joined and cut: little waste, pieces of one size, each byte onc
   assert.equal(covers(rows(2)).length, 495);
   assert.equal(covers(rows(1)).length, 1);
   // Overlapping and repeated ranges are loaded once.
-  const twice = plan([{ path, start: 0, end: 300 }, { path, start: 100, end: 400 }, { path, start: 50, end: 90 }]);
-  assert.equal(twice.reduce((sum, { start, end }) => sum + end - start, 0), 400);
+  const twice = plan([
+    { path, start: 0, end: 300 },
+    { path, start: 100, end: 400 },
+    { path, start: 50, end: 90 },
+  ]);
+  assert.equal(
+    twice.reduce((sum, { start, end }) => sum + end - start, 0),
+    400,
+  );
 });
 
 test('ranges, whole files and the end of a file', async (t) => {
@@ -184,7 +220,14 @@ test('a gap between two ranges that was joined and is expected after them is rea
   const url = hub.put('gap.bin', MIB);
   const { ask, reads } = await visit(t);
   const [a, b, c] = [0, 300_000, 300_500];
-  await ask('expect', [[a, b], [c, 600_000], [b, c]].map(([start, end]) => ({ path: url, start, end })));
+  await ask(
+    'expect',
+    [
+      [a, b],
+      [c, 600_000],
+      [b, c],
+    ].map(([start, end]) => ({ path: url, start, end })),
+  );
   await reads(url, 0, 600_000);
 });
 
@@ -206,7 +249,10 @@ test('nobody reads: no more than the window is loaded', async (t) => {
 test('a new hint replaces the old one, and keeps what both expect', async (t) => {
   const url = hub.put('hints.bin', 64 * MIB, { pace: 1 });
   const { ask, readsAll } = await visit(t, { cached: false });
-  await ask('expect', [{ path: url, start: 0, end: 16 * MIB }, { path: url, start: 40 * MIB, end: 64 * MIB }]);
+  await ask('expect', [
+    { path: url, start: 0, end: 16 * MIB },
+    { path: url, start: 40 * MIB, end: 64 * MIB },
+  ]);
   await until(() => hub.at(url).seen.bytes > MIB);
   await readsAll([{ path: url, start: 0, end: 16 * MIB }]);
   assert.ok(hub.at(url).seen.ranges.filter((range) => range === `bytes=0-${PIECE - 1}`).length === 1);
@@ -257,11 +303,21 @@ const PASSING = [
   ['silence before the answer', [{ kind: 'silent' }]],
   ['silence in the middle', [{ kind: 'stall' }]],
   ['a connection reset in the middle', [{ kind: 'reset' }, { kind: 'reset' }]],
-  ...['bytes 100000-1899999/99999999999999999999', 'bytes 100000-1899999/1000', 'bytes 99999999999999999999-2/*',
-    'bytes 100000-99999999999999999999/*', 'bytes 100000-5/2000000', 'items 100000-1899999/2000000', 'bytes 1e5-2e6/3e6',
-  ].map((told) => /** @type {[string, import('./server.mjs').Fault[]]} */ ([
-    `a Content-Range of ${told}`, [{ kind: 'malformed-range', told }],
-  ])),
+  ...[
+    'bytes 100000-1899999/99999999999999999999',
+    'bytes 100000-1899999/1000',
+    'bytes 99999999999999999999-2/*',
+    'bytes 100000-99999999999999999999/*',
+    'bytes 100000-5/2000000',
+    'items 100000-1899999/2000000',
+    'bytes 1e5-2e6/3e6',
+  ].map(
+    (told) =>
+      /** @type {[string, import('./server.mjs').Fault[]]} */ ([
+        `a Content-Range of ${told}`,
+        [{ kind: 'malformed-range', told }],
+      ]),
+  ),
   ['a compressed body of a whole file', [{ kind: 'gzip' }]],
   ['server errors', [500, 502, 502, 503].map((status) => ({ kind: 'status', status }))],
   ['an answer without CORS headers', [{ kind: 'no-cors', times: 2 }]],
@@ -340,7 +396,10 @@ test('a whole file that is too large is given up at once, and nothing of it is k
   const refused = async (/** @type {string} */ path, /** @type {number} */ most) => {
     const { error } = await call('readWhole', path, most);
     assert.equal(error?.code, 'file-too-large');
-    assert.match(error?.message ?? '', new RegExp(`${new URL(path).pathname.replaceAll('/', '.')} has more than ${most} bytes`));
+    assert.match(
+      error?.message ?? '',
+      new RegExp(`${new URL(path).pathname.replaceAll('/', '.')} has more than ${most} bytes`),
+    );
   };
   await refused(url, 3 * MIB);
   await until(() => hub.at(url).seen.open === 0);
@@ -354,7 +413,9 @@ test('a whole file that is too large is given up at once, and nothing of it is k
   hub.put('huge.json', 1_000);
   await reads(url);
   // One whose length is known is not loaded at all, however long it says that it is.
-  const long = hub.put('long.json', 5_000, { faults: [{ kind: 'malformed-range', told: 'bytes 0-9/400000000000000' }] });
+  const long = hub.put('long.json', 5_000, {
+    faults: [{ kind: 'malformed-range', told: 'bytes 0-9/400000000000000' }],
+  });
   await ask('read', long, 0, 10);
   await refused(long, 2 ** 20);
   assert.deepEqual(hub.at(long).seen.ranges, ['bytes=0-9']);
@@ -459,7 +520,7 @@ test('5 tries, then the failure and its cause', async (t) => {
     [{ kind: 'wrong-range' }, /another range/],
     [{ kind: 'malformed-range' }, /malformed Content-Range/],
     [{ kind: 'silent' }, /no byte came for 0.4 seconds/],
-    [{ kind: 'short', }, /less than it promised|connection broke off/],
+    [{ kind: 'short' }, /less than it promised|connection broke off/],
   ];
   for (const [fault, words] of cases) {
     const url = hub.put(`always-${fault.kind}.bin`, 3_000_000, { faults: [{ ...fault, times: 5 }] });
@@ -581,7 +642,11 @@ for (const [revision, asked] of Object.entries({ main: [CHECK], [COMMIT]: [] }))
     await ask('begin');
     await reads(url, 500, 1000);
     assert.deepEqual(hub.at(url).seen.ranges.slice(before), asked);
-    assert.deepEqual(hub.at(config).seen.ranges, ['', ...asked], JSON.stringify([await ask('notices'), await ask('list')]));
+    assert.deepEqual(
+      hub.at(config).seen.ranges,
+      ['', ...asked],
+      JSON.stringify([await ask('notices'), await ask('list')]),
+    );
     const { network, cached } = await ask('progress');
     assert.deepEqual([network, cached], [0, 20 * MIB - 100 + 1_300_000 + 500]);
   });
@@ -762,7 +827,10 @@ const FORGED = [
   ['a chunk whose bytes lie nowhere', (head, chunk) => [head, { ...chunk, offset: 2 ** 50 }]],
   ['a chunk that ends before it starts', (head, chunk) => [head, { ...chunk, start: 500, end: 10 }]],
   ['a chunk behind the end of the file', (head, chunk) => [head, { ...chunk, start: 4_500, end: 5_500 }]],
-  ['chunks of other things', (head, chunk) => [head, { ...chunk, start: '0' }, { ...chunk, offset: null }, { ...chunk, sha256: 5 }]],
+  [
+    'chunks of other things',
+    (head, chunk) => [head, { ...chunk, start: '0' }, { ...chunk, offset: null }, { ...chunk, sha256: 5 }],
+  ],
   ['a chunk of no length', (head, chunk) => [head, { ...chunk, end: 0 }, { ...chunk, end: -5 }]],
   ['another format', (head, chunk) => [{ ...head, format: 2 }, chunk]],
   ['another address', (head, chunk) => [{ ...head, url: 'https://example.org/x' }, chunk]],
@@ -783,10 +851,17 @@ for (const [what, forge] of FORGED) {
     await sleep(600);
     const [head, chunk] = (await first.ask('forge', url)).map((/** @type {string} */ line) => JSON.parse(line));
     assert.deepEqual([head.format, chunk.start, chunk.end], [1, 0, 1000]);
-    await first.ask('forge', url, forge(head, chunk).map((line) => JSON.stringify(line)));
+    await first.ask(
+      'forge',
+      url,
+      forge(head, chunk).map((line) => JSON.stringify(line)),
+    );
     const { ask, reads, page } = await visit(t);
     const listed = await ask('list');
-    assert.ok(listed.every((/** @type {any} */ { bytes, total = 0 }) => Number.isSafeInteger(bytes + total)), JSON.stringify(listed));
+    assert.ok(
+      listed.every((/** @type {any} */ { bytes, total = 0 }) => Number.isSafeInteger(bytes + total)),
+      JSON.stringify(listed),
+    );
     await reads(url, 0, 1000);
     assert.deepEqual(await ask('progress').then(({ network, cached }) => [network, cached]), [1000, 0]);
     await reads(url, 1000, 3000);
@@ -860,7 +935,10 @@ test('no more room: said once, and the bytes are right', async (t) => {
   const ranges = names.map((name) => ({ path: hub.put(name, size), start: 0, end: size }));
   await readsAll(ranges);
   await ask('settled');
-  assert.deepEqual((await ask('notices')).map((/** @type {any} */ { code }) => code), ['cache-full']);
+  assert.deepEqual(
+    (await ask('notices')).map((/** @type {any} */ { code }) => code),
+    ['cache-full'],
+  );
   assert.ok((await ask('list')).length <= 1);
   await devtools.send('Storage.overrideQuotaForOrigin', { origin });
   await ask('clear');
@@ -916,7 +994,10 @@ for (const [what, lacks] of Object.entries({ 'a private file system': 'opfs', 'i
       { url, bytes: 12 * MIB - 10, total: 12 * MIB },
     );
     await next.ask('remove', url);
-    assert.equal((await next.ask('list')).some((/** @type {any} */ kept) => kept.url === url), false);
+    assert.equal(
+      (await next.ask('list')).some((/** @type {any} */ kept) => kept.url === url),
+      false,
+    );
     await next.ask('open');
     await next.reads(url, 0, 1000);
     assert.ok((await next.ask('progress')).network >= 1000);
@@ -995,7 +1076,11 @@ test('the checksum that is published is found, in answers of any kind', async (t
 });
 
 /** What the tests' worker takes for a SHA-256. @param {Buffer} bytes */
-const fakeSum = (bytes) => bytes.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7).toString(16).padStart(64, '0');
+const fakeSum = (bytes) =>
+  bytes
+    .reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7)
+    .toString(16)
+    .padStart(64, '0');
 
 test('a file that is kept completely is compared with its published checksum', async (t) => {
   const bytes = bytesOf(3 * MIB, 'published');
@@ -1054,7 +1139,9 @@ test('files of a folder', async (t) => {
   await ask('openFolder', [['model/config.json', '{"n_layer": 4}']]);
   await ask('expect', []);
   assert.deepEqual(await ask('read', 'folder:model/config.json'), {
-    length: 14, fileLength: 14, sha256: sha256(Buffer.from('{"n_layer": 4}')),
+    length: 14,
+    fileLength: 14,
+    sha256: sha256(Buffer.from('{"n_layer": 4}')),
   });
   assert.equal((await ask('read', 'folder:model/config.json', 10, 100)).length, 4);
   assert.equal((await call('read', 'folder:model/none')).error?.code, 'file-not-found');

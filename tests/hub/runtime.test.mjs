@@ -39,7 +39,9 @@ after(async () => {
  * @param {{pace?: number}} [options]
  */
 function publish(name, options) {
-  const files = readdirSync(FIXTURE, { recursive: true, encoding: 'utf8' }).filter((path) => /^(model|saes)\/.*\.(json|safetensors)$/.test(path));
+  const files = readdirSync(FIXTURE, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    /^(model|saes)\/.*\.(json|safetensors)$/.test(path),
+  );
   const urls = files.map((path) => hub.put(`${name}/${path}`, readFileSync(FIXTURE + path), options));
   const base = urls[0].slice(0, urls[0].indexOf(name) + name.length);
   const at = (/** @type {string} */ path) => hub.at(`${base}/${path}`);
@@ -71,29 +73,29 @@ async function visit(t, source, { isPrivate } = {}) {
     page,
     /** @param {object} request @param {number} [cancelAfter] ms */
     ask: (request, cancelAfter) =>
-      page.evaluate(
-        async ([request, cancelAfter]) => {
-          const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(/** @type {number} */ (cancelAfter));
-          try {
-            const found = await /** @type {any} */ (globalThis).client.attribute(request, { signal });
-            const { sources, targets, tokens, gradients } = found;
-            return {
-              tokens: tokens.token_id,
-              latents: [...sources.latent],
-              size: [sources.pos.length, targets.pos.length],
-              sum: gradients.reduce((/** @type {number} */ sum, /** @type {number} */ g) => sum + Math.abs(g), 0),
-            };
-          } catch (error) {
-            return { code: /** @type {any} */ (error).code };
-          }
-        },
-        /** @type {[object, number | undefined]} */ ([request, cancelAfter]),
-      ),
+      page.evaluate(async ([request, cancelAfter]) => {
+        const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(/** @type {number} */ (cancelAfter));
+        try {
+          const found = await /** @type {any} */ (globalThis).client.attribute(request, { signal });
+          const { sources, targets, tokens, gradients } = found;
+          return {
+            tokens: tokens.token_id,
+            latents: [...sources.latent],
+            size: [sources.pos.length, targets.pos.length],
+            sum: gradients.reduce((/** @type {number} */ sum, /** @type {number} */ g) => sum + Math.abs(g), 0),
+          };
+        } catch (error) {
+          return { code: /** @type {any} */ (error).code };
+        }
+      }, /** @type {[object, number | undefined]} */ ([request, cancelAfter])),
     /** Bytes that are kept of a source. @param {{model: string, saes: string}} source */
     cached: async ({ model }) => {
       const all = await page.evaluate(() => /** @type {any} */ (globalThis).client.cached());
       const base = model.replace(/model$/, '');
-      return all.reduce((/** @type {number} */ sum, /** @type {any} */ { url, bytes }) => sum + (url.startsWith(base) ? bytes : 0), 0);
+      return all.reduce(
+        (/** @type {number} */ sum, /** @type {any} */ { url, bytes }) => sum + (url.startsWith(base) ? bytes : 0),
+        0,
+      );
     },
     kept: async () => {
       // What came is kept a moment later.
@@ -121,9 +123,13 @@ test('bytes are those of the tensors needed; the next prompt reads rows alone, t
 
   const before = total();
   const next = await first.ask({ ...REQUEST, prompt: 'The Eiffel tower is in the city of' });
-  const fresh = (/** @type {number[]} */ all, /** @type {number[]} */ known) => rows(all.filter((value) => !known.includes(value)));
+  const fresh = (/** @type {number[]} */ all, /** @type {number[]} */ known) =>
+    rows(all.filter((value) => !known.includes(value)));
   const positions = ((next.tokens?.length ?? 0) - (found.tokens?.length ?? 0)) * ROW;
-  within(total() - before, fresh(next.tokens ?? [], found.tokens ?? []) + positions + fresh(next.latents ?? [], found.latents ?? []));
+  within(
+    total() - before,
+    fresh(next.tokens ?? [], found.tokens ?? []) + positions + fresh(next.latents ?? [], found.latents ?? []),
+  );
   await first.kept();
 
   const again = requests().filter((range) => range !== CHECK).length;
@@ -154,7 +160,10 @@ test('whole tables: what is asked for is the same whatever the prompt', async (t
         asked.push(requests().sort());
         // Of logits, the embedding is needed anyway: it comes once.
         const [embedding, blocks] = [3001 * ROW, kind === 'latents' ? 3 : 4];
-        if (isPrivate) assert.ok(bytes('model/model.safetensors') < 1.02 * (embedding + 128 * ROW + blocks * BLOCK + HEADER + 2 * ROW));
+        if (isPrivate)
+          assert.ok(
+            bytes('model/model.safetensors') < 1.02 * (embedding + 128 * ROW + blocks * BLOCK + HEADER + 2 * ROW),
+          );
         await tab.page.close();
       }
       assert.equal(JSON.stringify(asked[0]) === JSON.stringify(asked[1]), isPrivate);
@@ -162,30 +171,39 @@ test('whole tables: what is asked for is the same whatever the prompt', async (t
   }
 });
 
-test('requests are answered in turn, and one that is cancelled before its turn is not begun', { timeout: 60_000 }, async (t) => {
-  const { source, at, bytes } = publish('turns');
-  const sae = (/** @type {number} */ layer) => `saes/blocks.${layer}.hook_resid_pre/sae_weights.safetensors`;
-  const tab = await visit(t, source);
-  // The first takes longest.
-  at(sae(3)).pace = 300;
-  const order = await tab.page.evaluate(async ([long, middle, short]) => {
-    const { client } = /** @type {any} */ (globalThis);
-    /** @type {string[]} */
-    const order = [];
-    const controller = new AbortController();
-    const ask = (/** @type {string} */ name, /** @type {object} */ request, /** @type {object} */ options) =>
-      client.attribute(request, options).then(
-        () => order.push(name),
-        (/** @type {any} */ error) => order.push(`${name} ${error.code}`),
-      );
-    const all = [ask('long', long, {}), ask('middle', middle, controller), ask('short', short, {})];
-    setTimeout(() => controller.abort(), 100);
-    await Promise.all(all);
-    return order;
-  }, [REQUEST, 1, 0].map((what) => (typeof what === 'number' ? { kind: 'token_to_latent', prompt: 'The', layer: what } : what)));
-  assert.deepEqual(order, ['middle cancelled', 'long', 'short']);
-  assert.equal(bytes(sae(1)), 0);
-});
+test(
+  'requests are answered in turn, and one that is cancelled before its turn is not begun',
+  { timeout: 60_000 },
+  async (t) => {
+    const { source, at, bytes } = publish('turns');
+    const sae = (/** @type {number} */ layer) => `saes/blocks.${layer}.hook_resid_pre/sae_weights.safetensors`;
+    const tab = await visit(t, source);
+    // The first takes longest.
+    at(sae(3)).pace = 300;
+    const order = await tab.page.evaluate(
+      async ([long, middle, short]) => {
+        const { client } = /** @type {any} */ (globalThis);
+        /** @type {string[]} */
+        const order = [];
+        const controller = new AbortController();
+        const ask = (/** @type {string} */ name, /** @type {object} */ request, /** @type {object} */ options) =>
+          client.attribute(request, options).then(
+            () => order.push(name),
+            (/** @type {any} */ error) => order.push(`${name} ${error.code}`),
+          );
+        const all = [ask('long', long, {}), ask('middle', middle, controller), ask('short', short, {})];
+        setTimeout(() => controller.abort(), 100);
+        await Promise.all(all);
+        return order;
+      },
+      [REQUEST, 1, 0].map((what) =>
+        typeof what === 'number' ? { kind: 'token_to_latent', prompt: 'The', layer: what } : what,
+      ),
+    );
+    assert.deepEqual(order, ['middle cancelled', 'long', 'short']);
+    assert.equal(bytes(sae(1)), 0);
+  },
+);
 
 test('cancelling keeps what came', async (t) => {
   const { source, total } = publish('cancelled', { pace: 20 });

@@ -109,7 +109,8 @@ export async function startHub() {
       if (kind === 'trickle') end = start + 100;
       response.statusCode = 206;
       const length = kind === 'unknown-length' ? '*' : bytes.length;
-      const told = kind === 'malformed-range' ? (fault?.told ?? 'bytes nonsense') : `bytes ${start}-${end - 1}/${length}`;
+      const told =
+        kind === 'malformed-range' ? (fault?.told ?? 'bytes nonsense') : `bytes ${start}-${end - 1}/${length}`;
       if (kind !== 'hidden-range' && !hides('Content-Range')) response.setHeader('Content-Range', told);
     }
     let body = bytes.subarray(start, end);
@@ -165,7 +166,12 @@ export async function startHub() {
       const path = `/owner/repo/resolve/${revision}/${name.replaceAll(/[^\w./-]+/g, '-')}`;
       const bytes = typeof content === 'number' ? bytesOf(content, name) : content;
       const seen = { redirects: 0, ranges: [], pointers: 0, bytes: 0, open: 0, mostOpen: 0, lastByte: 0, lastClose: 0 };
-      const lines = ['version https://git-lfs.github.com/spec/v1', `oid sha256:${published}`, `size ${bytes.length}`, ''];
+      const lines = [
+        'version https://git-lfs.github.com/spec/v1',
+        `oid sha256:${published}`,
+        `size ${bytes.length}`,
+        '',
+      ];
       const pointer = published && lines.join('\n');
       files.set(path, { bytes, etag: `"${sha256(bytes).slice(0, 16)}"`, faults, pace, hides, pointer, seen });
       return url + path;

@@ -8,10 +8,10 @@ import { LIMITS } from '../../www/runtime/wait.js';
 // What a browser may lack; told by the address, before the cache looks for it.
 const lacks = new URLSearchParams(location.search).get('lacks')?.split(',') ?? [];
 const isSilent = lacks.includes('answers') || lacks.includes('answers-of-disk');
-if (lacks.includes('handles')) delete (/** @type {any} */ (FileSystemFileHandle.prototype)).createSyncAccessHandle;
-if (lacks.includes('opfs')) delete (/** @type {any} */ (StorageManager.prototype)).getDirectory;
+if (lacks.includes('handles')) Reflect.deleteProperty(FileSystemFileHandle.prototype, 'createSyncAccessHandle');
+if (lacks.includes('opfs')) Reflect.deleteProperty(StorageManager.prototype, 'getDirectory');
 if (lacks.includes('caches')) {
-  for (let at = globalThis; at; at = Object.getPrototypeOf(at)) delete (/** @type {any} */ (at)).caches;
+  for (let at = globalThis; at; at = Object.getPrototypeOf(at)) Reflect.deleteProperty(at, 'caches');
 }
 if (lacks.includes('network')) {
   Object.defineProperty(Object.getPrototypeOf(navigator), 'onLine', { get: () => false });

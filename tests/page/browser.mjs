@@ -105,7 +105,13 @@ export function linkTo(state) {
 }
 
 /** What the page shows first: on the bundled trained model. */
-export const DEMO = linkTo({ source: 'demo', kind: 'latent_to_latent', prompt: 'The Eiffel tower is in Paris', layer_from: 0, layer_to: 2 });
+export const DEMO = linkTo({
+  source: 'demo',
+  kind: 'latent_to_latent',
+  prompt: 'The Eiffel tower is in Paris',
+  layer_from: 0,
+  layer_to: 2,
+});
 
 export const EIFFEL = 'The Eiffel tower is in Paris';
 /** Requests on the bundled random model whose results were computed before. */
@@ -141,7 +147,8 @@ export function madeUp(rows, columns, value, { tokens = [' x'], pos = () => 0 } 
   });
   const values = Array.from({ length: rows * columns }, (_, i) => value(i));
   const [sources, targets] = [nodes(0, columns), nodes(1, rows)];
-  const counts = (/** @type {{pos: number[]}} */ side) => tokens.map((_, at) => side.pos.filter((pos) => pos === at).length);
+  const counts = (/** @type {{pos: number[]}} */ side) =>
+    tokens.map((_, at) => side.pos.filter((pos) => pos === at).length);
   return {
     format_version: 1,
     request: { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1 },

@@ -22,8 +22,14 @@ test('pairs over the request’s threshold are those that the runtime listed', a
   const found = await pairsAcross(result, listed.threshold);
   assert.equal(found?.count, listed.target.length);
   const cells = Array.from(listed.target, (target, i) => target * result.sources.pos.length + listed.source[i]);
-  assert.deepEqual([...(found?.strongest ?? [])].sort((a, b) => a - b), cells.sort((a, b) => a - b));
-  assert.equal(found?.strongestGroups.reduce((sum, { count }) => sum + count, 0), listed.target.length);
+  assert.deepEqual(
+    [...(found?.strongest ?? [])].sort((a, b) => a - b),
+    cells.sort((a, b) => a - b),
+  );
+  assert.equal(
+    found?.strongestGroups.reduce((sum, { count }) => sum + count, 0),
+    listed.target.length,
+  );
 });
 
 test('the threshold filters again without computing, by slider and by number', async () => {
@@ -38,7 +44,9 @@ test('the threshold filters again without computing, by slider and by number', a
     await page.press('#threshold', 'Tab');
     const { attributions, sources, targets } = result;
     const n = sources.pos.length;
-    const count = attributions.filter((a, i) => a > threshold && sources.pos[i % n] !== targets.pos[Math.floor(i / n)]).length;
+    const count = attributions.filter(
+      (a, i) => a > threshold && sources.pos[i % n] !== targets.pos[Math.floor(i / n)],
+    ).length;
     await title(`Cross-position pairs over ${threshold === 1 ? '1' : '0.250000'}: ${count}`);
   }
   await page.focus('#threshold-slider');
@@ -60,7 +68,10 @@ test('token pairs are grouped with counts; a choice is pinned and scrolled to', 
   for (let i = 0; i < 4; i++) await page.click('#zoom-in');
   await page.click('#pairs tbody tr:first-child button');
   const read = (await page.textContent('#cell-text')) ?? '';
-  assert.match(read, /^F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\), gradient .*attribution 4\.16\d+, .*% of Σ \|attribution\|/);
+  assert.match(
+    read,
+    /^F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\), gradient .*attribution 4\.16\d+, .*% of Σ \|attribution\|/,
+  );
   assert.match((await page.textContent('#detail')) ?? '', /F3\.228.*Positions apart1/s);
   const { scrollTop } = await page.evaluate(() => ({ scrollTop: document.querySelector('.heatmap')?.scrollTop ?? 0 }));
   assert.ok(scrollTop > 0);
@@ -97,9 +108,14 @@ test('logits show probabilities as bars, and statistics say what they mean', asy
   const { page } = await openPage(browser, LINKS.latent_to_logit);
   await settled(page);
   assert.equal(await page.locator('#logits tbody tr').count(), 25);
-  const widths = await page.locator('#logits .bar').evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width));
+  const widths = await page
+    .locator('#logits .bar')
+    .evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width));
   assert.ok(widths.every((width, i) => i === 0 || width <= widths[i - 1] + 0.5) && widths[0] > 50);
-  assert.match((await page.textContent('#statistics')) ?? '', /Sparsity, as the notebook counts it.*positions left out.*Σ \|attribution\|/s);
+  assert.match(
+    (await page.textContent('#statistics')) ?? '',
+    /Sparsity, as the notebook counts it.*positions left out.*Σ \|attribution\|/s,
+  );
   assert.equal(await page.locator('#likely option').count(), 25);
   await page.close();
 });

@@ -16,7 +16,9 @@ after(() => browser.close());
 test('a model of a folder is offered with its layers, and computes without a network', async () => {
   const { page, problems } = await openPage(browser, '?device=cpu');
   await page.setInputFiles('#folder', fixture('tiny'));
-  await page.waitForFunction(() => /** @type {HTMLSelectElement} */ (document.querySelector('#source')).value === 'folder');
+  await page.waitForFunction(
+    () => /** @type {HTMLSelectElement} */ (document.querySelector('#source')).value === 'folder',
+  );
   assert.match((await page.textContent('#source option:checked')) ?? '', /folder tiny/);
   assert.deepEqual(await page.locator('#layer_to option').allTextContents(), ['0', '1', '2', '3']);
   assert.match((await page.textContent('#status')) ?? '', /the folder of this computer/);
@@ -28,14 +30,20 @@ test('a model of a folder is offered with its layers, and computes without a net
   await page.selectOption('#layer_from', '0');
   await page.selectOption('#layer_to', '3');
   assert.match((await run(page)) ?? '', /^Done .*100 sources × 181 targets/);
-  assert.deepEqual(fetched.filter((url) => /safetensors|config|tokenizer/.test(url)), []);
+  assert.deepEqual(
+    fetched.filter((url) => /safetensors|config|tokenizer/.test(url)),
+    [],
+  );
   assert.deepEqual(problems, []);
   await page.close();
 });
 
 test('a folder without a model, or without SAEs, says what is missing', async () => {
   const { page } = await openPage(browser);
-  for (const [folder, missing] of /** @type {const} */ ([['tiny/saes', 'no model'], ['tiny/model', 'no SAEs']])) {
+  for (const [folder, missing] of /** @type {const} */ ([
+    ['tiny/saes', 'no model'],
+    ['tiny/model', 'no SAEs'],
+  ])) {
     await page.setInputFiles('#folder', fixture(folder));
     await page.waitForSelector('#status[data-code="file-not-found"]');
     assert.match((await page.textContent('#status')) ?? '', new RegExp(missing));

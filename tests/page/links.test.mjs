@@ -26,14 +26,31 @@ test('every state survives its link', () => {
     { kind: 'logit_difference', prompt, layer: 12, positive: ' tennis', negative: '&' },
   ];
   /** @type {import('../../www/figure/view.js').View} */
-  const view = { shown: 'gradients', rows: 'total', columns: 'value', across: true, limit: 0.25, threshold: 0.5, cell: { row: 7, column: 9 } };
+  const view = {
+    shown: 'gradients',
+    rows: 'total',
+    columns: 'value',
+    across: true,
+    limit: 0.25,
+    threshold: 0.5,
+    cell: { row: 7, column: 9 },
+  };
   for (const request of requests) {
     assert.deepEqual(decodeState(`#${encodeState('tiny', request, view)}`), { source: 'tiny', request, view });
   }
   assert.deepEqual(decodeState(encodeState('tiny', requests[0], DEFAULT_VIEW)).view, {});
   // The threshold only selects from an answer.
   assert.equal(keyOf('a', requests[1]), keyOf('a', { .../** @type {any} */ (requests[1]), threshold: 9 }));
-  for (const hash of ['', '#', '#%', '#%E0%A4%A', '#kind=latent_to_latent', '#prompt=a&kind=x', '#cell=-1,2&rows=up&limit=-3&threshold=NaN', '#='.repeat(999)]) {
+  for (const hash of [
+    '',
+    '#',
+    '#%',
+    '#%E0%A4%A',
+    '#kind=latent_to_latent',
+    '#prompt=a&kind=x',
+    '#cell=-1,2&rows=up&limit=-3&threshold=NaN',
+    '#='.repeat(999),
+  ]) {
     const { request, view } = decodeState(hash);
     assert.equal(request, undefined, hash);
     assert.deepEqual(view, {}, hash);
@@ -60,7 +77,7 @@ test('a link restores what was looked at, and follows what changes', async () =>
   await page.waitForFunction(() => /rows=largest/.test(location.hash));
   await page.click('#copy-link');
   const copied = await page.evaluate(() => navigator.clipboard.readText());
-  assert.match(await page.textContent('#status') ?? '', /^Link copied/);
+  assert.match((await page.textContent('#status')) ?? '', /^Link copied/);
   const now = await page.textContent('#detail strong');
 
   const second = await openPage(browser, new URL(copied).hash);
@@ -73,9 +90,15 @@ test('a link restores what was looked at, and follows what changes', async () =>
 });
 
 test('a link to what was not computed fills the form and is ready to run', async () => {
-  const { page, problems } = await openPage(browser, `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'The city', layer: 1 })}`);
+  const { page, problems } = await openPage(
+    browser,
+    `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'The city', layer: 1 })}`,
+  );
   await settled(page);
-  assert.match((await page.textContent('#status')) ?? '', /^The link is read\. Run fetches the model and the SAE of layer 1 from this site/);
+  assert.match(
+    (await page.textContent('#status')) ?? '',
+    /^The link is read\. Run fetches the model and the SAE of layer 1 from this site/,
+  );
   assert.equal(await page.inputValue('#prompt'), 'The city');
   assert.match((await page.textContent('#plot')) ?? '', /Press Run/);
   assert.match((await run(page)) ?? '', /Done in/);
@@ -98,11 +121,19 @@ test('a link to what was not computed fills the form and is ready to run', async
 });
 
 test('malformed links and hostile hashes open the page as ever', async () => {
-  for (const hash of ['#%E0%A4%A', '#source=<script>&kind=constructor&prompt=x', '#source=constructor', '#source=__proto__&kind=token_to_latent&prompt=a&layer=1', '#kind=latent_to_latent&prompt=a&layer_from=99&layer_to=__proto__', '#cell=99999999,99999999', `#prompt=${'x'.repeat(10_000)}&kind=token_to_latent&layer=2`]) {
+  for (const hash of [
+    '#%E0%A4%A',
+    '#source=<script>&kind=constructor&prompt=x',
+    '#source=constructor',
+    '#source=__proto__&kind=token_to_latent&prompt=a&layer=1',
+    '#kind=latent_to_latent&prompt=a&layer_from=99&layer_to=__proto__',
+    '#cell=99999999,99999999',
+    `#prompt=${'x'.repeat(10_000)}&kind=token_to_latent&layer=2`,
+  ]) {
     const { page, problems } = await openPage(browser, hash);
     await settled(page);
     assert.ok(await page.isEnabled('#run'), hash.slice(0, 40));
-    assert.equal(await page.inputValue('#source') !== '', true);
+    assert.equal((await page.inputValue('#source')) !== '', true);
     assert.deepEqual(problems, [], hash.slice(0, 40));
     await page.close();
   }
@@ -123,7 +154,10 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
   const csv = await take('save-csv');
   const lines = csv.bytes.toString().trim().split('\n');
   assert.equal(csv.name, 'latent_to_logit.csv');
-  assert.equal(lines[0], 'source_pos,source_id,source_label,source_activation,target_pos,target_id,target_label,target_activation,gradient,attribution');
+  assert.equal(
+    lines[0],
+    'source_pos,source_id,source_label,source_activation,target_pos,target_id,target_label,target_activation,gradient,attribution',
+  );
   const nonzero = json.gradients.filter((/** @type {number} */ g) => g !== 0).length;
   assert.equal(lines.length, 1 + nonzero);
   // The labels of latents hold a comma: quoted.
@@ -131,7 +165,9 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
   assert.ok(Math.abs(Number(lines[1].split(',').at(-1)) - json.attributions[0]) < 1e-6);
 
   const svg = (await take('save-svg')).bytes.toString();
-  assert.ok(svg.startsWith('<svg') && svg.includes('data:image/png') && svg.includes('city (9)') && svg.includes('F3 latents'));
+  assert.ok(
+    svg.startsWith('<svg') && svg.includes('data:image/png') && svg.includes('city (9)') && svg.includes('F3 latents'),
+  );
   assert.ok(!/<script|onload/.test(svg));
   const png = await take('save-png');
   assert.equal(png.bytes.subarray(1, 4).toString(), 'PNG');
@@ -158,7 +194,10 @@ test('the embed code shows the result in a frame of its own', async () => {
     await page.goto(`${browser.url}/embed.html${bad}`);
     await page.waitForSelector('#plot .empty');
   }
-  assert.deepEqual(problems.filter((problem) => !/javascript:/.test(problem)), []);
+  assert.deepEqual(
+    problems.filter((problem) => !/javascript:/.test(problem)),
+    [],
+  );
   await page.close();
 });
 
@@ -172,7 +211,10 @@ test('Python is offered for each view, with the prompt quoted', async () => {
   assert.match(code, /models\/tiny\/model/);
   await page.keyboard.press('Escape');
   await page.close();
-  const evil = python({ kind: 'token_to_latent', prompt: '""" + __import__("os") \\ \u2028 😀\n', layer: 1 }, undefined);
+  const evil = python(
+    { kind: 'token_to_latent', prompt: '""" + __import__("os") \\ \u2028 😀\n', layer: 1 },
+    undefined,
+  );
   assert.ok(evil.includes(String.raw`model.to_tokens("\"\"\" + __import__(\"os\") \\ \u2028 \U0001f600\n")`), evil);
   assert.match(evil, /gpt2-small-res-jb/);
 });

@@ -29,7 +29,10 @@ async function violations(page) {
     const { violations } = await /** @type {any} */ (window).axe.run(document, {
       runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     });
-    return violations.map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.map((/** @type {any} */ { html }) => html.slice(0, 160)).join(' | ')}`);
+    return violations.map(
+      (/** @type {any} */ { id, nodes }) =>
+        `${id}: ${nodes.map((/** @type {any} */ { html }) => html.slice(0, 160)).join(' | ')}`,
+    );
   });
 }
 
@@ -55,7 +58,9 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     assert.deepEqual(await violations(page), [], 'logit difference');
     await page.goto('about:blank');
     await page.goto(`${browser.url}/?device=cpu&source=gpt2-small`);
-    await page.route('https://huggingface.co/**', (route) => route.fulfill({ status: 404, headers: { 'Access-Control-Allow-Origin': '*' } }));
+    await page.route('https://huggingface.co/**', (route) =>
+      route.fulfill({ status: 404, headers: { 'Access-Control-Allow-Origin': '*' } }),
+    );
     await settled(page);
     assert.deepEqual(await violations(page), [], 'nothing yet');
     assert.match((await run(page)) ?? '', /\[[a-z-]+\]$/);
@@ -140,9 +145,23 @@ test('markup, bidi controls and 10,000 characters show as text and break nothing
   assert.match((await run(page)) ?? '', /\[prompt-too-long\]$/);
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
   // Results of other shapes than promised are refused or shown, never thrown.
-  for (const odd of [{}, { tokens: 3 }, { request: { kind: 'logit_difference', prompt: '', layer: EVIL[0], positive: EVIL[0], negative: EVIL[1] } }, { tokens: { string: [{}] } }, { statistics: 5 }, { top_logits: { string: 3 } }, { sources: null }]) {
-    await page.setInputFiles('#file', { name: 'odd.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify({ ...result, ...odd })) });
-    await page.waitForFunction(() => /Opened odd|\[result-invalid\]/.test(document.querySelector('#status')?.textContent ?? ''));
+  for (const odd of [
+    {},
+    { tokens: 3 },
+    { request: { kind: 'logit_difference', prompt: '', layer: EVIL[0], positive: EVIL[0], negative: EVIL[1] } },
+    { tokens: { string: [{}] } },
+    { statistics: 5 },
+    { top_logits: { string: 3 } },
+    { sources: null },
+  ]) {
+    await page.setInputFiles('#file', {
+      name: 'odd.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from(JSON.stringify({ ...result, ...odd })),
+    });
+    await page.waitForFunction(() =>
+      /Opened odd|\[result-invalid\]/.test(document.querySelector('#status')?.textContent ?? ''),
+    );
   }
   assert.deepEqual(problems, []);
   await page.close();
@@ -179,33 +198,53 @@ test('first paint: a heatmap within a second, no model, no wasm, little to trans
   const waiting = /** @type {Promise<unknown>[]} */ ([]);
   page.on('response', (response) => {
     if (!response.url().startsWith('http')) return;
-    waiting.push(response.body().then((body) => files.push({ url: response.url(), raw: body.length, sent: gzipSync(body).length })));
+    waiting.push(
+      response
+        .body()
+        .then((body) => files.push({ url: response.url(), raw: body.length, sent: gzipSync(body).length })),
+    );
   });
   await page.addInitScript(() => {
-    const shifts = (/** @type {any} */ (window).shifts = /** @type {number[]} */ ([]));
-    new PerformanceObserver((list) => list.getEntries().forEach((entry) => shifts.push(/** @type {any} */ (entry).value))).observe({ type: 'layout-shift', buffered: true });
+    /** @type {number[]} */
+    const shifts = [];
+    Object.assign(window, { shifts });
+    new PerformanceObserver((list) =>
+      list.getEntries().forEach((entry) => shifts.push(/** @type {any} */ (entry).value)),
+    ).observe({ type: 'layout-shift', buffered: true });
     new MutationObserver((_, observer) => {
       if (!document.querySelector('.heatmap-canvas')) return;
       observer.disconnect();
-      requestAnimationFrame(() => (/** @type {any} */ (window).painted = performance.now()));
+      requestAnimationFrame(() => Object.assign(window, { painted: performance.now() }));
     }).observe(document, { childList: true, subtree: true });
   });
   await page.goto(`${browser.url}/`);
   await page.waitForFunction(() => /** @type {any} */ (window).painted);
   await page.waitForTimeout(800);
   await Promise.all(waiting);
-  const { painted, shifts } = await page.evaluate(() => ({ painted: /** @type {any} */ (window).painted, shifts: /** @type {any} */ (window).shifts }));
+  const { painted, shifts } = await page.evaluate(() => ({
+    painted: /** @type {any} */ (window).painted,
+    shifts: /** @type {any} */ (window).shifts,
+  }));
   const sum = (/** @type {'raw' | 'sent'} */ key) => files.reduce((total, file) => total + file[key], 0);
   const shift = shifts.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
-  t.diagnostic(`${files.length} files, ${(sum('sent') / 1000).toFixed(0)} KB with gzip, ${(sum('raw') / 1000).toFixed(0)} KB without; heatmap after ${painted.toFixed(0)} ms; layout shift ${shift.toFixed(4)}`);
-  assert.ok(files.every(({ url }) => !/\.wasm|\.safetensors|worker\.js|config\.json/.test(url)), files.map(({ url }) => url).join('\n'));
+  t.diagnostic(
+    `${files.length} files, ${(sum('sent') / 1000).toFixed(0)} KB with gzip, ${(sum('raw') / 1000).toFixed(0)} KB without; heatmap after ${painted.toFixed(0)} ms; layout shift ${shift.toFixed(4)}`,
+  );
+  assert.ok(
+    files.every(({ url }) => !/\.wasm|\.safetensors|worker\.js|config\.json/.test(url)),
+    files.map(({ url }) => url).join('\n'),
+  );
   assert.ok(sum('sent') <= 150_000, `${sum('sent')} bytes`);
   // A second on a quiet machine; tests share theirs.
   assert.ok(painted < 3000, `${painted} ms`);
   assert.ok(shift < 0.02, `layout shift ${shift}`);
   // What app/main.js imports is asked for at once, not one import after another.
-  const modules = files.map(({ url }) => new URL(url).pathname.slice(1)).filter((path) => path.endsWith('.js') && path !== 'app/main.js');
-  const preloaded = await page.locator('link[rel=modulepreload]').evaluateAll((links) => links.map((link) => link.getAttribute('href')));
+  const modules = files
+    .map(({ url }) => new URL(url).pathname.slice(1))
+    .filter((path) => path.endsWith('.js') && path !== 'app/main.js');
+  const preloaded = await page
+    .locator('link[rel=modulepreload]')
+    .evaluateAll((links) => links.map((link) => link.getAttribute('href')));
   assert.deepEqual(preloaded.sort(), [...new Set(modules)].sort());
   await page.close();
 });
@@ -220,12 +259,16 @@ const glance = (page) =>
     if (seen.length < 15) problems.push(`only ${seen.length} controls`);
     for (const { control, box, name } of seen) {
       if (box.left < 0 || box.right > innerWidth) problems.push(`${name} reaches from ${box.left} to ${box.right}`);
-      if (control.matches('button') && control.scrollWidth > control.clientWidth + 1) problems.push(`${name} is cut off`);
+      if (control.matches('button') && control.scrollWidth > control.clientWidth + 1)
+        problems.push(`${name} is cut off`);
       if (box.width < 10 || box.height < 10) problems.push(`${name} is ${box.width} × ${box.height}`);
     }
     seen.forEach((a, i) => {
       for (const b of seen.slice(i + 1)) {
-        const [wide, tall] = [Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left), Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top)];
+        const [wide, tall] = [
+          Math.min(a.box.right, b.box.right) - Math.max(a.box.left, b.box.left),
+          Math.min(a.box.bottom, b.box.bottom) - Math.max(a.box.top, b.box.top),
+        ];
         if (wide > 1 && tall > 1) problems.push(`${a.name} and ${b.name} lie over each other`);
       }
     });
@@ -233,9 +276,11 @@ const glance = (page) =>
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
     const colours = new Set(new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size;
     const { width, height } = canvas.getBoundingClientRect();
-    if (colours < 20 || width < 250 || height < 150) problems.push(`a heatmap of ${colours} colours, ${width} × ${height}`);
+    if (colours < 20 || width < 250 || height < 150)
+      problems.push(`a heatmap of ${colours} colours, ${width} × ${height}`);
     for (const id of ['title', 'status', 'strongest', 'statistics']) {
-      if (!document.getElementById(id)?.checkVisibility() || !document.getElementById(id)?.textContent) problems.push(`nothing in ${id}`);
+      if (!document.getElementById(id)?.checkVisibility() || !document.getElementById(id)?.textContent)
+        problems.push(`nothing in ${id}`);
     }
     return problems;
   });
@@ -244,7 +289,11 @@ test('screenshots at three widths, light and dark', async () => {
   const { page } = await openPage(browser, '');
   for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await page.emulateMedia({ colorScheme: scheme });
-    for (const [width, height] of [[360, 740], [768, 1024], [1440, 900]]) {
+    for (const [width, height] of [
+      [360, 740],
+      [768, 1024],
+      [1440, 900],
+    ]) {
       await page.setViewportSize({ width, height });
       for (const [kind, link] of Object.entries({ ...LINKS, latent_to_latent: DEMO })) {
         if (width !== 1440 && kind !== 'latent_to_latent') continue;

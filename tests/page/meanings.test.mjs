@@ -29,7 +29,11 @@ test('the folder of an SAE is the one that the runtime reads', () => {
     ['https://m/s/v5_{block}.pt', 'blocks.1.hook_resid_pre', 'https://m/s/v5_0.pt'],
     ['https://m/s/v5_{block}.pt', 'blocks.11.hook_resid_post', 'https://m/s/v5_11.pt'],
     ['https://m/s/v5_{block}.pt', 'blocks.0.hook_resid_pre', 'https://m/s/v5_0.pt'],
-    ['https://m/{block}/{hook}/{hook}', 'blocks.2.hook_resid_pre', 'https://m/1/blocks.2.hook_resid_pre/blocks.2.hook_resid_pre'],
+    [
+      'https://m/{block}/{hook}/{hook}',
+      'blocks.2.hook_resid_pre',
+      'https://m/1/blocks.2.hook_resid_pre/blocks.2.hook_resid_pre',
+    ],
   ]) {
     assert.equal(folderOf(saes, hook), folder);
     // The folder of all and the name of each, as Python puts them together.
@@ -37,7 +41,15 @@ test('the folder of an SAE is the one that the runtime reads', () => {
     const block = Math.max(Number(layerAt(hook)) - 1, 0);
     assert.equal(`${base}/${name}`.replaceAll('{hook}', hook).replaceAll('{block}', String(block)), folder);
   }
-  for (const hook of ['blocks.0.hook_resid_pre', 'blocks.9999.hook_resid_post', 'blocks.10000.hook_resid_pre', 'blocks.1.hook_mlp_out', 'blocks.1.hook_resid_pre\n', '../x', '']) {
+  for (const hook of [
+    'blocks.0.hook_resid_pre',
+    'blocks.9999.hook_resid_post',
+    'blocks.10000.hook_resid_pre',
+    'blocks.1.hook_mlp_out',
+    'blocks.1.hook_resid_pre\n',
+    '../x',
+    '',
+  ]) {
     const isPlace = layerAt(hook) !== undefined;
     assert.equal(passed(hookName, hook) !== undefined, isPlace, hook);
     assert.equal(folderOf('s', hook) !== undefined, isPlace, hook);
@@ -48,23 +60,69 @@ test('places have their names on neuronpedia.org', () => {
   assert.equal(layerOf('blocks.3.hook_resid_pre'), '3-res-jb');
   assert.equal(layerOf('blocks.11.hook_resid_post'), '12-res-jb');
   assert.equal(layerOf('../blocks.3.hook_resid_pre/x'), undefined);
-  assert.match(dashboardOf('blocks.3.hook_resid_pre', 17) ?? '', /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/3-res-jb\/17\?embed=true&/);
+  assert.match(
+    dashboardOf('blocks.3.hook_resid_pre', 17) ?? '',
+    /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/3-res-jb\/17\?embed=true&/,
+  );
 });
 
 test('contexts that are malformed are as good as none', () => {
-  for (const file of [undefined, null, 3, {}, { format_version: 2, sentences: [], latents: {} }, { format_version: 1, sentences: 'x', latents: [] }]) {
+  for (const file of [
+    undefined,
+    null,
+    3,
+    {},
+    { format_version: 2, sentences: [], latents: {} },
+    { format_version: 1, sentences: 'x', latents: [] },
+  ]) {
     assert.equal(readContexts(file).size, 0);
   }
   const odd = readContexts({
     format_version: 1,
     sentences: [['a', 'b']],
-    latents: { 2: { label: '', top: [[0, [[0, 1.5], [7, 1]]], [9, []]] } },
+    latents: {
+      2: {
+        label: '',
+        top: [
+          [
+            0,
+            [
+              [0, 1.5],
+              [7, 1],
+            ],
+          ],
+          [9, []],
+        ],
+      },
+    },
   });
   // A sentence or a position that there is none of is passed over.
-  assert.deepEqual([...odd], [[2, { label: undefined, max: undefined, density: undefined, contexts: [{ tokens: ['a', 'b'], activation: new Map([[0, 1.5]]) }] }]]);
+  assert.deepEqual(
+    [...odd],
+    [
+      [
+        2,
+        {
+          label: undefined,
+          max: undefined,
+          density: undefined,
+          contexts: [{ tokens: ['a', 'b'], activation: new Map([[0, 1.5]]) }],
+        },
+      ],
+    ],
+  );
   const good = { format_version: 1, sentences: [['a']], latents: { 1: { top: [[0, [[0, 1]]]] } } };
   assert.equal(readContexts(good).size, 1);
-  for (const latents of [[], { 1: null }, { x: {} }, { 1: { label: 5 } }, { 1: { max: 'x' } }, { 1: { top: [[0, [[0, 'NaN']]]] } }, { 1: { top: ['no'] } }, { 1: { label: { toString: 1 } } }]) {
+  for (const latents of [
+    [],
+    { 1: null },
+    { x: {} },
+    { 1: { label: 5 } },
+    { 1: { max: 'x' } },
+    { 1: { top: [[0, [[0, 'NaN']]]] } },
+    { 1: { top: ['no'] } },
+    { 1: { label: { toString: 1 } } },
+  ]) {
     assert.equal(readContexts({ ...good, latents }).size, 0, JSON.stringify(latents));
   }
   assert.equal(readContexts({ ...good, sentences: [[{ toString: 1 }]] }).size, 0);
@@ -77,7 +135,10 @@ test('contexts that are malformed are as good as none', () => {
 async function withContexts(page, file) {
   await page.route('**/sources.js', async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, body: (await response.text()).replace(/layers: \[0, 1, 2, 3\],/, "layers: [0, 1, 2, 3], latents: 'contexts',") });
+    await route.fulfill({
+      response,
+      body: (await response.text()).replace(/layers: \[0, 1, 2, 3\],/, "layers: [0, 1, 2, 3], latents: 'contexts',"),
+    });
   });
   await page.route('**/contexts.json', (route) => route.fulfill({ json: file }));
 }
@@ -89,7 +150,22 @@ test('contexts name latents in panel, heatmap and tables, when a latent is opene
     hook_name: 'blocks.0.hook_resid_pre',
     d_sae: 512,
     sentences: [['<|endoftext|>', 'The', ' <b>E</b>', 'iff', '\u202el']],
-    latents: { 27: { label: 'capital E <i>', max: 3.2, density: 0.013, top: [[0, [[2, 3.2], [3, 0.4]]]] } },
+    latents: {
+      27: {
+        label: 'capital E <i>',
+        max: 3.2,
+        density: 0.013,
+        top: [
+          [
+            0,
+            [
+              [2, 3.2],
+              [3, 0.4],
+            ],
+          ],
+        ],
+      },
+    },
   });
   const read = /** @type {string[]} */ ([]);
   page.on('request', (request) => /contexts\.json/.test(request.url()) && read.push(request.url()));
@@ -126,7 +202,9 @@ test('the bundled model’s latents have names at first sight, and contexts when
 
   // What is run gets its names too, and takes them along when it is saved.
   await page.goto('about:blank');
-  await page.goto(`${browser.url}/?device=cpu${linkTo({ source: 'demo', kind: 'latent_to_logit', prompt: 'The capital of', layer: 2, k: 5 })}`);
+  await page.goto(
+    `${browser.url}/?device=cpu${linkTo({ source: 'demo', kind: 'latent_to_logit', prompt: 'The capital of', layer: 2, k: 5 })}`,
+  );
   await settled(page);
   assert.match((await run(page)) ?? '', /Done in/);
   await page.waitForSelector('#strongest small.meaning');
@@ -158,35 +236,54 @@ test('neuronpedia.org is asked only after consent, in batches, and once', async 
       ? route.fulfill({ status: 204, headers })
       : route.fulfill({
           headers,
-          json: route.request().postDataJSON().map((/** @type {any} */ { modelId, layer, index }) => ({
-            modelId,
-            layer,
-            index: String(index),
-            explanations: index % 2 ? [{ description: `words <b>about</b> ${index}` }] : [],
-          })),
+          json: route
+            .request()
+            .postDataJSON()
+            .map((/** @type {any} */ { modelId, layer, index }) => ({
+              modelId,
+              layer,
+              index: String(index),
+              explanations: index % 2 ? [{ description: `words <b>about</b> ${index}` }] : [],
+            })),
         }),
   );
   await page.goto(`${browser.url}/?source=gpt2-small`);
   await settled(page);
-  await openResult(page, 'r.json', madeUp(20, 2100, (i) => (i % 17) - 8));
+  await openResult(
+    page,
+    'r.json',
+    madeUp(20, 2100, (i) => (i % 17) - 8),
+  );
   await page.focus('.heatmap');
   for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
   await page.waitForSelector('#agree');
   assert.match((await page.textContent('#latent')) ?? '', /sends it the layer and index .* never your prompt/);
   assert.deepEqual(asked, []);
   await page.click('#agree');
-  await page.waitForFunction(() => /words <b>about<\/b> 1/.test(document.querySelector('#strongest')?.textContent ?? ''));
+  await page.waitForFunction(() =>
+    /words <b>about<\/b> 1/.test(document.querySelector('#strongest')?.textContent ?? ''),
+  );
   /** @type {any[][]} */
   const batches = asked.filter(({ body }) => body).map(({ body }) => body);
-  assert.deepEqual(batches.map((body) => body.length).sort((a, b) => a - b), [20, 52, 2048]);
+  assert.deepEqual(
+    batches.map((body) => body.length).sort((a, b) => a - b),
+    [20, 52, 2048],
+  );
   assert.deepEqual(Object.keys(batches[0][0]).sort(), ['index', 'layer', 'maxActsToReturn', 'modelId']);
   const frame = page.locator('#latent iframe');
-  assert.match((await frame.getAttribute('src')) ?? '', /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/0-res-jb\/1\?embed=true/);
+  assert.match(
+    (await frame.getAttribute('src')) ?? '',
+    /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/0-res-jb\/1\?embed=true/,
+  );
   // Another visit: what is known is not asked again.
   const before = asked.filter(({ body }) => body).length;
   await page.reload();
   await settled(page);
-  await openResult(page, 'r.json', madeUp(20, 2100, (i) => (i % 17) - 8));
+  await openResult(
+    page,
+    'r.json',
+    madeUp(20, 2100, (i) => (i % 17) - 8),
+  );
   await page.focus('.heatmap');
   for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
   await page.waitForSelector('#latent iframe');
@@ -201,18 +298,32 @@ test('neuronpedia.org is asked only after consent, in batches, and once', async 
 
 test('a refusal or no connection is told, and stops nothing', async () => {
   for (const [answer, words] of /** @type {const} */ ([
-    [(/** @type {any} */ route) => route.fulfill({ status: 429, headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'Content-Type' } }), /too many requests|could not be reached/],
+    [
+      (/** @type {any} */ route) =>
+        route.fulfill({
+          status: 429,
+          headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': 'Content-Type' },
+        }),
+      /too many requests|could not be reached/,
+    ],
     [(/** @type {any} */ route) => route.abort(), /could not be reached/],
   ])) {
     const page = await browser.context.newPage();
     await neuronpedia(page, answer);
     await page.goto(`${browser.url}/?source=gpt2-small`);
     await settled(page);
-    await openResult(page, 'r.json', madeUp(5, 7, (i) => (i % 5) - 2));
+    await openResult(
+      page,
+      'r.json',
+      madeUp(5, 7, (i) => (i % 5) - 2),
+    );
     await page.focus('.heatmap');
     for (const key of ['ArrowRight', 'Enter']) await page.keyboard.press(key);
     await page.click('#agree');
-    await page.waitForFunction((words) => new RegExp(words).test(document.querySelector('#status')?.textContent ?? ''), words.source);
+    await page.waitForFunction(
+      (words) => new RegExp(words).test(document.querySelector('#status')?.textContent ?? ''),
+      words.source,
+    );
     assert.ok(await page.isVisible('.heatmap-canvas'));
     await page.evaluate(() => localStorage.clear());
     await page.close();

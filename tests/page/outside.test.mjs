@@ -76,7 +76,12 @@ test('every result of the runtime passes, and is the same when it is saved and r
 });
 
 test('a result with anything else in a place than what belongs there is refused, and the place is named', () => {
-  const { token_to_latent: tokens, latent_to_latent: latents, latent_to_logit: logits, logit_difference: difference } = SAVED;
+  const {
+    token_to_latent: tokens,
+    latent_to_latent: latents,
+    latent_to_logit: logits,
+    logit_difference: difference,
+  } = SAVED;
   const n = latents.tokens.string.length;
   /** @type {[any, string, unknown, RegExp][]} */
   const cases = [
@@ -154,7 +159,11 @@ test('a result with anything else in a place than what belongs there is refused,
 
 test('sizes are looked at before anything is made of them', () => {
   const result = madeUp(1, 1, () => 1);
-  const wide = { ...result, sources: { ...result.sources, pos: Array(5000).fill(0) }, targets: { ...result.targets, pos: Array(5000).fill(0) } };
+  const wide = {
+    ...result,
+    sources: { ...result.sources, pos: Array(5000).fill(0) },
+    targets: { ...result.targets, pos: Array(5000).fill(0) },
+  };
   assert.match(refusal(JSON.stringify(wide))?.message ?? '', /25000000 pairs/);
   const tokens = { string: Array(65_537).fill(''), token_id: [] };
   assert.match(refusal(JSON.stringify({ ...result, tokens }))?.message ?? '', /65537 entries/);
@@ -163,7 +172,9 @@ test('sizes are looked at before anything is made of them', () => {
 });
 
 test('what passes is rebuilt from known fields, and inherits nothing', () => {
-  const json = toJson(/** @type {any} */ (SAVED.latent_to_latent)).replace('{', '{"__proto__":{"polluted":1},"unknown":1,').replace('"request":{', '"request":{"source":"x","file":"y",');
+  const json = toJson(/** @type {any} */ (SAVED.latent_to_latent))
+    .replace('{', '{"__proto__":{"polluted":1},"unknown":1,')
+    .replace('"request":{', '"request":{"source":"x","file":"y",');
   const result = /** @type {any} */ (fromJson(json));
   assert.equal(result.unknown, undefined);
   assert.equal(result.polluted, undefined);
@@ -175,7 +186,9 @@ test('what passes is rebuilt from known fields, and inherits nothing', () => {
 
 test('a large result is saved without what its gradients give, and opens the same', async () => {
   const [rows, columns] = [2100, 2000];
-  const result = fromJson(JSON.stringify({ ...madeUp(rows, columns, (i) => Math.fround(Math.sin(i))), attributions: undefined }));
+  const result = fromJson(
+    JSON.stringify({ ...madeUp(rows, columns, (i) => Math.fround(Math.sin(i))), attributions: undefined }),
+  );
   let json = '';
   for await (const part of toJsonParts(result)) json += part;
   assert.ok(!json.includes('"attributions"') && json.length < 15 * rows * columns, String(json.length));
@@ -200,13 +213,20 @@ test('a hostile result is refused by the page, which goes on; a request is all t
   ];
   const shown = await page.textContent('#title');
   for (const result of hostile) {
-    await page.setInputFiles('#file', { name: 'hostile.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(result)) });
+    await page.setInputFiles('#file', {
+      name: 'hostile.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from(JSON.stringify(result)),
+    });
     await page.waitForSelector('#status[data-code=result-invalid]');
-    assert.match((await page.textContent('#status')) ?? '', /This is not a result that can be shown: \S+ is not .*\[result-invalid\]$/);
+    assert.match(
+      (await page.textContent('#status')) ?? '',
+      /This is not a result that can be shown: \S+ is not .*\[result-invalid\]$/,
+    );
     assert.equal(await page.textContent('#title'), shown);
     assert.ok(await page.isChecked('input[value=latent_to_latent]'));
     await page.click('#fit');
-    await page.evaluate(() => (document.querySelector('#status')?.removeAttribute('data-code')));
+    await page.evaluate(() => document.querySelector('#status')?.removeAttribute('data-code'));
   }
   const extra = changed(changed(SAVED.token_to_latent, 'request.source', 'gpt2-small'), 'request.file', 'x');
   await openResult(page, 'extra.json', { ...extra, ...{ request: { ...extra.request, run: 'x', threshold: 'x' } } });
@@ -250,9 +270,14 @@ test('an address that cannot be used is said, and the demo takes its place', () 
     assert.ok(!Object.hasOwn(sources, 'given') && sources.constructor === undefined);
   }
   const given = (/** @type {string} */ query) => fromAddress(new URL(`?${query}`, PAGE));
-  const { sources, selected, problem } = given(`model=models/a/&saes=${encodeURIComponent('https://m/s/{hook}_{block}.pt')}&layers=3,3,0,x,${'7,'.repeat(999)}`);
+  const { sources, selected, problem } = given(
+    `model=models/a/&saes=${encodeURIComponent('https://m/s/{hook}_{block}.pt')}&layers=3,3,0,x,${'7,'.repeat(999)}`,
+  );
   assert.deepEqual([selected, problem], ['given', undefined]);
-  assert.deepEqual({ ...sources.given, title: '' }, { title: '', model: 'https://page.example/sae/models/a', saes: 'https://m/s/{hook}_{block}.pt', layers: [3, 0, 7] });
+  assert.deepEqual(
+    { ...sources.given, title: '' },
+    { title: '', model: 'https://page.example/sae/models/a', saes: 'https://m/s/{hook}_{block}.pt', layers: [3, 0, 7] },
+  );
   assert.equal(given('').selected, 'demo');
   assert.equal(given('source=tiny&device=gpu').device, undefined);
 });
@@ -274,7 +299,10 @@ test('which revision a source is of can be told from its addresses', async () =>
     revisionsOf(SOURCES['gpt2-small'], PAGE),
     'openai-community/gpt2 at 607a30d, jbloom/GPT2-Small-SAEs-Reformatted at 57d08a4',
   );
-  assert.match(revisionsOf(SOURCES['gpt2-small-oai-32k'], PAGE), /jbloom\/GPT2-Small-OAI-v5-32k-resid-post-SAEs at 21df74d$/);
+  assert.match(
+    revisionsOf(SOURCES['gpt2-small-oai-32k'], PAGE),
+    /jbloom\/GPT2-Small-OAI-v5-32k-resid-post-SAEs at 21df74d$/,
+  );
   assert.match(revisionsOf(SOURCES['gpt2-small-splitting-768'], PAGE), /Layer-8 at 2adca04$/);
   // What comes from a hub is pinned: what is kept of it need not be asked about.
   for (const { model, saes } of Object.values(SOURCES)) {
@@ -282,12 +310,21 @@ test('which revision a source is of can be told from its addresses', async () =>
   }
   assert.equal(revisionsOf({ model: 'https://page.example/m', saes: '/s' }, PAGE), 'files of this site');
   assert.equal(revisionsOf({ model: 'folder:m', saes: 'folder:s' }, PAGE), 'a folder of this computer');
-  assert.equal(revisionsOf({ model: 'https://h.example/a/b/resolve/main', saes: 'https://h.example/s' }, PAGE), 'h.example/a/b at main, which may change, files of h.example, which may change');
+  assert.equal(
+    revisionsOf({ model: 'https://h.example/a/b/resolve/main', saes: 'https://h.example/s' }, PAGE),
+    'h.example/a/b at main, which may change, files of h.example, which may change',
+  );
   const { page } = await openPage(browser, LINKS.token_to_latent);
   await settled(page);
-  await page.waitForFunction(() => document.querySelector('#revision')?.textContent === 'Computed from files of this site.');
+  await page.waitForFunction(
+    () => document.querySelector('#revision')?.textContent === 'Computed from files of this site.',
+  );
   // A file does not say of which model it is.
-  await openResult(page, 'r.json', madeUp(2, 2, () => 1));
+  await openResult(
+    page,
+    'r.json',
+    madeUp(2, 2, () => 1),
+  );
   assert.equal(await page.textContent('#revision'), '');
   await page.close();
 });
@@ -309,9 +346,15 @@ function header(path) {
 test('the bytes that a request is said to read are those of the files', () => {
   const bytes = /** @type {(request: Request) => number} */ (SOURCES.demo.bytes);
   const size = (/** @type {ReturnType<typeof header>} */ tensors, /** @type {RegExp} */ names) =>
-    Object.entries(tensors).reduce((sum, [name, { data_offsets: [from, to] = [0, 0] }]) => sum + (names.test(name) ? to - from : 0), 0);
+    Object.entries(tensors).reduce(
+      (sum, [name, { data_offsets: [from, to] = [0, 0] }]) => sum + (names.test(name) ? to - from : 0),
+      0,
+    );
   const model = header(`${WWW}models/demo/model/model.safetensors`);
-  const sae = size(header(`${WWW}models/demo/saes/blocks.2.hook_resid_pre/sae_weights.safetensors`), /^(W_enc|b_enc|b_dec)$/);
+  const sae = size(
+    header(`${WWW}models/demo/saes/blocks.2.hook_resid_pre/sae_weights.safetensors`),
+    /^(W_enc|b_enc|b_dec)$/,
+  );
   const blocks = (/** @type {number} */ n) => size(model, new RegExp(`^h\\.[0-${n - 1}]\\.`));
   const head = size(model, /^wte\.weight$/);
   /** @type {[Request, number][]} */
@@ -340,7 +383,10 @@ test('the bytes that a request is said to read are those that a server gives', a
   for (const [i, request] of requests.entries()) {
     // As on a hub, whose files are kept; another folder each time, of which nothing is kept yet.
     const folder = `hub-${i}/resolve`;
-    const { page } = await openPage(browser, `?device=cpu&model=${folder}/model&saes=${folder}/saes&layers=1,2,3${linkTo({ source: 'given', ...request })}`);
+    const { page } = await openPage(
+      browser,
+      `?device=cpu&model=${folder}/model&saes=${folder}/saes&layers=1,2,3${linkTo({ source: 'given', ...request })}`,
+    );
     await settled(page);
     let given = 0;
     const files = new Set();
@@ -388,7 +434,10 @@ test('a target by its id survives its link, the form, and is not a text', async 
 });
 
 test('a field that cannot hold what was asked asks it again all the same', async () => {
-  const { page } = await openPage(browser, linkTo({ kind: 'logit_difference', prompt: 'a\rb', layer: 2, positive: '\n', negative: ' golf' }));
+  const { page } = await openPage(
+    browser,
+    linkTo({ kind: 'logit_difference', prompt: 'a\rb', layer: 2, positive: '\n', negative: ' golf' }),
+  );
   await settled(page);
   await page.selectOption('#layer', '1');
   await page.waitForFunction(() => /prompt=a%0Db&layer=1&positive=%0A&/.test(location.hash));
@@ -398,10 +447,21 @@ test('a field that cannot hold what was asked asks it again all the same', async
 test('a link without a threshold asks with the notebook’s; what no request holds is left out', () => {
   const { request } = decodeState('#kind=latent_to_latent&prompt=a&layer_from=0&layer_to=1');
   assert.deepEqual(request, { kind: 'latent_to_latent', prompt: 'a', layer_from: 0, layer_to: 1, threshold: 2 });
-  for (const rest of ['layer_to=99999', 'layer_to=1e3', 'layer_to=-1', `layer_to=1&prompt=${'x'.repeat(2 ** 20 + 1)}`]) {
-    assert.equal(decodeState(`#kind=latent_to_latent&layer_from=0&prompt=a&${rest}`.replace('prompt=a&layer_to=1&', 'layer_to=1&')).request, undefined, rest.slice(0, 20));
+  for (const rest of [
+    'layer_to=99999',
+    'layer_to=1e3',
+    'layer_to=-1',
+    `layer_to=1&prompt=${'x'.repeat(2 ** 20 + 1)}`,
+  ]) {
+    assert.equal(
+      decodeState(`#kind=latent_to_latent&layer_from=0&prompt=a&${rest}`.replace('prompt=a&layer_to=1&', 'layer_to=1&'))
+        .request,
+      undefined,
+      rest.slice(0, 20),
+    );
   }
-  for (const view of ['threshold=1e39', 'limit=1e39', 'limit=1e-60', 'limit=0']) assert.deepEqual(decodeState(view).view, {}, view);
+  for (const view of ['threshold=1e39', 'limit=1e39', 'limit=1e-60', 'limit=0'])
+    assert.deepEqual(decodeState(view).view, {}, view);
   assert.deepEqual(decodeState('threshold=-0').view, { threshold: 0 });
   assert.equal(decodeState('kind=token_to_latent&layer=1&prompt=%EF%BF%BD').request?.prompt, '\ufffd');
 });
@@ -423,20 +483,34 @@ test('nothing but numbers and literals gets into the Python', () => {
     { kind: 'logit_difference', prompt: '', layer: 1, positive: NaN, negative: 1 },
   ];
   for (const request of bad) {
-    assert.throws(() => python(request, demo), (/** @type {any} */ error) => error.code === 'request-invalid', JSON.stringify(request));
+    assert.throws(
+      () => python(request, demo),
+      (/** @type {any} */ error) => error.code === 'request-invalid',
+      JSON.stringify(request),
+    );
   }
   const layered = { model: 'https://m/a\nimport os', saes: 'https://m/s\rimport os/x/{block}/y\'"\\{hook}' };
   const code = python({ kind: 'token_to_latent', prompt: '', layer: 1 }, layered);
   assert.ok(!/^import os/m.test(code), code);
-  assert.ok(code.includes(String.raw`folder = "{block}/y'\"\\{hook}".replace("{hook}", hook).replace("{block}", str(block))`), code);
+  assert.ok(
+    code.includes(String.raw`folder = "{block}/y'\"\\{hook}".replace("{hook}", hook).replace("{block}", str(block))`),
+    code,
+  );
 });
 
 test('the Python of each request names its own layers and numbers, each where it belongs', () => {
   const lines = (/** @type {Request} */ request) => python(request, SOURCES.demo).split('\n');
   const has = (/** @type {string[]} */ code, /** @type {string[]} */ wanted) => {
-    for (const line of wanted) assert.ok(code.some((found) => found.trim().startsWith(line)), `${line}\n${code.join('\n')}`);
+    for (const line of wanted)
+      assert.ok(
+        code.some((found) => found.trim().startsWith(line)),
+        `${line}\n${code.join('\n')}`,
+      );
   };
-  has(lines({ kind: 'token_to_latent', prompt: 'p', layer: 5 }), ['sae = load_sae(5)', 'return sae.encode(model(embedded * scales[:, None], start_at_layer=0, stop_at_layer=5))']);
+  has(lines({ kind: 'token_to_latent', prompt: 'p', layer: 5 }), [
+    'sae = load_sae(5)',
+    'return sae.encode(model(embedded * scales[:, None], start_at_layer=0, stop_at_layer=5))',
+  ]);
   has(lines({ kind: 'latent_to_latent', prompt: 'p', layer_from: 5, layer_to: 7, threshold: 0.25 }), [
     'sae = load_sae(5)',
     'resid = model(tokens, stop_at_layer=5) ',
@@ -502,7 +576,13 @@ test('who withdraws consent is forgotten: nothing is kept, known or asked for', 
     return Response.json([{ index: 5, explanations: [{ description: 'words' }] }]);
   });
   const before = asked.mock.callCount();
-  assert.equal(await neuronpedia.load(HOOK, Array.from({ length: 5000 }, (_, i) => i)), false);
+  assert.equal(
+    await neuronpedia.load(
+      HOOK,
+      Array.from({ length: 5000 }, (_, i) => i),
+    ),
+    false,
+  );
   assert.equal(asked.mock.callCount(), before + 1);
   assert.deepEqual(storage.kept, {});
   assert.equal(neuronpedia.get(HOOK, 5), undefined);
@@ -516,10 +596,22 @@ test('an answer or a storage with anything else in it is as good as none', async
   assert.equal(createNeuronpedia(storageOf({ [EXPLANATIONS]: '[["3-res-jb/1", "x"]]' })).get(HOOK, 1), 'x');
 
   const neuronpedia = createNeuronpedia(storageOf({ [CONSENT]: 'true' }));
-  const odd = [null, 3, { index: 'x' }, { index: { toString: 1 } }, { index: 1, explanations: [{ description: {} }] }, { index: 1, explanations: {} }, { index: 9, explanations: [{ description: 'not asked for' }] }, { index: '2', explanations: [{ description: 'x'.repeat(999), more: 1 }] }];
+  const odd = [
+    null,
+    3,
+    { index: 'x' },
+    { index: { toString: 1 } },
+    { index: 1, explanations: [{ description: {} }] },
+    { index: 1, explanations: {} },
+    { index: 9, explanations: [{ description: 'not asked for' }] },
+    { index: '2', explanations: [{ description: 'x'.repeat(999), more: 1 }] },
+  ];
   const asked = answering(t, () => Response.json(odd));
   await neuronpedia.load(HOOK, [1, 2]);
-  assert.deepEqual([1, 2, 9].map((latent) => neuronpedia.get(HOOK, latent)?.length), [undefined, 300, undefined]);
+  assert.deepEqual(
+    [1, 2, 9].map((latent) => neuronpedia.get(HOOK, latent)?.length),
+    [undefined, 300, undefined],
+  );
   for (const answer of ['{}', 'null', '<html>']) {
     asked.mock.mockImplementation(async () => new Response(answer));
     await assert.rejects(neuronpedia.load(HOOK, [7]), { code: 'neuronpedia-refused' });
@@ -529,7 +621,8 @@ test('an answer or a storage with anything else in it is as good as none', async
 test('contexts are read of places alone', async (t) => {
   const asked = answering(t, () => Response.json({ format_version: 1, sentences: [], latents: { 1: { label: 'x' } } }));
   const contexts = createContexts('https://m/saes');
-  for (const hook of ['../../x?', '__proto__', 'blocks.1.hook_resid_pre/..', '']) assert.equal((await contexts.load(hook)).size, 0);
+  for (const hook of ['../../x?', '__proto__', 'blocks.1.hook_resid_pre/..', ''])
+    assert.equal((await contexts.load(hook)).size, 0);
   assert.equal(asked.mock.callCount(), 0);
   assert.equal((await contexts.load(HOOK)).get(1)?.label, 'x');
   assert.deepEqual(asked.mock.calls[0].arguments, [`https://m/saes/${HOOK}/contexts.json`]);
@@ -539,7 +632,13 @@ test('a list of results is believed as a whole or not at all', async (t) => {
   const good = JSON.parse(readFileSync(`${WWW}results/index.json`, 'utf8'));
   const asked = answering(t, () => Response.json(good));
   assert.deepEqual(await createResults('https://m/results/').precomputed(), good);
-  for (const change of [{ file: '../x.json' }, { file: 'https://evil/x.json' }, { title: {} }, { source: 3 }, { request: {} }]) {
+  for (const change of [
+    { file: '../x.json' },
+    { file: 'https://evil/x.json' },
+    { title: {} },
+    { source: 3 },
+    { request: {} },
+  ]) {
     asked.mock.mockImplementation(async () => Response.json([{ ...good[0], ...change }]));
     assert.deepEqual(await createResults('https://m/results/').precomputed(), [], JSON.stringify(change));
   }
@@ -558,7 +657,11 @@ test('a file is read up to its bound, and what is wrong has a code', async () =>
   try {
     assert.equal((await fetchText(`${url}/`, 10_000)).length, 10_000);
     await assert.rejects(fetchText(`${url}/`, 9_999), { code: 'file-too-large' });
-    for (const [status, code] of [[404, 'file-not-found'], [403, 'access-denied'], [500, 'fetch-failed']]) {
+    for (const [status, code] of [
+      [404, 'file-not-found'],
+      [403, 'access-denied'],
+      [500, 'fetch-failed'],
+    ]) {
       await assert.rejects(fetchText(`${url}/${status}`, 10_000), { code });
     }
   } finally {
@@ -602,9 +705,13 @@ test('a logit that is off fails its check, and so does a probability', () => {
 
 test('every code that the page throws or notes is in the documentation', () => {
   const readme = readFileSync(`${WWW}../README.md`, 'utf8');
-  const files = readdirSync(WWW, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.js') && !/^(pkg|models)\b|\/pkg\//.test(path));
+  const files = readdirSync(WWW, { recursive: true, encoding: 'utf8' }).filter(
+    (path) => path.endsWith('.js') && !/^(pkg|models)\b|\/pkg\//.test(path),
+  );
   const code = /(?:codedError\(|\btell\(|\bcode:)\s*'([a-z]+(?:-[a-z]+)*)'/g;
-  const codes = new Set(files.flatMap((path) => [...readFileSync(WWW + path, 'utf8').matchAll(code)].map(([, name]) => name)));
+  const codes = new Set(
+    files.flatMap((path) => [...readFileSync(WWW + path, 'utf8').matchAll(code)].map(([, name]) => name)),
+  );
   assert.ok(codes.size > 20, [...codes].join());
   for (const name of codes) assert.ok(readme.includes(`\`${name}\``), `README.md lacks ${name}`);
 });
@@ -618,12 +725,19 @@ test('a server sends what the README says a host should send, and the page runs 
     const { headers } = await fetch(`${browser.url}/${path}`);
     for (const [name, value] of advised) {
       // Models of a local server come without https.
-      const sent = headers.get(name)?.replace('connect-src \'self\' http:', 'connect-src \'self\'');
-      assert.equal(sent, path === 'embed.html' ? value.replace("frame-ancestors 'none'", 'frame-ancestors *') : value, path);
+      const sent = headers.get(name)?.replace("connect-src 'self' http:", "connect-src 'self'");
+      assert.equal(
+        sent,
+        path === 'embed.html' ? value.replace("frame-ancestors 'none'", 'frame-ancestors *') : value,
+        path,
+      );
     }
   }
   // Nothing of others is sent along: the policy is of the page's own files.
-  assert.equal((await fetch(`${browser.url}/hub-0/resolve/model/config.json`)).headers.get('Content-Security-Policy'), null);
+  assert.equal(
+    (await fetch(`${browser.url}/hub-0/resolve/model/config.json`)).headers.get('Content-Security-Policy'),
+    null,
+  );
 });
 
 test('the self-test asks no other site before Run is pressed', async () => {
@@ -634,7 +748,9 @@ test('the self-test asks no other site before Run is pressed', async () => {
     return route.fulfill({ headers: { 'Access-Control-Allow-Origin': '*' }, json: { title: 3 } });
   });
   await page.goto(`${browser.url}/verify.html?expected=https://other.example/e.json`);
-  await page.waitForFunction(() => /Run reads expectations from other\.example/.test(document.querySelector('#about')?.textContent ?? ''));
+  await page.waitForFunction(() =>
+    /Run reads expectations from other\.example/.test(document.querySelector('#about')?.textContent ?? ''),
+  );
   assert.deepEqual(asked, []);
   await page.click('#run');
   await page.waitForSelector('#status[data-outcome=error]');
@@ -651,12 +767,19 @@ test('the self-test asks no other site before Run is pressed', async () => {
 
 /** A latent → latent result of given attributions. @param {number[]} values @param {number} columns */
 const resultOf = (values, columns) =>
-  fromJson(JSON.stringify(madeUp(values.length / columns, columns, (i) => values[i], { tokens: [' x', ' y'], pos: (i) => i % 2 })));
+  fromJson(
+    JSON.stringify(
+      madeUp(values.length / columns, columns, (i) => values[i], { tokens: [' x', ' y'], pos: (i) => i % 2 }),
+    ),
+  );
 
 test('of equal pairs the first come first, and a threshold is one of float32 that is to be passed', async () => {
   const ties = fromJson(JSON.stringify(madeUp(60, 60, () => 1)));
   const summary = await summarise(ties.attributions, ties.targets.pos, ties.sources.pos);
-  assert.deepEqual(summary?.all.strongest, Array.from({ length: 200 }, (_, i) => i));
+  assert.deepEqual(
+    summary?.all.strongest,
+    Array.from({ length: 200 }, (_, i) => i),
+  );
   // 0.1 is less than the float32 nearest to it, which a result holds.
   const near = Math.fround(0.1);
   const result = resultOf([9, near, 0.2, 9], 2);
@@ -682,7 +805,8 @@ test('a CSV names latents and tokens by number, and computes nothing in a spread
 });
 
 test('a scale leaves out what is more than five times almost all others', () => {
-  const of = (/** @type {number} */ most) => defaultLimit(Float32Array.from({ length: 1000 }, (_, i) => (i === 0 ? most : 1)));
+  const of = (/** @type {number} */ most) =>
+    defaultLimit(Float32Array.from({ length: 1000 }, (_, i) => (i === 0 ? most : 1)));
   assert.equal(of(4.9), Math.fround(4.9));
   assert.ok(Math.abs(of(5.2) - 1) < 0.01);
 });

@@ -29,7 +29,8 @@ const MODULES = /** @type {string[]} */ (readdirSync(WWW, { recursive: true }))
 function importsOf(text) {
   const comments = /\/\*[^]*?\*\//g;
   const code = text.replace(comments, '');
-  const found = (/** @type {string} */ within, /** @type {RegExp} */ pattern) => [...within.matchAll(pattern)].map(([, path]) => path);
+  const found = (/** @type {string} */ within, /** @type {RegExp} */ pattern) =>
+    [...within.matchAll(pattern)].map(([, path]) => path);
   return {
     modules: [
       ...found(code, /(?:\bfrom|^\s*import)\s*['"`](.+?)['"`]/gm),
@@ -57,7 +58,8 @@ function refused(path, text) {
       const isPage = /^(\.\/)?[\w-]+\.(html|json)$/.test(to);
       if (isPage || (path.startsWith('app/') && DATA.test(`${target}/`))) continue;
       if (!to.startsWith('.') || !allowed.includes(room)) problems.push(`${path} may not import ${how} of ${to}`);
-      else if (!BUILT.test(`${target}/`) && !existsSync(join(WWW, target))) problems.push(`${path} imports ${to}, which is not there`);
+      else if (!BUILT.test(`${target}/`) && !existsSync(join(WWW, target)))
+        problems.push(`${path} imports ${to}, which is not there`);
     }
   }
   return problems;
@@ -65,7 +67,10 @@ function refused(path, text) {
 
 test('the rooms of www/ import one way, and what they import is there', () => {
   assert.deepEqual([...new Set(MODULES.map((path) => path.split('/')[0]))], Object.keys(ROOMS));
-  assert.deepEqual(MODULES.flatMap((path) => refused(path, readFileSync(join(WWW, path), 'utf8'))), []);
+  assert.deepEqual(
+    MODULES.flatMap((path) => refused(path, readFileSync(join(WWW, path), 'utf8'))),
+    [],
+  );
 });
 
 test('an import the other way is found, whatever its form', () => {

@@ -26,7 +26,7 @@ const expected = (name) => JSON.parse(readFileSync(new URL(`${name}.json`, EXPEC
 
 test('an emulated adapter is passed over for the CPU build, and the page says so', async () => {
   const { page, problems } = await openPage(browser);
-  assert.match(await run(page) ?? '', /Done in .* 100 sources × 181 targets/);
+  assert.match((await run(page)) ?? '', /Done in .* 100 sources × 181 targets/);
   const device = await page.textContent('#device');
   assert.match(device ?? '', /Computing on the CPU: the only WebGPU adapter \(google swiftshader\) is emulated/);
   assert.deepEqual(problems, []);
@@ -45,7 +45,7 @@ test('each of the four attributions is drawn, with the numbers of the reference'
     await page.check(`input[value=${kind}]`);
     await page.fill('#prompt', /** @type {string} */ (prompt));
     for (const [id, layer] of Object.entries(layers)) await page.selectOption(`#${id}`, layer);
-    assert.match(await run(page) ?? '', /Done in/);
+    assert.match((await run(page)) ?? '', /Done in/);
     const statistics = await page.textContent('#statistics');
     assert.ok(statistics?.includes(`${size}`), `${kind}: ${statistics}`);
     assert.ok(await page.isVisible('.heatmap-canvas'));
@@ -87,7 +87,9 @@ test('results computed before are what the runtime computes now', async () => {
   await page.goto(`${browser.url}/results/index.json`);
   const differences = await page.evaluate(async () => {
     const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
-    const [{ Client }, { SOURCES }, { fromJson }] = await Promise.all(['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load));
+    const [{ Client }, { SOURCES }, { fromJson }] = await Promise.all(
+      ['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load),
+    );
     const client = new Client();
     const found = [];
     let opened = '';
@@ -100,8 +102,13 @@ test('results computed before are what the runtime computes now', async () => {
       const nodes = (/** @type {any} */ { sources, targets }) => JSON.stringify([sources.label, targets.label]);
       if (nodes(saved) !== nodes(now)) found.push(`${file}: other sources or targets`);
       for (const values of ['gradients', 'attributions']) {
-        const most = now[values].reduce((/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, Math.abs(b)), 0);
-        const off = now[values].findIndex((/** @type {number} */ v, /** @type {number} */ i) => !(Math.abs(v - saved[values][i]) <= 1e-5 * most));
+        const most = now[values].reduce(
+          (/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, Math.abs(b)),
+          0,
+        );
+        const off = now[values].findIndex(
+          (/** @type {number} */ v, /** @type {number} */ i) => !(Math.abs(v - saved[values][i]) <= 1e-5 * most),
+        );
         if (off >= 0) found.push(`${file}: ${values}[${off}] is ${now[values][off]}, saved ${saved[values][off]}`);
       }
     }
@@ -154,7 +161,11 @@ test('the saved JSON opens again and shows the same; other files are refused', a
     [JSON.stringify({ ...json, gradients: [1] }), 'result-invalid'],
   ];
   for (const [text, code] of bad) {
-    await second.page.setInputFiles('#file', { name: 'bad.json', mimeType: 'application/json', buffer: Buffer.from(text) });
+    await second.page.setInputFiles('#file', {
+      name: 'bad.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from(text),
+    });
     await second.page.waitForSelector(`#status[data-code=${code}]`);
     assert.equal(await second.page.textContent('#statistics'), statistics);
   }
@@ -190,7 +201,12 @@ test('errors say what to do, and the next good request is answered', async () =>
   await fails('not-one-token', /must be exactly one/);
   await works();
   await page.check('input[value=latent_to_logit]');
-  for (const [k, code] of [['0', 'k-out-of-range'], ['3002', 'k-out-of-range'], ['1.5', 'request-invalid'], ['', 'request-invalid']]) {
+  for (const [k, code] of [
+    ['0', 'k-out-of-range'],
+    ['3002', 'k-out-of-range'],
+    ['1.5', 'request-invalid'],
+    ['', 'request-invalid'],
+  ]) {
     await page.fill('#k', k);
     await page.evaluate(() => document.querySelector('#form')?.setAttribute('novalidate', ''));
     await fails(code, /./);
@@ -218,7 +234,15 @@ test('a missing SAE and a missing model are errors that name the file', async ()
 
 test('prompts of every kind are answered', async () => {
   const { page, problems } = await openPage(browser, '?device=cpu');
-  const prompts = ['', 'The', 'the the the the', 'emoji 🗼😀', 'before<|endoftext|>after', '<script>alert(1)</script>', '\u202eabc\u0000'];
+  const prompts = [
+    '',
+    'The',
+    'the the the the',
+    'emoji 🗼😀',
+    'before<|endoftext|>after',
+    '<script>alert(1)</script>',
+    '\u202eabc\u0000',
+  ];
   for (const prompt of prompts) {
     await page.fill('#prompt', prompt);
     assert.match((await run(page)) ?? '', /Done in/, prompt);
@@ -230,7 +254,11 @@ test('prompts of every kind are answered', async () => {
 test('cancel ends a request in any phase and keeps what was loaded', async () => {
   const { page } = await openPage(browser, '?device=webgpu');
   await page.click('#run');
-  await page.waitForFunction(() => /Differentiating|Encoding|Running/.test(document.querySelector('#status')?.textContent ?? ''), undefined, { timeout: 60_000 });
+  await page.waitForFunction(
+    () => /Differentiating|Encoding|Running/.test(document.querySelector('#status')?.textContent ?? ''),
+    undefined,
+    { timeout: 60_000 },
+  );
   await page.click('#cancel');
   await page.waitForSelector('#cancel:disabled', { timeout: 60_000 });
   assert.equal(await page.textContent('#status'), 'Cancelled. What was loaded is kept.');
@@ -253,7 +281,10 @@ test('WebGPU that was asked for and is not there is an error with advice', async
     await page.goto(`${without.url}/?source=tiny`);
     await settled(page);
     assert.match((await run(page)) ?? '', /Done in/);
-    assert.match((await page.textContent('#device')) ?? '', /the CPU: (this browser has no WebGPU|the browser offers no WebGPU adapter)/);
+    assert.match(
+      (await page.textContent('#device')) ?? '',
+      /the CPU: (this browser has no WebGPU|the browser offers no WebGPU adapter)/,
+    );
   } finally {
     await without.close();
   }

@@ -18,8 +18,14 @@ test('progress tells bytes, rate, time left and what for', () => {
   const tell = progressTeller({ kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 9 });
   const load = (/** @type {number} */ done) => /** @type {const} */ ({ phase: 'load', done, total: 100e6, flop: 0 });
   assert.equal(tell(load(0), 0), 'Loading weights for latent → latent, layers 0 → 9: 0 KB of 100.0 MB');
-  assert.equal(tell(load(20e6), 4000), 'Loading weights for latent → latent, layers 0 → 9: 20.0 MB of 100.0 MB · 5.0 MB/s · about 16 s left');
-  assert.match(tell({ ...load(40e6), rate: 1e6, cached: 20e6 }, 5000), /20\.0 MB kept from before · 1\.0 MB\/s · about 1 min left$/);
+  assert.equal(
+    tell(load(20e6), 4000),
+    'Loading weights for latent → latent, layers 0 → 9: 20.0 MB of 100.0 MB · 5.0 MB/s · about 16 s left',
+  );
+  assert.match(
+    tell({ ...load(40e6), rate: 1e6, cached: 20e6 }, 5000),
+    /20\.0 MB kept from before · 1\.0 MB\/s · about 1 min left$/,
+  );
   assert.equal(tell({ phase: 'jacobian', done: 3, total: 9, flop: 0 }), 'Differentiating: 3 of 9 targets');
 });
 
@@ -32,11 +38,17 @@ test('the page says what Run will fetch, and from where', () => {
     'Run fetches the model and the SAE of layer 3 from huggingface.co and this site, and the runtime from this site. ' +
       'The prompt is not sent, but huggingface.co and this site can tell its tokens and latents from the rows that are fetched; “Whole tables” hides them.',
   );
-  assert.match(describeFetch(source, request, page, { isPrivate: true }), /The prompt stays here: of its tokens and latents, whole tables are fetched\.$/);
+  assert.match(
+    describeFetch(source, request, page, { isPrivate: true }),
+    /The prompt stays here: of its tokens and latents, whole tables are fetched\.$/,
+  );
   const large = { ...source, bytes: () => 650e6 };
   assert.match(describeFetch(large, request, page), /^Run fetches .*\(about 650\.0 MB\)/);
   assert.match(describeFetch(large, request, page, { savesData: true }), /^Your browser asks to save data/);
-  assert.match(describeFetch({ ...source, model: 'folder:a', saes: 'folder:a' }, request, page), /from the folder of this computer.* The prompt stays here\.$/);
+  assert.match(
+    describeFetch({ ...source, model: 'folder:a', saes: 'folder:a' }, request, page),
+    /from the folder of this computer.* The prompt stays here\.$/,
+  );
   assert.notEqual(advice('device-failed'), '');
   for (const code of ['unheard-of', 'constructor', '__proto__']) assert.equal(advice(code), '');
 });
@@ -49,7 +61,11 @@ test('loading shows progress and can be cancelled', async () => {
     await route.continue();
   });
   await page.click('#run');
-  await page.waitForFunction(() => /^Loading weights for token → latent, layer 2: .* of .*B/.test(document.querySelector('#status')?.textContent ?? ''));
+  await page.waitForFunction(() =>
+    /^Loading weights for token → latent, layer 2: .* of .*B/.test(
+      document.querySelector('#status')?.textContent ?? '',
+    ),
+  );
   assert.ok(await page.isVisible('#progress'));
   await page.click('#cancel');
   await page.waitForSelector('#cancel:disabled');
@@ -60,12 +76,20 @@ test('loading shows progress and can be cancelled', async () => {
 test('a result without pairs says so, and leaves nothing of the one before', async () => {
   const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
   await settled(page);
-  await openResult(page, 'empty.json', madeUp(0, 5, () => 0));
+  await openResult(
+    page,
+    'empty.json',
+    madeUp(0, 5, () => 0),
+  );
   assert.match((await page.textContent('#plot')) ?? '', /No pairs: at least one side has no active latents/);
   assert.equal(await page.locator('#strongest tbody tr').count(), 0);
   await page.waitForFunction(() => /: 0$/.test(document.querySelector('#pairs h3')?.textContent ?? ''));
   // And the next one is drawn again.
-  await openResult(page, 'small.json', madeUp(3, 3, (i) => i - 4));
+  await openResult(
+    page,
+    'small.json',
+    madeUp(3, 3, (i) => i - 4),
+  );
   assert.ok(await page.isVisible('.heatmap-canvas'));
   assert.deepEqual(problems, []);
   await page.close();
@@ -77,7 +101,11 @@ test('a target that is not one token is told before it is run', async () => {
   assert.match((await run(page)) ?? '', /Done in/);
   await page.fill('#positive', ' the sport');
   await page.press('#positive', 'Tab');
-  await page.waitForFunction(() => /“ the sport” is 2 tokens: “ the” “ sport”; it must be one\./.test(document.querySelector('#token-note')?.textContent ?? ''));
+  await page.waitForFunction(() =>
+    /“ the sport” is 2 tokens: “ the” “ sport”; it must be one\./.test(
+      document.querySelector('#token-note')?.textContent ?? '',
+    ),
+  );
   assert.equal(await page.getAttribute('#positive', 'aria-invalid'), 'true');
   await page.fill('#positive', ' sport');
   await page.press('#positive', 'Tab');
@@ -94,7 +122,10 @@ test('a target that is not one token is told before it is run', async () => {
 
 test('what is kept is listed with its size, and can be deleted', async () => {
   const hub = '?device=cpu&model=tiny/resolve/model&saes=tiny/resolve/saes&layers=1';
-  const { page, problems } = await openPage(browser, `${hub}${linkTo({ source: 'given', kind: 'token_to_latent', prompt: 'a', layer: 1 })}`);
+  const { page, problems } = await openPage(
+    browser,
+    `${hub}${linkTo({ source: 'given', kind: 'token_to_latent', prompt: 'a', layer: 1 })}`,
+  );
   await settled(page);
   assert.match((await run(page)) ?? '', /Done in/);
   // Files are written when there is nothing else to do: looked at until they are there.
@@ -112,7 +143,9 @@ test('what is kept is listed with its size, and can be deleted', async () => {
   );
   assert.match((await page.textContent('#cached h3')) ?? '', /\d+ files, .*[KM]B/);
   await page.click('#cached button:text-is("Delete all")');
-  await page.waitForFunction(() => document.querySelector('#cached')?.textContent === 'Nothing is kept.', undefined, { timeout: 5000 });
+  await page.waitForFunction(() => document.querySelector('#cached')?.textContent === 'Nothing is kept.', undefined, {
+    timeout: 5000,
+  });
   assert.deepEqual(problems, []);
   await page.close();
 });

@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test';
 import { start } from './browser.mjs';
 
 const FIXTURE = new URL('../fixtures/tiny/', import.meta.url).pathname;
-const read = (/** @type {string} */ name) => JSON.parse(readFileSync(join(FIXTURE, 'expected', `${name}.json`), 'utf8'));
+const read = (/** @type {string} */ name) =>
+  JSON.parse(readFileSync(join(FIXTURE, 'expected', `${name}.json`), 'utf8'));
 const folder = mkdtempSync(join(tmpdir(), 'sae-attribution-verify-'));
 
 /** What the reference says of two cases, in the form of www/verify.json. */
@@ -43,7 +44,12 @@ function expectations() {
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start({ mounts: new Map([['/fixture/', FIXTURE], ['/expected/', folder]]) });
+  browser = await start({
+    mounts: new Map([
+      ['/fixture/', FIXTURE],
+      ['/expected/', folder],
+    ]),
+  });
 });
 after(async () => {
   await browser.close();
@@ -59,8 +65,14 @@ async function verify(expected, saes = '/fixture/saes') {
   await page.waitForFunction(() => document.querySelector('#about')?.textContent);
   await page.click('#run');
   await page.waitForSelector('#status[data-outcome]', { timeout: 60_000 });
-  const outcomes = await page.locator('#checks tbody tr').evaluateAll((rows) => rows.map((row) => row.getAttribute('data-passed')));
-  const found = { outcome: await page.getAttribute('#status', 'data-outcome'), text: await page.textContent('#status'), outcomes };
+  const outcomes = await page
+    .locator('#checks tbody tr')
+    .evaluateAll((rows) => rows.map((row) => row.getAttribute('data-passed')));
+  const found = {
+    outcome: await page.getAttribute('#status', 'data-outcome'),
+    text: await page.textContent('#status'),
+    outcomes,
+  };
   await page.close();
   return found;
 }

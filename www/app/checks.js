@@ -1,7 +1,20 @@
 // Compares results with what is published of them.
 
 import { asRequest } from '../figure/request.js';
-import { array, either, finite, integer, LABEL, like, object, optional, own, pair, refuse, text } from '../figure/schema.js';
+import {
+  array,
+  either,
+  finite,
+  integer,
+  LABEL,
+  like,
+  object,
+  optional,
+  own,
+  pair,
+  refuse,
+  text,
+} from '../figure/schema.js';
 
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
 
@@ -62,7 +75,7 @@ export const asExpectations = object({
 });
 
 /** @param {unknown} value */
-const show = (value) => (typeof value === 'string' ? value : JSON.stringify(value) ?? 'nothing');
+const show = (value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing'));
 
 /**
  * @param {Attribution} result
@@ -78,7 +91,10 @@ export function check(result, expectation) {
     const missing = [...wanted].filter((pair) => !found.has(pair));
     const extra = [...found].filter((pair) => !wanted.has(pair));
     const passed = missing.length === 0 && extra.length === 0;
-    const problems = [missing.length && `missing ${missing.join(' ')}`, extra.length && `not published: ${extra.join(' ')}`];
+    const problems = [
+      missing.length && `missing ${missing.join(' ')}`,
+      extra.length && `not published: ${extra.join(' ')}`,
+    ];
     return {
       what,
       expected: [...wanted].join(' '),

@@ -78,7 +78,8 @@ export function createExplorer(document, { onView, say }) {
     const mine = ++showing;
     const alive = () => mine === showing;
     const hasAttributions = shown.request.kind !== 'token_to_latent';
-    const inside = wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
+    const inside =
+      wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
     const next = {
       ...DEFAULT_VIEW,
       shown: /** @type {View['shown']} */ (hasAttributions ? 'attributions' : 'gradients'),
@@ -211,7 +212,11 @@ export function createExplorer(document, { onView, say }) {
     if (!result || !cell) {
       box.replaceChildren(
         make(document, 'h3', 'Pinned pair'),
-        make(document, 'p.quiet', 'Click a cell, choose a pair below, or press n in the heatmap: the strongest pair comes first.'),
+        make(
+          document,
+          'p.quiet',
+          'Click a cell, choose a pair below, or press n in the heatmap: the strongest pair comes first.',
+        ),
       );
       return;
     }
@@ -227,13 +232,23 @@ export function createExplorer(document, { onView, say }) {
         make(document, 'strong', name),
       );
       if (words) card.append(make(document, 'span.meaning', isolated(document, words)));
-      if (nodes.kind !== 'token') card.append(make(document, 'small', `${nodes.kind === 'latent' ? 'activation' : 'logit'} ${brief(nodes.activation[node])}`));
+      if (nodes.kind !== 'token')
+        card.append(
+          make(
+            document,
+            'small',
+            `${nodes.kind === 'latent' ? 'activation' : 'logit'} ${brief(nodes.activation[node])}`,
+          ),
+        );
       if (nodes.kind === 'latent') {
         const button = make(document, 'button', opened === which ? 'Close latent' : 'Open latent');
         button.id = `open-${which}`;
         button.setAttribute('type', 'button');
         button.setAttribute('aria-expanded', String(opened === which));
-        button.setAttribute('aria-label', `${opened === which ? 'Close' : 'Open'} latent ${visible(nodes.label[node])}`);
+        button.setAttribute(
+          'aria-label',
+          `${opened === which ? 'Close' : 'Open'} latent ${visible(nodes.label[node])}`,
+        );
         button.addEventListener('click', () => openLatent(opened === which ? undefined : which));
         card.append(button);
       }
@@ -251,7 +266,12 @@ export function createExplorer(document, { onView, say }) {
     fact('Positions apart', apart === 0 ? 'none: same position' : String(apart));
     const latent = make(document, 'div.latent');
     latent.id = 'latent';
-    box.replaceChildren(make(document, 'h3', 'Pinned pair'), make(document, 'div.pair', side('source'), side('target')), facts, latent);
+    box.replaceChildren(
+      make(document, 'h3', 'Pinned pair'),
+      make(document, 'div.pair', side('source'), side('target')),
+      facts,
+      latent,
+    );
     clearTimeout(waiting);
     // Who passes over many pairs does not ask for each one's latent.
     if (opened) waiting = setTimeout(showLatent, PASSING_MS, opened);
@@ -262,7 +282,8 @@ export function createExplorer(document, { onView, say }) {
     if (!view.cell || !result) return;
     const nodes = which && result[`${which}s`];
     // A token or a logit has no meaning to look up: its other end may.
-    if (nodes && nodes.kind !== 'latent') which = which === 'source' && result.targets.kind === 'latent' ? 'target' : undefined;
+    if (nodes && nodes.kind !== 'latent')
+      which = which === 'source' && result.targets.kind === 'latent' ? 'target' : undefined;
     const before = opened;
     opened = which;
     showDetail();
@@ -286,7 +307,10 @@ export function createExplorer(document, { onView, say }) {
         element('open-source')?.focus();
       },
     };
-    const parts = await latentPanel({ hook: nodes.hook_name, latent: nodes.latent[node], label: nodes.label[node] }, options);
+    const parts = await latentPanel(
+      { hook: nodes.hook_name, latent: nodes.latent[node], label: nodes.label[node] },
+      options,
+    );
     // Another pair may be pinned by now.
     if (box !== element('latent') || asked !== meanings) return;
     box.replaceChildren(...parts);
@@ -326,7 +350,9 @@ export function createExplorer(document, { onView, say }) {
     const buttons = () => [...element('strongest').querySelectorAll('.pick')];
     const focused = buttons().indexOf(document.activeElement);
     element('strongest').replaceChildren(
-      ...(cells.length > 0 ? findings.strongestPairs(result, cells, view.shown, summary.all.rowTotal, view.across, options) : []),
+      ...(cells.length > 0
+        ? findings.strongestPairs(result, cells, view.shown, summary.all.rowTotal, view.across, options)
+        : []),
     );
     if (focused >= 0) buttons()[focused]?.focus({ preventScroll: true });
   }
@@ -368,7 +394,13 @@ export function createExplorer(document, { onView, say }) {
     const pairs = await pairsAcross(shown, threshold, () => mine === filtering && shown === result);
     if (!pairs || mine !== filtering) return;
     const most = largestAcross();
-    const options = { document, meaning, onPick: pick, onLower: setThreshold, lower: most > 0 ? Number((most / 4).toPrecision(1)) : undefined };
+    const options = {
+      document,
+      meaning,
+      onPick: pick,
+      onLower: setThreshold,
+      lower: most > 0 ? Number((most / 4).toPrecision(1)) : undefined,
+    };
     element('pairs').replaceChildren(...findings.pairsAcross(shown, pairs, options));
   }
 
@@ -447,7 +479,8 @@ export function createExplorer(document, { onView, say }) {
       for (const nodes of [result.sources, result.targets]) {
         for (let node = 0; node < nodes.latent.length; node++) {
           const words = meaning(nodes, node);
-          if (nodes.hook_name && words) (latent_labels[nodes.hook_name] ??= Object.create(null))[nodes.latent[node]] = words;
+          if (nodes.hook_name && words)
+            (latent_labels[nodes.hook_name] ??= Object.create(null))[nodes.latent[node]] = words;
         }
       }
       return Object.keys(latent_labels).length > 0 ? { ...result, latent_labels } : result;
@@ -455,7 +488,12 @@ export function createExplorer(document, { onView, say }) {
     /** The matrix as it is looked at now. */
     matrix() {
       if (!result) throw new Error('There is no result.');
-      return { values: result[view.shown], ...axes(result, view, summary, meaning), limit: limit(), across: view.across };
+      return {
+        values: result[view.shown],
+        ...axes(result, view, summary, meaning),
+        limit: limit(),
+        across: view.across,
+      };
     },
     /** For another theme. */
     repaint() {

@@ -79,7 +79,8 @@ export function picture(matrix, { document, title, notes }) {
   const theme = themeOf(document);
   const { rows, columns, limit } = matrix;
   const [ink, ground] = theme === 'dark' ? ['#e7e5e4', '#171513'] : ['#1c1917', '#ffffff'];
-  const cell = (/** @type {number} */ n, /** @type {number} */ room) => Math.max(Math.min(14, room / n), Math.min(1, PICTURE / n));
+  const cell = (/** @type {number} */ n, /** @type {number} */ room) =>
+    Math.max(Math.min(14, room / n), Math.min(1, PICTURE / n));
   const [w, h] = [cell(columns.n, 1600), rows.n === 1 ? 60 : cell(rows.n, 1600)];
   const [width, height] = [columns.n * w, rows.n * h];
   const [left, top] = [230, 200];
@@ -93,7 +94,14 @@ export function picture(matrix, { document, title, notes }) {
   const [imageWidth, imageHeight] = [image.width * wide * w, image.height * tall * h];
 
   const out = [];
-  const text = (/** @type {string} */ words, /** @type {number} */ x, /** @type {number} */ y, anchor = 'start', turn = 0, size = 11) =>
+  const text = (
+    /** @type {string} */ words,
+    /** @type {number} */ x,
+    /** @type {number} */ y,
+    anchor = 'start',
+    turn = 0,
+    size = 11,
+  ) =>
     out.push(
       `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" font-size="${size}" text-anchor="${anchor}"` +
         `${turn ? ` transform="rotate(${turn} ${x.toFixed(1)} ${y.toFixed(1)})"` : ''}>${escaped(visible(words))}</text>`,
@@ -124,11 +132,16 @@ export function picture(matrix, { document, title, notes }) {
   columns.groups.slice(0, -1).forEach(({ end }) => line(left + end * w, top, 0, height));
   const below = top + height + 26;
   for (let i = 0; i < 60; i++) {
-    out.push(`<rect x="${left + 3 * i}" y="${below - 10}" width="3.2" height="10" fill="${cssColor((2 * i) / 59 - 1, 1, theme)}"/>`);
+    out.push(
+      `<rect x="${left + 3 * i}" y="${below - 10}" width="3.2" height="10" fill="${cssColor((2 * i) / 59 - 1, 1, theme)}"/>`,
+    );
   }
   text(`−${exact(Math.fround(limit))} … ${exact(Math.fround(limit))}`, left + 190, below);
   notes.forEach((note, i) => text(short(note, 160), 12, below + 22 + 16 * i));
-  const [fullWidth, fullHeight] = [Math.ceil(left + Math.max(width, 420) + 20), Math.ceil(below + 30 + 16 * notes.length)];
+  const [fullWidth, fullHeight] = [
+    Math.ceil(left + Math.max(width, 420) + 20),
+    Math.ceil(below + 30 + 16 * notes.length),
+  ];
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" width="${fullWidth}" height="${fullHeight}" viewBox="0 0 ${fullWidth} ${fullHeight}" ` +
     `font-family="ui-monospace, Menlo, Consolas, monospace" fill="${ink}">` +

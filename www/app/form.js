@@ -93,7 +93,13 @@ export function createForm(document, sources, selected) {
         case 'latent_to_logit':
           return { kind: chosen, prompt, layer: integer('layer'), k: element('k').valueAsNumber };
         case 'logit_difference':
-          return { kind: chosen, prompt, layer: integer('layer'), positive: asked('positive'), negative: asked('negative') };
+          return {
+            kind: chosen,
+            prompt,
+            layer: integer('layer'),
+            positive: asked('positive'),
+            negative: asked('negative'),
+          };
       }
     },
 
@@ -159,7 +165,9 @@ export function createForm(document, sources, selected) {
         const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
         if (!good) {
           const shown = `${tokens.slice(0, 6).map(quoted).join(' ')}${tokens.length > 6 ? ' …' : ''}`;
-          problems.push(`${quoted(String(text).slice(0, 60))} is ${tokens.length} tokens${shown && `: ${shown}`}; it must be one.`);
+          problems.push(
+            `${quoted(String(text).slice(0, 60))} is ${tokens.length} tokens${shown && `: ${shown}`}; it must be one.`,
+          );
         }
       }
       const note = element('token-note');

@@ -166,7 +166,10 @@ async function run() {
 async function show(result, from, view) {
   const { rows, columns, across, threshold } = explorer.view;
   shown = from;
-  element('title').textContent = short(`${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`, 140);
+  element('title').textContent = short(
+    `${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`,
+    140,
+  );
   element('examples').value = '';
   tellRevisions(result, from.source);
   form.offer((result.top_logits?.string ?? []).slice(0, 50));
@@ -285,7 +288,8 @@ createTake(document, {
   explorer,
   link,
   source: () => shown?.source,
-  file: async () => shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
+  file: async () =>
+    shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
   addresses: () => address.sources[shown?.source ?? form.source],
   say: status,
   fail,
@@ -301,7 +305,8 @@ async function read(file) {
     return await new Promise((resolve, reject) => {
       worker.onmessage = ({ data: { result, error } }) =>
         error ? reject(codedError(error.code, error.message)) : resolve(result);
-      worker.onerror = ({ message }) => reject(invalid(`it could not be read (${message || 'the browser does not say why'})`));
+      worker.onerror = ({ message }) =>
+        reject(invalid(`it could not be read (${message || 'the browser does not say why'})`));
       worker.postMessage(file);
     });
   } finally {
@@ -378,7 +383,9 @@ for (const id of ['positive', 'negative']) {
     if (opened?.name !== form.source || running) return;
     const text = element(id).value;
     // A list that does not come takes nothing from what is typed.
-    const { string } = await getClient().then((client) => client.complete(text)).catch(() => ({ string: [] }));
+    const { string } = await getClient()
+      .then((client) => client.complete(text))
+      .catch(() => ({ string: [] }));
     if (element(id).value === text) form.offer(string);
   });
   on(id, 'change', () => {

@@ -11,7 +11,12 @@ import { array, like, object, passed, text } from '../figure/schema.js';
 
 /** What index.json holds: files that stand beside it. */
 const INDEX = array(
-  object({ file: like(/^[\w-]{1,100}\.json$/, 'a file beside the index'), title: text(1000), source: text(100), request: asRequest }),
+  object({
+    file: like(/^[\w-]{1,100}\.json$/, 'a file beside the index'),
+    title: text(1000),
+    source: text(100),
+    request: asRequest,
+  }),
   1000,
 );
 /** The most bytes of an index. */
@@ -84,5 +89,10 @@ export function createResults(base) {
  */
 export function keyOf(source, request) {
   const { threshold: _, ...asked } = /** @type {any} */ (request);
-  return JSON.stringify([source, ...Object.keys(asked).sort().map((key) => [key, asked[key]])]);
+  return JSON.stringify([
+    source,
+    ...Object.keys(asked)
+      .sort()
+      .map((key) => [key, asked[key]]),
+  ]);
 }

@@ -19,7 +19,10 @@ function literal(text) {
 /** A Python integer: nothing else stands where a number is meant. @param {unknown} value */
 function integer(value) {
   if (Number.isSafeInteger(value) && Number(value) >= 0) return String(value);
-  throw codedError('request-invalid', 'The request holds something else where the number of a layer, a token or of logits belongs.');
+  throw codedError(
+    'request-invalid',
+    'The request holds something else where the number of a layer, a token or of logits belongs.',
+  );
 }
 
 /** A Python float. @param {unknown} value */
@@ -102,7 +105,11 @@ attributions = gradients                   # a scale is 1
 `;
     }
     case 'latent_to_latent': {
-      const [from, to, threshold] = [integer(request.layer_from), integer(request.layer_to), float(request.threshold ?? THRESHOLD)];
+      const [from, to, threshold] = [
+        integer(request.layer_from),
+        integer(request.layer_to),
+        float(request.threshold ?? THRESHOLD),
+      ];
       return `${latents(from)}
 later = load_sae(${to})
 

@@ -137,7 +137,9 @@ export function fromAddress(url) {
 function givenSource(model, saes, layers, page) {
   if (!model && !saes) return undefined;
   if (!model || !saes) throw unusable(model ? 'model' : 'saes', '“model” and “saes” belong together');
-  const numbers = (layers ?? '0,1,2,3,4,5,6,7,8,9,10,11,12').split(',', LAYERS).filter((layer) => /^\d{1,4}$/.test(layer));
+  const numbers = (layers ?? '0,1,2,3,4,5,6,7,8,9,10,11,12')
+    .split(',', LAYERS)
+    .filter((layer) => /^\d{1,4}$/.test(layer));
   if (numbers.length === 0) throw unusable('layers', 'it names no layer, as 0,3,9 would');
   return {
     title: `From ${short(visible(model), 100)}`,

@@ -2,7 +2,11 @@
 
 const KEY = 'sae-attribution.theme';
 /** @type {[string, string][]} */
-const THEMES = [['auto', '◐ Auto'], ['light', '☀ Light'], ['dark', '☾ Dark']];
+const THEMES = [
+  ['auto', '◐ Auto'],
+  ['light', '☀ Light'],
+  ['dark', '☾ Dark'],
+];
 
 /**
  * @param {Document} document
@@ -19,8 +23,17 @@ export function createTheme(document, storage, onChange) {
     /** @type {any} */ (document.getElementById('theme-name')).textContent = name;
     onChange();
   };
-  const current = () => Math.max(0, THEMES.findIndex(([theme]) => theme === root.dataset.theme));
-  set(Math.max(0, THEMES.findIndex(([theme]) => theme === storage.getItem(KEY))));
+  const current = () =>
+    Math.max(
+      0,
+      THEMES.findIndex(([theme]) => theme === root.dataset.theme),
+    );
+  set(
+    Math.max(
+      0,
+      THEMES.findIndex(([theme]) => theme === storage.getItem(KEY)),
+    ),
+  );
   document.getElementById('theme')?.addEventListener('click', () => {
     const next = (current() + 1) % THEMES.length;
     storage.setItem(KEY, THEMES[next][0]);

@@ -107,7 +107,8 @@ function read() {
 function sourceOf(named) {
   if (problem) throw problem;
   const name = given ? selected : (named ?? selected);
-  if (!Object.hasOwn(sources, name)) throw codedError('expectations-invalid', 'The file of expectations names a model that this page does not offer.');
+  if (!Object.hasOwn(sources, name))
+    throw codedError('expectations-invalid', 'The file of expectations names a model that this page does not offer.');
   return sources[name];
 }
 
@@ -116,7 +117,8 @@ async function tell() {
   const address = new URL(expected());
   if (address.origin !== url.origin) {
     // Another site learns of the reader when the reader wants it.
-    element('about').textContent = `Run reads expectations from ${address.host}, and fetches the weights that they name; these stay cached here.`;
+    element('about').textContent =
+      `Run reads expectations from ${address.host}, and fetches the weights that they name; these stay cached here.`;
     return;
   }
   const { title, source, cases } = await read();

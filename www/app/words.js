@@ -66,7 +66,10 @@ export function progressTeller(request) {
   const wanted = `${KIND_NAMES[request.kind]}, layer${layersOf(request).length > 1 ? 's' : ''} ${layersOf(request).join(' → ')}`;
   /** @type {{time: number, done: number} | undefined} */
   let start;
-  return (/** @type {Progress & {network?: number, cached?: number, rate?: number}} */ progress, now = performance.now()) => {
+  return (
+    /** @type {Progress & {network?: number, cached?: number, rate?: number}} */ progress,
+    now = performance.now(),
+  ) => {
     const { phase, done, total, cached, rate } = progress;
     const [name, unit] = Object.hasOwn(PHASES, phase) ? PHASES[phase] : [phase, ''];
     if (phase !== 'load') return `${name}: ${done} of ${total} ${unit}`;
@@ -96,7 +99,8 @@ const ADVICE = {
   'file-changed': 'Run again to start with the new version.',
   'fetch-failed': 'Check the connection and run again: what has arrived is kept.',
   'webgpu-unavailable': 'Drop ?device=webgpu from the address to compute on the CPU.',
-  'device-failed': 'Run again: a fresh device is started. If it fails again, ?device=cpu in the address computes without it.',
+  'device-failed':
+    'Run again: a fresh device is started. If it fails again, ?device=cpu in the address computes without it.',
   'runtime-unavailable': 'Check the connection and run again.',
   'result-not-finite': 'Try ?device=cpu in the address.',
   'result-invalid': 'Open a JSON file saved by this page.',

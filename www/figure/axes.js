@@ -68,20 +68,39 @@ export function axes(result, view, summary, meaning) {
     const spread = nodes.kind === 'latent';
     return {
       n,
-      name: nodes.kind === 'latent' ? `${visible(nodes.label[0] ?? '').split('.')[0].slice(0, 8)} latents` : describeNodes(nodes),
+      name:
+        nodes.kind === 'latent'
+          ? `${visible(nodes.label[0] ?? '')
+              .split('.')[0]
+              .slice(0, 8)} latents`
+          : describeNodes(nodes),
       pos: nodes.pos,
       order: order(n, key),
-      groups: key || !spread ? [] : groups(nodes.pos, result.tokens.string.map((token) => visible(token).trim())),
+      groups:
+        key || !spread
+          ? []
+          : groups(
+              nodes.pos,
+              result.tokens.string.map((token) => visible(token).trim()),
+            ),
       label: (node, grouped) => nodeLabel(nodes, node, meaning, grouped),
     };
   };
   const { cell } = view;
   return {
-    rows: axis(result.targets, view.rows, sums?.rowLargest, sums?.rowTotal, () =>
-      cell && Float32Array.from(result.targets.pos, (_, row) => values[row * nColumns + cell.column]),
+    rows: axis(
+      result.targets,
+      view.rows,
+      sums?.rowLargest,
+      sums?.rowTotal,
+      () => cell && Float32Array.from(result.targets.pos, (_, row) => values[row * nColumns + cell.column]),
     ),
-    columns: axis(result.sources, view.columns, sums?.columnLargest, sums?.columnTotal, () =>
-      cell && values.subarray(cell.row * nColumns, (cell.row + 1) * nColumns),
+    columns: axis(
+      result.sources,
+      view.columns,
+      sums?.columnLargest,
+      sums?.columnTotal,
+      () => cell && values.subarray(cell.row * nColumns, (cell.row + 1) * nColumns),
     ),
   };
 }

@@ -98,10 +98,19 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
 
   /** Size at which all cells are in view, with as many labels as then have room. */
   function fittingSize() {
-    const cell = (/** @type {number} */ room, /** @type {number} */ n, /** @type {boolean} */ labelled, /** @type {number} */ usual) =>
-      Math.min(labelled ? usual : LABEL_CELL - 0.1, Math.max(room, 1) / Math.max(n, 1));
+    const cell = (
+      /** @type {number} */ room,
+      /** @type {number} */ n,
+      /** @type {boolean} */ labelled,
+      /** @type {number} */ usual,
+    ) => Math.min(labelled ? usual : LABEL_CELL - 0.1, Math.max(room, 1) / Math.max(n, 1));
     const grouped = { rows: matrix.rows.groups.length > 0, columns: matrix.columns.groups.length > 0 };
-    for (const [rows, columns] of [[true, true], [true, false], [false, true], [false, false]]) {
+    for (const [rows, columns] of [
+      [true, true],
+      [true, false],
+      [false, true],
+      [false, false],
+    ]) {
       const { left, top } = margins({ rows: rows || !grouped.rows, columns: columns || !grouped.columns });
       const [width, height] = [root.clientWidth - left, root.clientHeight - top];
       const fitting = {
@@ -244,7 +253,12 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
       // Never so pale that a bar is lost on the ground.
       context.fillStyle = cssColor(Math.sign(value) * Math.max(0.55, Math.abs(value / matrix.limit)), 1, theme);
       const gap = size.width > 3 ? 1 : 0;
-      context.fillRect(x(column), middle - Math.max(height, 0), Math.max(size.width * wide - gap, 0.6), Math.abs(height));
+      context.fillRect(
+        x(column),
+        middle - Math.max(height, 0),
+        Math.max(size.width * wide - gap, 0.6),
+        Math.abs(height),
+      );
     }
     context.globalAlpha = 1;
   }
@@ -362,7 +376,12 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     context.clip();
     context.textBaseline = 'middle';
     // Columns read upwards; their labels start at the cells, those of rows end there.
-    const write = (/** @type {string} */ text, /** @type {number} */ along, /** @type {number} */ across, /** @type {boolean} */ upward) => {
+    const write = (
+      /** @type {string} */ text,
+      /** @type {number} */ along,
+      /** @type {number} */ across,
+      /** @type {boolean} */ upward,
+    ) => {
       context.save();
       if (isRows) context.translate(depth - across, along);
       else context.translate(along, depth - across);
@@ -396,7 +415,12 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
         const whole = Math.floor((depth - 10) / glyph);
         if (isRows) {
           context.textAlign = labelled ? 'left' : 'right';
-          write(short(label, labelled ? Math.floor((band - 6) / glyph) : whole), middle, labelled ? depth - 4 : 6, false);
+          write(
+            short(label, labelled ? Math.floor((band - 6) / glyph) : whole),
+            middle,
+            labelled ? depth - 4 : 6,
+            false,
+          );
         } else if (labelled || room > 70) {
           context.textAlign = 'center';
           const letters = Math.floor((room - 4) / glyph);
@@ -423,7 +447,12 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
       context.textAlign = isRows ? 'right' : 'left';
       const every = Math.max(1, Math.ceil(LABEL_CELL / cell));
       for (let place = first - (first % every); place < last; place += every) {
-        write(short(axis.label(axis.order[place], false), Math.floor((depth - 10) / glyph)), at(place) + cell / 2, 5, true);
+        write(
+          short(axis.label(axis.order[place], false), Math.floor((depth - 10) / glyph)),
+          at(place) + cell / 2,
+          5,
+          true,
+        );
       }
     }
 
@@ -586,7 +615,11 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     middle: pointOf({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 }),
   });
   let pinched = 0;
-  root.addEventListener('touchstart', ({ touches }) => (pinched = touches.length === 2 ? pinchOf(touches).distance : 0), { passive: true });
+  root.addEventListener(
+    'touchstart',
+    ({ touches }) => (pinched = touches.length === 2 ? pinchOf(touches).distance : 0),
+    { passive: true },
+  );
   root.addEventListener(
     'touchmove',
     (event) => {
@@ -610,7 +643,14 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   /** Zooms to the cells between two points. @param {{x: number, y: number}} a @param {{x: number, y: number}} b */
   function zoomTo(a, b) {
     const { left, top } = margins();
-    const range = (/** @type {number} */ p, /** @type {number} */ q, /** @type {number} */ room, /** @type {number} */ scroll, /** @type {number} */ cell, /** @type {number} */ n) => {
+    const range = (
+      /** @type {number} */ p,
+      /** @type {number} */ q,
+      /** @type {number} */ room,
+      /** @type {number} */ scroll,
+      /** @type {number} */ cell,
+      /** @type {number} */ n,
+    ) => {
       const places = [p, q].map((at) => Math.max(0, Math.min(n - 1, Math.floor((at - room + scroll) / cell))));
       return [Math.min(...places), Math.max(...places) + 1];
     };
@@ -695,7 +735,8 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
      * @param {string} [newLabel]
      */
     update(changed, newLabel = label) {
-      const sized = changed.values !== undefined && (changed.rows?.n !== matrix.rows.n || changed.columns?.n !== matrix.columns.n);
+      const sized =
+        changed.values !== undefined && (changed.rows?.n !== matrix.rows.n || changed.columns?.n !== matrix.columns.n);
       Object.assign(matrix, changed);
       label = newLabel;
       places = inverse(matrix);

@@ -16,5 +16,8 @@ export function legend(canvas, limit) {
     context.fillRect(x, 0, 1, canvas.height);
   }
   const warm = theme === 'dark' ? 'orange' : 'red';
-  canvas.setAttribute('aria-label', `Colours from ${warm}, −${brief(limit)}, over ${theme === 'dark' ? 'black' : 'white'}, 0, to blue, ${brief(limit)}`);
+  canvas.setAttribute(
+    'aria-label',
+    `Colours from ${warm}, −${brief(limit)}, over ${theme === 'dark' ? 'black' : 'white'}, 0, to blue, ${brief(limit)}`,
+  );
 }

@@ -2,8 +2,25 @@
 
 import { asRequest } from './request.js';
 import {
-  array, between, fields, finite, floats, hookName, INDICES, integer, LABEL, like, list, Mismatch, naturals, object, optional, own,
-  record, refuse, text,
+  array,
+  between,
+  fields,
+  finite,
+  floats,
+  hookName,
+  INDICES,
+  integer,
+  LABEL,
+  like,
+  list,
+  Mismatch,
+  naturals,
+  object,
+  optional,
+  own,
+  record,
+  refuse,
+  text,
 } from './schema.js';
 import { bytes } from './text.js';
 
@@ -96,7 +113,10 @@ export async function fromFile(file) {
 
 /** The one error of this room; its code is what others tell it by. @param {string} why */
 export const invalid = (why) =>
-  Object.assign(new Error(`This is not a result that can be shown: ${why}.`), { name: 'SaeAttributionError', code: 'result-invalid' });
+  Object.assign(new Error(`This is not a result that can be shown: ${why}.`), {
+    name: 'SaeAttributionError',
+    code: 'result-invalid',
+  });
 
 /** @param {string} json */
 function parsed(json) {
@@ -123,13 +143,15 @@ function asResult(value, path) {
   const [given, gradients] = [get('attributions'), floats(get('gradients'), 'gradients', pairs)];
   const sources = asNodes(get('sources'), 'sources', sourceKind, nSources, n);
   const targets = asNodes(get('targets'), 'targets', targetKind, nTargets, n);
-  const attributions = given === undefined ? derived(gradients, sources.activation) : floats(given, 'attributions', pairs);
+  const attributions =
+    given === undefined ? derived(gradients, sources.activation) : floats(given, 'attributions', pairs);
   const rest = REST(value, path);
   const off = get('off_staircase');
   const off_staircase = off === undefined ? undefined : asPairs(off, 'off_staircase', nTargets, nSources);
   for (const key of /** @type {const} */ (['sources_per_position', 'targets_per_position', 'sae_error_norm'])) {
     const { length } = rest.statistics[key];
-    if (length !== n && !(key === 'sae_error_norm' && length === 0)) refuse(`statistics.${key}`, `has ${length} entries, not ${n}`);
+    if (length !== n && !(key === 'sae_error_norm' && length === 0))
+      refuse(`statistics.${key}`, `has ${length} entries, not ${n}`);
   }
   const matrices = { gradients, attributions, ...(off_staircase && { off_staircase }) };
   return { format_version: FORMAT_VERSION, request, tokens, sources, targets, ...matrices, ...rest };
@@ -148,8 +170,12 @@ const label = text(LABEL);
 
 /** @type {import('./schema.js').Check<Attribution['tokens']>} */
 function asTokens(value, path) {
-  const { string, token_id } = object({ string: array(label, MAX_TOKENS, 1), token_id: array(index, MAX_TOKENS) })(value, path);
-  if (token_id.length !== string.length) refuse(`${path}.token_id`, `has ${token_id.length} entries, not ${string.length}`);
+  const { string, token_id } = object({ string: array(label, MAX_TOKENS, 1), token_id: array(index, MAX_TOKENS) })(
+    value,
+    path,
+  );
+  if (token_id.length !== string.length)
+    refuse(`${path}.token_id`, `has ${token_id.length} entries, not ${string.length}`);
   return { token_id, string };
 }
 
@@ -208,7 +234,8 @@ const logits = (most, least) => (value, path) => {
     probability: array(between(0, 1), most, least),
   })(value, path);
   for (const [key, { length }] of Object.entries(found)) {
-    if (length !== found.token_id.length) refuse(`${path}.${key}`, `has ${length} entries, not ${found.token_id.length}`);
+    if (length !== found.token_id.length)
+      refuse(`${path}.${key}`, `has ${length} entries, not ${found.token_id.length}`);
   }
   return found;
 };

@@ -75,7 +75,8 @@ export function list(value, path, most, least = 0) {
  * @param {number} [least]
  * @returns {Check<T[]>}
  */
-export const array = (of, most, least) => (value, path) => list(value, path, most, least).map((item, i) => of(item, `${path}[${i}]`));
+export const array = (of, most, least) => (value, path) =>
+  list(value, path, most, least).map((item, i) => of(item, `${path}[${i}]`));
 
 /**
  * A list of two.
@@ -153,13 +154,15 @@ export const oneOf = (values) => (value, path) =>
  * @param {C} checks
  * @returns {Check<Checked<C[number]>>}
  */
-export const either = (...checks) => (value, path) => {
-  for (const check of checks.slice(0, -1)) {
-    const found = passed(check, value);
-    if (found !== undefined) return found;
-  }
-  return checks[checks.length - 1](value, path);
-};
+export const either =
+  (...checks) =>
+  (value, path) => {
+    for (const check of checks.slice(0, -1)) {
+      const found = passed(check, value);
+      if (found !== undefined) return found;
+    }
+    return checks[checks.length - 1](value, path);
+  };
 
 // --- columns: many numbers, copied and looked at in one pass ---
 

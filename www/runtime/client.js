@@ -80,7 +80,10 @@ export class Client {
    */
   async open(source, { device, files, isPrivate, signal } = {}) {
     await this.#quiet(signal);
-    const opened = await this.#ask({ type: 'open', source, device, shapes: knownShapes(), files, isPrivate }, { signal });
+    const opened = await this.#ask(
+      { type: 'open', source, device, shapes: knownShapes(), files, isPrivate },
+      { signal },
+    );
     remember(opened);
     this.#opened = { source, device, files, isPrivate };
     this.#isOpen = true;

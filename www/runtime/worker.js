@@ -120,7 +120,8 @@ async function work() {
  * @param {AbortSignal} signal
  */
 async function answer(message, signal) {
-  if (message.type === 'memory') return { wasm: memory?.buffer.byteLength ?? 0, device: session?.peakDeviceMemory ?? 0 };
+  if (message.type === 'memory')
+    return { wasm: memory?.buffer.byteLength ?? 0, device: session?.peakDeviceMemory ?? 0 };
   if (message.type === 'open') return open(message, signal);
   if (!session || !reader) throw codedError('not-open', 'No model is open.');
   if (message.type === 'tokenize') return session.tokenize(message.prompt);
@@ -160,7 +161,10 @@ async function open({ source, device: asked, shapes = {}, files, isPrivate = fal
     const opening = runtime.Session.open(source.model, source.saes, newReader, shapes[adapter], isPrivate);
     return within(LIMITS.open, opening, () => silent(device), { heard: () => bytesOf(newReader) }).catch((error) => {
       // What opens too late is not used.
-      opening.then((/** @type {any} */ late) => late.free(), () => {});
+      opening.then(
+        (/** @type {any} */ late) => late.free(),
+        () => {},
+      );
       throw error;
     });
   };
@@ -235,9 +239,12 @@ async function start(device, signal) {
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     return { runtime, response };
   };
-  const late = (/** @type {string} */ what, /** @type {number} */ ms) => () => new Error(`${what} ${ms / 1000} seconds`);
+  const late = (/** @type {string} */ what, /** @type {number} */ ms) => () =>
+    new Error(`${what} ${ms / 1000} seconds`);
   try {
-    const { runtime, response } = await within(LIMITS.start, load(), late('nothing came for', LIMITS.start), { signal });
+    const { runtime, response } = await within(LIMITS.start, load(), late('nothing came for', LIMITS.start), {
+      signal,
+    });
     // The answer itself: what a browser compiled of it, it keeps for the next visit.
     const compiling = runtime.default({ module_or_path: response });
     const wasm = await within(LIMITS.load, compiling, late('it was not there after', LIMITS.load), { signal });

@@ -2,7 +2,19 @@
 
 import { fetchText } from '../../runtime/loading/fetch-text.js';
 import { folderOf } from '../../runtime/places.js';
-import { array, finite, integer, LABEL, like, object, optional, pair, passed, record, text } from '../../figure/schema.js';
+import {
+  array,
+  finite,
+  integer,
+  LABEL,
+  like,
+  object,
+  optional,
+  pair,
+  passed,
+  record,
+  text,
+} from '../../figure/schema.js';
 
 /**
  * @typedef {object} Context

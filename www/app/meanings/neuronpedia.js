@@ -135,7 +135,10 @@ async function ask(features) {
     } catch {
       // Cut short, too long or no JSON: told as whatever else is no list.
     }
-    throw codedError('neuronpedia-refused', 'neuronpedia.org answered with something else than explanations. Everything else works without it.');
+    throw codedError(
+      'neuronpedia-refused',
+      'neuronpedia.org answered with something else than explanations. Everything else works without it.',
+    );
   }
   throw codedError(
     'neuronpedia-refused',

@@ -109,8 +109,11 @@ export function pairsAcross(result, { threshold, count, groups, strongestGroups,
         'span',
         `${nodeLabel(result.sources, column, undefined, true)} → ${nodeLabel(result.targets, row, undefined, true)}`,
       );
-      const words = [meaning(result.sources, column), meaning(result.targets, row)].map((words) => short(visible(words ?? '…'), 40));
-      if (words.some((word) => word !== '…')) best.append(make(document, 'small.meaning', isolated(document, words.join(' → '))));
+      const words = [meaning(result.sources, column), meaning(result.targets, row)].map((words) =>
+        short(visible(words ?? '…'), 40),
+      );
+      if (words.some((word) => word !== '…'))
+        best.append(make(document, 'small.meaning', isolated(document, words.join(' → '))));
       return [picker(result, cell, pair, options), number(count), best, brief(result.attributions[cell])];
     }),
   });
@@ -124,7 +127,9 @@ export function pairsAcross(result, { threshold, count, groups, strongestGroups,
   }
   // Each pair, for who wants it: filled when it is looked at.
   const all = document.createElement('details');
-  all.append(make(document, 'summary', `Each pair${count > strongest.length ? ` (the largest ${strongest.length})` : ''}`));
+  all.append(
+    make(document, 'summary', `Each pair${count > strongest.length ? ` (the largest ${strongest.length})` : ''}`),
+  );
   all.addEventListener('toggle', () => {
     if (!all.open || all.childElementCount > 1) return;
     const [, box] = table(document, {

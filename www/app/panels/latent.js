@@ -25,7 +25,12 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
   const { contexts, neuronpedia } = meanings;
   if (contexts) {
     const meaning = (await contexts.load(hook)).get(latent);
-    return [heading, ...(meaning ? described(meaning, document) : [quiet(document, 'No text that it is active on was kept for this latent.')])];
+    return [
+      heading,
+      ...(meaning
+        ? described(meaning, document)
+        : [quiet(document, 'No text that it is active on was kept for this latent.')]),
+    ];
   }
   if (!neuronpedia || !pageOf(hook, latent)) {
     return [heading, quiet(document, 'This source comes without descriptions of its latents.')];

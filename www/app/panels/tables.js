@@ -34,7 +34,11 @@ export function isolated(document, text) {
 export function table(document, { title, head, rows, note, figures = 1 }) {
   const element = document.createElement('table');
   const isFigure = (/** @type {number} */ j, /** @type {number} */ n) => j >= n - figures;
-  const fill = (/** @type {HTMLTableRowElement} */ row, /** @type {(string | Node)[]} */ cells, /** @type {(j: number) => string | undefined} */ scope) =>
+  const fill = (
+    /** @type {HTMLTableRowElement} */ row,
+    /** @type {(string | Node)[]} */ cells,
+    /** @type {(j: number) => string | undefined} */ scope,
+  ) =>
     cells.forEach((content, j) => {
       const cell = document.createElement(scope(j) ? 'th' : 'td');
       if (scope(j)) cell.scope = /** @type {string} */ (scope(j));
@@ -66,9 +70,18 @@ export function statistics(result, document) {
   };
   /** @type {(string | Node)[][]} */
   const rows = [
-    [named('Sources × targets', 'columns and rows of the heatmap'), `${number(sources.pos.length)} × ${number(targets.pos.length)}`],
-    [named('Sparsity, as the notebook counts it', 'pairs over latents² of the later SAE; positions left out'), ratio(s.sparsity)],
-    [named('Sparsity, positions counted', 'pairs over all that positions, latents and logits allow'), ratio(s.sparsity_over_positions)],
+    [
+      named('Sources × targets', 'columns and rows of the heatmap'),
+      `${number(sources.pos.length)} × ${number(targets.pos.length)}`,
+    ],
+    [
+      named('Sparsity, as the notebook counts it', 'pairs over latents² of the later SAE; positions left out'),
+      ratio(s.sparsity),
+    ],
+    [
+      named('Sparsity, positions counted', 'pairs over all that positions, latents and logits allow'),
+      ratio(s.sparsity_over_positions),
+    ],
     [named('Σ |source activation|', 'how much is active at the sources'), number(s.source_l1)],
     [named('Σ |target activation|', 'how much is active at the targets'), number(s.target_l1)],
     [named('Σ |gradient|', 'how sensitive all targets are to all sources'), number(s.gradient_l1)],
@@ -93,13 +106,20 @@ export function statistics(result, document) {
 
 /** @param {Attribution} result @param {Document} document */
 export function logits(result, document) {
-  const list = (/** @type {string} */ title, /** @type {string} */ note, /** @type {import('../../runtime/protocol.js').Logits | undefined} */ found) => {
+  const list = (
+    /** @type {string} */ title,
+    /** @type {string} */ note,
+    /** @type {import('../../runtime/protocol.js').Logits | undefined} */ found,
+  ) => {
     if (!found) return [];
     const most = found.probability.reduce((a, b) => Math.max(a, b), 1e-12);
     const some = found.token_id.slice(0, SHOWN);
     return table(document, {
       title,
-      note: some.length < found.token_id.length ? `${note} The first ${number(SHOWN)} of ${number(found.token_id.length)}.` : note,
+      note:
+        some.length < found.token_id.length
+          ? `${note} The first ${number(SHOWN)} of ${number(found.token_id.length)}.`
+          : note,
       head: ['Token', 'Logit', 'Probability'],
       figures: 2,
       rows: some.map((id, i) => {

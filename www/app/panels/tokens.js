@@ -11,9 +11,16 @@ const SHOWN = 256;
  * @param {Document} document
  */
 export function tokens({ token_id, string }, document) {
-  const items = string.slice(0, SHOWN).map((token, pos) =>
-    make(document, 'li', make(document, 'bdi', visible(token) || '∅'), make(document, 'small', `${pos} · ${token_id[pos]}`)),
-  );
+  const items = string
+    .slice(0, SHOWN)
+    .map((token, pos) =>
+      make(
+        document,
+        'li',
+        make(document, 'bdi', visible(token) || '∅'),
+        make(document, 'small', `${pos} · ${token_id[pos]}`),
+      ),
+    );
   if (string.length > SHOWN) items.push(make(document, 'li', `… ${string.length - SHOWN} more`));
   return items;
 }

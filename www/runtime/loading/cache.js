@@ -226,7 +226,14 @@ class Entry {
   /** Resolves when what was written before is there, to be dropped with all else. @param {object} write */
   async #before(write) {
     const before = [...this.#writes];
-    await Promise.all(before.slice(0, before.findIndex((other) => other === write)).map(({ done }) => done));
+    await Promise.all(
+      before
+        .slice(
+          0,
+          before.findIndex((other) => other === write),
+        )
+        .map(({ done }) => done),
+    );
   }
 
   /** @param {unknown} error of the store */
@@ -322,7 +329,14 @@ class Entry {
         const end = Math.min(at + buffer.length, total);
         const filled = await this.read(at, end, buffer);
         // Dropped or removed meanwhile.
-        if (!isCovered(filled.map(([start, end]) => ({ start, end })), at, end)) return;
+        if (
+          !isCovered(
+            filled.map(([start, end]) => ({ start, end })),
+            at,
+            end,
+          )
+        )
+          return;
         hasher.update(buffer.subarray(0, end - at));
       }
       if (hasher && hasher.hex() !== expected) {

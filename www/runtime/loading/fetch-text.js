@@ -14,11 +14,15 @@ export async function fetchText(address, most) {
   try {
     response = await fetch(address);
   } catch {
-    throw codedError('fetch-failed', `${where} could not be read: there is no connection, or the server lets no other site read it.`);
+    throw codedError(
+      'fetch-failed',
+      `${where} could not be read: there is no connection, or the server lets no other site read it.`,
+    );
   }
   const { status } = response;
   if (status === 404) throw codedError('file-not-found', `${where} was not found.`);
-  if (status === 401 || status === 403) throw codedError('access-denied', `The server refuses access to ${where} (${status}).`);
+  if (status === 401 || status === 403)
+    throw codedError('access-denied', `The server refuses access to ${where} (${status}).`);
   if (!response.ok) throw codedError('fetch-failed', `${where} could not be read: the server answered ${status}.`);
   return readText(response, where, most);
 }
@@ -35,7 +39,7 @@ export async function readText({ body }, where, most) {
   const [reader, decoder] = [body.getReader(), new TextDecoder()];
   const parts = [];
   try {
-    for (let length = 0; ; ) {
+    for (let length = 0; ;) {
       const { done, value } = await reader.read();
       if (done) break;
       length += value.length;
@@ -46,7 +50,9 @@ export async function readText({ body }, where, most) {
   } catch (error) {
     void reader.cancel().catch(() => {});
     const { code, message } = describeError(error);
-    throw code === 'file-too-large' ? error : codedError('fetch-failed', `${where} could not be read to its end: ${message}`);
+    throw code === 'file-too-large'
+      ? error
+      : codedError('fetch-failed', `${where} could not be read to its end: ${message}`);
   }
   return parts.join('') + decoder.decode();
 }

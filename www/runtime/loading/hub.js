@@ -106,7 +106,7 @@ export function plan(ranges) {
   const pieces = [];
   fresh.forEach(({ path, start, end }, i) => {
     let last = bridged.has(i) ? pieces.at(-1) : undefined;
-    for (let at = start; at < end; ) {
+    for (let at = start; at < end;) {
       if (!last || at >= last.start + PIECE) pieces.push((last = { path, start: at, end: at, spans: [] }));
       const to = Math.min(end, last.start + PIECE);
       last.spans.push([at, to]);

@@ -491,7 +491,10 @@ const isCoded = (thrown) => thrown?.name === 'SaeAttributionError';
  * @param {{etag?: string, total?: number}} b
  */
 export function isOther(a, b) {
-  return [[a.etag, b.etag], [a.total, b.total]].some(([x, y]) => x !== undefined && y !== undefined && x !== y);
+  return [
+    [a.etag, b.etag],
+    [a.total, b.total],
+  ].some(([x, y]) => x !== undefined && y !== undefined && x !== y);
 }
 
 /** A length or an offset; undefined for anything else. @param {string | null | undefined} text */
