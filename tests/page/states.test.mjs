@@ -53,6 +53,23 @@ test('the page says what Run will fetch, and from where', () => {
   for (const code of ['unheard-of', 'constructor', '__proto__']) assert.equal(advice(code), '');
 });
 
+test('whole tables are said, computed with and remembered', async () => {
+  const at = `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'a', layer: 1 })}`;
+  const { page, problems } = await openPage(browser, at);
+  await settled(page);
+  assert.match((await page.textContent('#status')) ?? '', /this site can tell its tokens and latents/);
+  await page.check('#private');
+  assert.match((await page.textContent('#status')) ?? '', /whole tables are fetched\.$/);
+  assert.match((await run(page)) ?? '', /Done in/);
+  await page.reload();
+  await settled(page);
+  assert.ok(await page.isChecked('#private'));
+  await page.uncheck('#private');
+  assert.match((await page.textContent('#status')) ?? '', /can tell its tokens/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 test('loading shows progress and can be cancelled', async () => {
   const { page } = await openPage(browser, `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'a', layer: 2 })}`);
   await settled(page);

@@ -374,7 +374,7 @@ on('form', 'submit', (event) => {
 });
 on('form', 'input', () => (touched = true));
 on('form', 'change', (event) => {
-  if (['examples', 'file', 'folder'].includes(event.target.id)) return;
+  if (['examples', 'file', 'folder', 'private'].includes(event.target.id)) return;
   void recall();
   syncLink();
 });
@@ -423,7 +423,10 @@ addEventListener('hashchange', () => openLink().catch(fail));
 if (!('gpu' in navigator)) {
   element('device').textContent = 'This browser has no WebGPU: Run computes on the CPU, with the same numbers.';
 }
-on('private', 'change', () => storage.setItem(PRIVATE, String(form.isPrivate)));
+on('private', 'change', () => {
+  storage.setItem(PRIVATE, String(form.isPrivate));
+  if (!running) status(willFetch());
+});
 element('private').checked = storage.getItem(PRIVATE) === 'true';
 createTheme(document, storage, () => explorer.repaint());
 void openLink().then(() => {
