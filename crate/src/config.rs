@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, short};
 use crate::sizes::MAX_PROMPT_VALUES;
 
 fn parse<T: DeserializeOwned>(file: &str, json: &[u8]) -> Result<T> {
@@ -15,7 +15,7 @@ fn parse<T: DeserializeOwned>(file: &str, json: &[u8]) -> Result<T> {
 }
 
 fn invalid(file: &str, cause: impl fmt::Display) -> Error {
-    Error::ConfigInvalid { file: file.into(), cause: quoted(cause) }
+    Error::ConfigInvalid { file: file.into(), cause: short(cause) }
 }
 
 /// Shape of a GPT-2 model, from the hub's `config.json`.
@@ -106,7 +106,7 @@ impl Gpt2Config {
         if activation != "gelu_new" {
             return Err(invalid(
                 file,
-                format!("activation_function {:?} is not gelu_new", quoted(activation)),
+                format!("activation_function {:?} is not gelu_new", short(activation)),
             ));
         }
         if hub.scale_attn_weights == Some(false)
@@ -166,7 +166,7 @@ impl FromStr for HookPoint {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        let unknown = || format!("hook {:?} is not a place in the residual stream", quoted(name));
+        let unknown = || format!("hook {:?} is not a place in the residual stream", short(name));
         let mut parts = name.split('.');
         let (Some("blocks"), Some(block), Some(site), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -269,7 +269,7 @@ impl SaeConfig {
         let hub: HubSaeConfig = parse(file, json)?;
         let unknown = |name: &str| Error::SaeArchitectureUnknown {
             file: file.into(),
-            architecture: quoted(name),
+            architecture: short(name),
         };
         let hook_name = [hub.hook_name.as_deref(), hub.hook_point.as_deref()]
             .into_iter()
@@ -337,7 +337,7 @@ impl SaeConfig {
                 other => {
                     return Err(invalid(
                         file,
-                        format!("normalize_activations {:?} is unknown", quoted(other)),
+                        format!("normalize_activations {:?} is unknown", short(other)),
                     ));
                 }
             },

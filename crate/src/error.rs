@@ -325,13 +325,13 @@ pub const READER_CODES: [&str; 8] = [
 ];
 
 /// What a file or a library said, short enough for a sentence: a hostile file fills no page.
-pub(crate) fn quoted(text: impl fmt::Display) -> String {
+pub(crate) fn short(text: impl fmt::Display) -> String {
     let text = text.to_string();
-    match text.char_indices().nth(QUOTED) {
+    match text.char_indices().nth(SHORT) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
 }
 
 /// Characters of others' words in a message.
-const QUOTED: usize = 160;
+const SHORT: usize = 160;

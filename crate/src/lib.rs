@@ -35,8 +35,7 @@
 //!
 //! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `run` and `session` bring them together.
 //! - `web` acquires the `Device`, and only `store` keeps it with a model. Only `kernels` knows which one
-//!   this build is for, and computes on it; `gpt2`, `sae`, `attribution`, and `session` for the last
-//!   LayerNorm, call it.
+//!   this build is for, and computes on it.
 //! - Only `sparse` reads from the device, and it refuses NaN and infinity.
 //! - Only `weights` knows tensor names. Only `web`, and `bench` where it is built, know JavaScript.
 //! - Files and requests are checked on entry and fail with an [`Error`]; panics are our bugs.

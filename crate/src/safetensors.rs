@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, short};
 use crate::sizes::{MAX_HEADER_BYTES, MAX_TENSOR_BYTES, Sizes};
 use crate::source::{Part, Source};
 use crate::watch::Meter;
@@ -344,17 +344,17 @@ impl<'de> Deserialize<'de> for Header {
 /// The tensors that a header describes, which fill the data without holes.
 fn tensors(header: &[u8]) -> std::result::Result<HashMap<String, Tensor>, String> {
     let Header(found) =
-        serde_json::from_slice(header).map_err(|error| format!("header: {}", quoted(error)))?;
+        serde_json::from_slice(header).map_err(|error| format!("header: {}", short(error)))?;
     let mut ranges: Vec<_> =
         found.iter().map(|(name, tensor)| (tensor.data_offsets, name)).collect();
     ranges.sort_unstable();
     let mut end = 0;
     for ([from, to], name) in ranges {
         let length = found[name].bytes().ok_or_else(|| {
-            format!("tensor {} has an unknown type or an impossible shape", quoted(name))
+            format!("tensor {} has an unknown type or an impossible shape", short(name))
         })?;
         if from != end || from.checked_add(length) != Some(to) {
-            return Err(format!("tensor {} does not lie behind the one before", quoted(name)));
+            return Err(format!("tensor {} does not lie behind the one before", short(name)));
         }
         end = to;
     }

@@ -13,7 +13,7 @@ use tokenizers::Model as _;
 use tokenizers::models::bpe::{BPE, Vocab};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result, short};
 use crate::sizes::MAX_TEXT_BYTES;
 
 /// GPT-2's byte-level BPE, from the hub's `tokenizer.json`.
@@ -124,7 +124,7 @@ impl Tokenizer {
         if json.iter().filter(|&&byte| byte == b',').count() > 4 * vocab_size + 1000 {
             return Err(invalid(format!("it holds far more than {vocab_size} tokens")));
         }
-        let read: File = serde_json::from_slice(json).map_err(|error| invalid(quoted(error)))?;
+        let read: File = serde_json::from_slice(json).map_err(|error| invalid(short(error)))?;
         let PreTokenizer { r#type, add_prefix_space, use_regex } = read.pre_tokenizer;
         if r#type != "ByteLevel" || add_prefix_space || !use_regex || read.normalizer.is_some() {
             return Err(invalid("only GPT-2's byte-level BPE is supported".into()));
@@ -132,7 +132,7 @@ impl Tokenizer {
         if let Some(token) =
             read.added_tokens.iter().find(|t| t.single_word || t.lstrip || t.rstrip)
         {
-            let cause = format!("the added token {:?} has options", quoted(&token.content));
+            let cause = format!("the added token {:?} has options", short(&token.content));
             return Err(invalid(format!("{cause}, which are not supported")));
         }
         let added: Vec<(String, u32)> = (read.added_tokens.into_iter())
@@ -174,10 +174,10 @@ impl Tokenizer {
                 let tokens = self
                     .bpe
                     .tokenize(&spelt)
-                    .map_err(|error| Error::RequestInvalid { cause: quoted(error) })?;
+                    .map_err(|error| Error::RequestInvalid { cause: short(error) })?;
                 let n: usize = tokens.iter().map(|token| token.value.len()).sum();
                 if n != spelt.len() {
-                    let cause = format!("the vocabulary cannot spell {:?}", quoted(word));
+                    let cause = format!("the vocabulary cannot spell {:?}", short(word));
                     return Err(Error::RequestInvalid { cause });
                 }
                 ids.extend(tokens.iter().map(|token| token.id));
@@ -221,7 +221,7 @@ impl Tokenizer {
     pub fn single(&self, text: &str) -> Result<u32> {
         match self.encode(text)?[..] {
             [id] => Ok(id),
-            ref ids => Err(Error::NotOneToken { text: quoted(text), tokens: ids.len() }),
+            ref ids => Err(Error::NotOneToken { text: short(text), tokens: ids.len() }),
         }
     }
 
@@ -281,7 +281,7 @@ fn bpe(
     let new = added.iter().filter(|(text, _)| !vocab.contains_key(text));
     for (text, &id) in vocab.iter().chain(new.map(|(text, id)| (text, id))) {
         if id as usize >= vocab_size {
-            let text = quoted(text);
+            let text = short(text);
             return Err(format!("token {text:?} has id {id}, but the model's end at {vocab_size}"));
         }
         if !ids.insert(id) {
@@ -291,12 +291,12 @@ fn bpe(
     if let Some((text, id)) =
         added.iter().find(|(text, id)| vocab.get(text).is_some_and(|known| known != id))
     {
-        return Err(format!("the added token {:?} has the id {id} and another", quoted(text)));
+        return Err(format!("the added token {:?} has the id {id} and another", short(text)));
     }
     let vocab: Vocab = vocab.into_iter().collect();
     let merges: Option<Vec<_>> = merges.into_iter().map(Merge::pair).collect();
     let merges = merges.ok_or("a merge is not of two tokens")?;
-    BPE::builder().vocab_and_merges(vocab, merges).build().map_err(quoted)
+    BPE::builder().vocab_and_merges(vocab, merges).build().map_err(short)
 }
 
 /// GPT-2's printable stand-ins for bytes: those that print in Latin-1 stand for themselves, the

@@ -180,11 +180,7 @@ async function show(result, from, view) {
 /** Says beneath a result of which revision its model is. @param {Attribution} result @param {string | undefined} source */
 function tellRevisions(result, source = '') {
   const known = strangers.has(result) ? undefined : address.sources[source];
-  const note = document.getElementById('revision') ?? document.createElement('p');
-  note.id = 'revision';
-  note.className = 'quiet';
-  note.textContent = known ? `Computed from ${revisionsOf(known, new URL(location.href))}.` : '';
-  element('result').append(note);
+  element('revision').textContent = known ? `Computed from ${revisionsOf(known, new URL(location.href))}.` : '';
 }
 
 /** Shows what answers the form already: computed in this visit, or before. */
