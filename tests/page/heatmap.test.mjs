@@ -16,6 +16,24 @@ after(() => browser.close());
 /** @param {Page} page @param {string} id */
 const text = async (page, id) => (await page.textContent(`#${id}`)) ?? '';
 
+/** What is told of the cell beside the labels of rows and columns. @param {Page} page */
+const firstCell = (page) =>
+  page.evaluate(() => {
+    const [root, tooltip] = ['.heatmap', '#tooltip'].map(
+      (name) => /** @type {HTMLElement} */ (document.querySelector(name)),
+    );
+    const { left, top } = root.getBoundingClientRect();
+    const isCell = (/** @type {number} */ x, /** @type {number} */ y) => {
+      root.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
+      return !tooltip.hidden;
+    };
+    let [x, y] = [0, 0];
+    while (x < 400 && !isCell(x, 400)) x++;
+    while (y < 400 && !isCell(x, y)) y++;
+    isCell(x + 1, y + 1);
+    return tooltip.textContent ?? '';
+  });
+
 /** Numbers of different colours on the canvas. @param {Page} page */
 const colours = (page) =>
   page.evaluate(() => {
@@ -125,6 +143,8 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
 
   await page.click('#fit');
   assert.deepEqual(await extent(page), { ...whole, scrollLeft: 0, scrollTop: 0 });
+  await page.hover('.heatmap', { position: { x: 300, y: 300 } });
+  const corner = (await text(page, 'tooltip')).split('\n')[0];
   await page.keyboard.down('Shift');
   await page.mouse.move(box.x + 300, box.y + 300);
   await page.mouse.down();
@@ -134,6 +154,8 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
   await page.keyboard.up('Shift');
   const brushed = await extent(page);
   assert.ok(brushed.scrollWidth > 2 * whole.scrollWidth && brushed.zoomed === 'true');
+  // Where the brush began is the first cell now.
+  assert.equal((await firstCell(page)).split('\n')[0], corner);
   await page.focus('.heatmap');
   await page.keyboard.press('Escape');
   assert.equal((await extent(page)).zoomed, 'false');
