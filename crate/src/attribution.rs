@@ -2,10 +2,11 @@
 //!
 //! Every analysis of this crate is one shape. A *source* adds a multiple of a fixed vector to the
 //! residual stream at one position (a latent its decoder row, a token scale its embedding); a
-//! *target* reads a fixed vector off the (normalised) residual stream of a later layer at one
-//! position (a latent its encoder column, a logit its unembedding row). What is wanted is Marks et
-//! al., "Sparse Feature Circuits" (arXiv:2403.19647), without freezing anything. The blocks between
-//! come linearised at the prompt ([`Linearized`]), so that what is left is linear algebra:
+//! *target* reads a fixed vector off the residual stream further on, or off the attention of the last
+//! block there (a latent its encoder column, a logit its unembedding row, taken back through what lies
+//! between that and the stream at its own position). What is wanted is Marks et al., "Sparse Feature
+//! Circuits" (arXiv:2403.19647), without freezing anything. The blocks between come linearised at the
+//! prompt ([`LinearBlock`]), so that what is left is linear algebra:
 //!
 //! 1. Sort sources and targets by position. Causality says where each is felt: a source from its
 //!    position on, a target up to its own ([`Rows`]).
@@ -20,34 +21,61 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
-use crate::gpt2::{Inner, Linearized};
-use crate::kernels::{self, Normalized, Rows};
+use crate::gpt2::{Inner, LinearBlock};
+use crate::kernels::{self, Rows, own_positions};
 use crate::sparse::read_back;
 use crate::watch::Meter;
 
-/// Vectors in the residual stream, each at one position.
+/// Vectors, each at one position.
+#[derive(Debug, Clone)]
 pub struct Directions {
     /// Position of each, ascending.
     pub pos: Vec<u32>,
-    /// `[n, d_model]`
-    pub rows: Tensor<2>,
+    /// The vectors, a row each.
+    pub rows: Vectors,
     /// What each row is to be multiplied with; empty for 1.
     pub scale: Vec<f32>,
 }
 
+/// Where vectors are: `n` rows of `d_model`.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a request has two of them")]
+pub enum Vectors {
+    /// In the residual stream.
+    Stream(Tensor<2>),
+    /// Behind the attention of the last block, whose MLP is not on the path. Targets only.
+    Attention(Inner),
+}
+
+impl Vectors {
+    fn gather(&self, batch: Range<usize>) -> Self {
+        let indices: Vec<u32> = batch.map(|i| i as u32).collect();
+        match self {
+            Self::Stream(rows) => Self::Stream(kernels::gather_rows(rows, &indices)),
+            Self::Attention(inner) => Self::Attention(inner.gather(&indices)),
+        }
+    }
+
+    fn device(&self) -> Device {
+        match self {
+            Self::Stream(rows) => rows.device(),
+            Self::Attention(inner) => inner.heads.device(),
+        }
+    }
+}
+
 /// What to differentiate.
 pub struct Path<'a> {
-    /// The blocks between sources and targets, at the prompt.
-    pub blocks: &'a [Linearized],
-    /// The sources.
+    /// The blocks between sources and targets, at the prompt. The last one has no MLP if, and only if,
+    /// the targets are behind its attention.
+    pub blocks: &'a [LinearBlock],
+    /// The sources, before the first block.
     pub sources: &'a Directions,
-    /// The targets.
+    /// The targets, behind the last block.
     pub targets: &'a Directions,
-    /// What happens to the residual stream before targets are read off it.
-    pub read: Option<&'a Normalized>,
     /// Positions of the prompt.
     pub n_pos: usize,
     /// Bytes that one batch may take on the device.
@@ -75,20 +103,16 @@ pub async fn jacobian(path: &Path<'_>, mode: Mode, meter: &mut Meter<'_>) -> Res
     if gradients.is_empty() {
         return Ok(gradients);
     }
-    let vectors = path.vectors(mode);
-    let met = path.meet(mode, &vectors.fixed);
-    let n_moving = path.sides(mode).0.pos.len();
+    let way = way(path, mode);
+    let met = way.meet();
     let mut start = 0;
-    while start < n_moving {
-        let batch = path.batch(mode, start);
-        let found = path.batch_products(mode, batch.clone(), &vectors, met.as_ref(), meter);
-        for (range, other, values) in found.await? {
-            for (row, i) in values.chunks_exact(other.len().max(1)).zip(range) {
-                for (&value, j) in row.iter().zip(other.clone()) {
-                    let (target, source) = match mode {
-                        Mode::Forward => (j, i),
-                        Mode::Reverse => (i, j),
-                    };
+    while start < way.moving().pos.len() {
+        let batch = way.batch(start);
+        for part in way.products_of(batch.clone(), met.as_ref(), meter).await? {
+            let rows = part.values.chunks_exact(part.fixed.len());
+            for (row, moving) in rows.zip(part.moving) {
+                for (&value, fixed) in row.iter().zip(part.fixed.clone()) {
+                    let [target, source] = way.pair(moving, fixed);
                     gradients[target * n_sources + source] = value;
                 }
             }
@@ -101,246 +125,19 @@ pub async fn jacobian(path: &Path<'_>, mode: Mode, meter: &mut Meter<'_>) -> Res
 
 /// Units of work that [`jacobian`] reports: directions × blocks.
 pub fn units(path: &Path<'_>, mode: Mode) -> u64 {
-    path.sides(mode).0.pos.len() as u64 * path.blocks.len().max(1) as u64
+    let way = way(path, mode);
+    way.units(0..way.moving().pos.len())
 }
 
 /// The mode that takes fewer products.
 pub fn cheaper(path: &Path<'_>) -> Mode {
-    match path.products(Mode::Forward) <= path.products(Mode::Reverse) {
+    match Forward(path).products() <= Reverse(path).products() {
         true => Mode::Forward,
         false => Mode::Reverse,
     }
 }
 
-/// Vectors of the residual stream, `[n, d_model]` each.
-struct Vectors {
-    moving: Tensor<2>,
-    fixed: Tensor<2>,
-}
-
 impl Path<'_> {
-    /// The directions that move and those that wait at the other end.
-    fn sides(&self, mode: Mode) -> (&Directions, &Directions) {
-        match mode {
-            Mode::Forward => (self.sources, self.targets),
-            Mode::Reverse => (self.targets, self.sources),
-        }
-    }
-
-    /// The block on which the way ends.
-    fn last_block(&self, mode: Mode) -> Option<&Linearized> {
-        match mode {
-            Mode::Forward => self.blocks.last(),
-            Mode::Reverse => self.blocks.first(),
-        }
-    }
-
-    /// Both sides' vectors, those of the targets taken back through the normalisation that they
-    /// are read behind.
-    fn vectors(&self, mode: Mode) -> Vectors {
-        let (sources, targets) = (self.sources.rows.clone(), self.targets.rows.clone());
-        let targets = match self.read {
-            Some(read) => {
-                kernels::normalize_jvp(&targets, &self.own_rows(self.targets), read, None)
-            }
-            None => targets,
-        };
-        match mode {
-            Mode::Forward => Vectors { moving: sources, fixed: targets },
-            Mode::Reverse => Vectors { moving: targets, fixed: sources },
-        }
-    }
-
-    /// One row for each direction, in its position.
-    fn own_rows(&self, directions: &Directions) -> Rows {
-        Rows::new(own_positions(&directions.pos, self.n_pos), &directions.rows.device())
-    }
-
-    /// The fixed directions at the attention of the last block on the way, if meeting there saves
-    /// products and all of them can be taken there at once.
-    fn meet(&self, mode: Mode, fixed: &Tensor<2>) -> Option<Inner> {
-        let directions = self.sides(mode).1;
-        let block = self.last_block(mode)?;
-        let [behind, at_attention] = self.last_products(mode, block);
-        let fits = directions.pos.len() as u64 * block.row_bytes() <= self.batch_bytes;
-        let rows = self.own_rows(directions);
-        (at_attention < behind && fits).then(|| match mode {
-            Mode::Forward => block.vjp_out(fixed, &rows),
-            Mode::Reverse => block.jvp_in(fixed, &rows),
-        })
-    }
-
-    /// Products from the attention of the last block on: meeting behind the block, and there.
-    fn last_products(&self, mode: Mode, block: &Linearized) -> [u64; 2] {
-        let (moving, fixed) = self.sides(mode);
-        let layouts = self.layouts(mode, &(0..moving.pos.len()));
-        let end = layouts.last().expect("there is one more than there are blocks");
-        let rows: u64 = end.iter().map(|range| range.len() as u64).sum();
-        let own = own_positions(&fixed.pos, self.n_pos);
-        let pairs: u64 = end.iter().zip(&own).map(|(a, b)| a.len() as u64 * b.len() as u64).sum();
-        let (a_row, a_pair) = match mode {
-            Mode::Forward => (block.products_out(), block.products_of_pair(false)),
-            Mode::Reverse => (block.products_in(), block.products_of_pair(true)),
-        };
-        let behind = rows * a_row + pairs * block.d_model() as u64;
-        [behind, fixed.pos.len() as u64 * a_row + pairs * a_pair]
-    }
-
-    /// For each number of blocks gone through, the directions of a batch that have a row at each
-    /// position, numbered from the start of the batch.
-    fn layouts(&self, mode: Mode, batch: &Range<usize>) -> Vec<Vec<Range<usize>>> {
-        let (moving, fixed) = self.sides(mode);
-        let pos = &moving.pos[batch.clone()];
-        let before = |at: usize| pos.partition_point(|&p| (p as usize) < at);
-        // Beyond the last (or before the first) position that is read, nothing matters.
-        let read = |at: usize| fixed.pos.binary_search(&(at as u32)).is_ok();
-        let matters = |at: usize| match mode {
-            Mode::Forward => fixed.pos.last().is_some_and(|&last| at <= last as usize),
-            Mode::Reverse => fixed.pos.first().is_some_and(|&first| at >= first as usize),
-        };
-        let cone = |at: usize| match mode {
-            Mode::Forward => 0..before(at + 1),
-            Mode::Reverse => before(at)..pos.len(),
-        };
-        let kept = |at: usize, keep: bool| if keep { cone(at) } else { 0..0 };
-        let mut layouts = vec![own_positions(pos, self.n_pos)];
-        for gone in 1..=self.blocks.len() {
-            let last = gone == self.blocks.len();
-            layouts.push(
-                (0..self.n_pos)
-                    .map(|at| kept(at, if last { read(at) } else { matters(at) }))
-                    .collect(),
-            );
-        }
-        layouts
-    }
-
-    fn products(&self, mode: Mode) -> u64 {
-        let all = 0..self.sides(mode).0.pos.len();
-        let rows: Vec<u64> = (self.layouts(mode, &all).iter())
-            .map(|layout| layout.iter().map(|range| range.len() as u64).sum())
-            .collect();
-        let Some(last) = self.last_block(mode) else { return 0 };
-        let whole: u64 = (rows.windows(2).enumerate())
-            .map(|(i, step)| match mode {
-                Mode::Forward => {
-                    let block = &self.blocks[i];
-                    step[0] * block.products_in() + step[1] * block.products_out()
-                }
-                Mode::Reverse => {
-                    let block = &self.blocks[self.blocks.len() - 1 - i];
-                    step[0] * block.products_out() + step[1] * block.products_in()
-                }
-            })
-            .sum();
-        let [behind, at_attention] = self.last_products(mode, last);
-        whole - behind.saturating_sub(at_attention)
-    }
-
-    /// The next directions, as many as fit in memory together.
-    fn batch(&self, mode: Mode, start: usize) -> Range<usize> {
-        let pos = &self.sides(mode).0.pos;
-        let row_bytes = self.blocks.first().map_or(1, Linearized::row_bytes);
-        let mut rows = 0;
-        let mut end = start;
-        while end < pos.len() {
-            rows += match mode {
-                Mode::Forward => self.n_pos as u64 - u64::from(pos[end]),
-                Mode::Reverse => 1 + u64::from(pos[end]),
-            };
-            if end > start && rows * row_bytes > self.batch_bytes {
-                break;
-            }
-            end += 1;
-        }
-        start..end
-    }
-
-    /// A batch's part of the Jacobian, in blocks: moving directions, fixed ones, and their products
-    /// in row-major order.
-    async fn batch_products(
-        &self,
-        mode: Mode,
-        batch: Range<usize>,
-        Vectors { moving, fixed }: &Vectors,
-        met: Option<&Inner>,
-        meter: &mut Meter<'_>,
-    ) -> Result<Vec<(Range<usize>, Range<usize>, Vec<f32>)>> {
-        let device = moving.device();
-        let layouts: Vec<Rows> = (self.layouts(mode, &batch).into_iter())
-            .map(|layout| Rows::new(layout, &device))
-            .collect();
-        let units = batch.len() as u64 * self.blocks.len().max(1) as u64;
-        if layouts.iter().any(Rows::is_empty) {
-            meter.add(units).await?;
-            return Ok(Vec::new());
-        }
-        let end = layouts.last().expect("there is one more than there are blocks");
-        let pairs = self.pairs(mode, end);
-        if pairs.is_empty() {
-            meter.add(units).await?;
-            return Ok(Vec::new());
-        }
-        let blocks: Vec<_> =
-            pairs.iter().map(|(_, rows, other)| (rows.clone(), other.clone())).collect();
-
-        let mut rows = match batch.len() == moving.dims()[0] {
-            true => moving.clone(),
-            false => {
-                let indices: Vec<u32> = batch.clone().map(|i| i as u32).collect();
-                kernels::gather_rows(moving, &indices)
-            }
-        };
-        let mut values = None;
-        for (i, step) in layouts.windows(2).enumerate() {
-            let [from, to] = [&step[0], &step[1]];
-            let is_last = i + 1 == self.blocks.len();
-            let (block, inner) = match mode {
-                Mode::Forward => {
-                    let block = &self.blocks[i];
-                    (block, block.jvp_across(&block.jvp_in(&rows, from), from, to))
-                }
-                Mode::Reverse => {
-                    let block = &self.blocks[self.blocks.len() - 1 - i];
-                    (block, block.vjp_across(&block.vjp_out(&rows, from), from, to))
-                }
-            };
-            match (met, mode) {
-                (Some(fixed), _) if is_last => {
-                    values = Some(inner.products(fixed, &blocks));
-                }
-                (_, Mode::Forward) => rows = block.jvp_out(&inner, to),
-                (_, Mode::Reverse) => rows = block.vjp_in(&inner, to),
-            }
-            kernels::pace(values.as_ref().unwrap_or(&rows)).await?;
-            meter.add(batch.len() as u64).await?;
-        }
-        if self.blocks.is_empty() {
-            meter.add(units).await?;
-        }
-        let values = values.unwrap_or_else(|| kernels::products(&rows, fixed, &blocks, None));
-        let values = read_back(values, "gradients").await?;
-        let mut rest = &values[..];
-        Ok(pairs
-            .into_iter()
-            .map(|(here, _, other)| {
-                let (block, after) = rest.split_at(here.len() * other.len());
-                rest = after;
-                let here = here.start + batch.start..here.end + batch.start;
-                (here, other, block.to_vec())
-            })
-            .collect())
-    }
-
-    /// At each position where there are both: moving directions, their rows, and fixed directions.
-    fn pairs(&self, mode: Mode, end: &Rows) -> Vec<(Range<usize>, Range<usize>, Range<usize>)> {
-        let fixed = own_positions(&self.sides(mode).1.pos, self.n_pos);
-        (fixed.into_iter().enumerate())
-            .map(|(pos, other)| (end.directions(pos), end.range(pos), other))
-            .filter(|(here, _, other)| !here.is_empty() && !other.is_empty())
-            .collect()
-    }
-
     /// Applies the directions' scales.
     fn scale(&self, gradients: &mut [f32]) {
         let n_sources = self.sources.pos.len().max(1);
@@ -353,8 +150,343 @@ impl Path<'_> {
     }
 }
 
-/// The directions of each position, of directions with these positions.
-fn own_positions(pos: &[u32], n_pos: usize) -> Vec<Range<usize>> {
-    let before = |at: usize| pos.partition_point(|&p| (p as usize) < at);
-    (0..n_pos).map(|at| before(at)..before(at + 1)).collect()
+/// One of the two ways along a path: of the directions, some move and some wait at the other end.
+trait Way {
+    fn path(&self) -> &Path<'_>;
+    /// The directions that move.
+    fn moving(&self) -> &Directions;
+    /// Those that wait at the other end.
+    fn fixed(&self) -> &Directions;
+    /// The blocks in the order in which they are gone through.
+    fn blocks(&self) -> Vec<&LinearBlock>;
+
+    /// Of moving directions at ascending positions, those that are felt at a position.
+    fn felt(&self, pos: &[u32], at: usize) -> Range<usize>;
+    /// Whether anything that is felt at a position can still reach a fixed direction.
+    fn matters(&self, at: usize) -> bool;
+    /// Rows that a moving direction takes, of all positions.
+    fn rows_of(&self, pos: u32) -> u64;
+
+    /// Moving directions to the attention of a block.
+    fn enter(&self, block: &LinearBlock, rows: &Tensor<2>, at: &Rows) -> Inner;
+    /// To its other side.
+    fn cross(&self, block: &LinearBlock, inner: &Inner, from: &Rows, to: &Rows) -> Inner;
+    /// To the other end of the block.
+    fn leave(&self, block: &LinearBlock, inner: &Inner, at: &Rows) -> Tensor<2>;
+    /// Fixed directions to where those that crossed the attention of the last block are.
+    fn approach(&self, block: &LinearBlock, rows: &Tensor<2>, at: &Rows) -> Inner;
+
+    /// Products of a row in [`enter`](Self::enter), and in [`leave`](Self::leave) or
+    /// [`approach`](Self::approach).
+    fn row_products(&self, block: &LinearBlock) -> [u64; 2];
+    /// Products of a pair that meets at the attention.
+    fn pair_products(&self, block: &LinearBlock) -> u64;
+
+    /// Target and source of a moving direction and a fixed one.
+    fn pair(&self, moving: usize, fixed: usize) -> [usize; 2];
+}
+
+/// Sources forward.
+struct Forward<'a>(&'a Path<'a>);
+
+/// Targets back.
+struct Reverse<'a>(&'a Path<'a>);
+
+fn way<'a>(path: &'a Path<'a>, mode: Mode) -> Box<dyn Way + 'a> {
+    match mode {
+        Mode::Forward => Box::new(Forward(path)),
+        Mode::Reverse => Box::new(Reverse(path)),
+    }
+}
+
+impl Way for Forward<'_> {
+    fn path(&self) -> &Path<'_> {
+        self.0
+    }
+    fn moving(&self) -> &Directions {
+        self.0.sources
+    }
+    fn fixed(&self) -> &Directions {
+        self.0.targets
+    }
+    fn blocks(&self) -> Vec<&LinearBlock> {
+        self.0.blocks.iter().collect()
+    }
+
+    fn felt(&self, pos: &[u32], at: usize) -> Range<usize> {
+        0..before(pos, at + 1)
+    }
+    fn matters(&self, at: usize) -> bool {
+        self.fixed().pos.last().is_some_and(|&last| at <= last as usize)
+    }
+    fn rows_of(&self, pos: u32) -> u64 {
+        self.0.n_pos as u64 - u64::from(pos)
+    }
+
+    fn enter(&self, block: &LinearBlock, rows: &Tensor<2>, at: &Rows) -> Inner {
+        block.attn.jvp_in(rows, at)
+    }
+    fn cross(&self, block: &LinearBlock, inner: &Inner, from: &Rows, to: &Rows) -> Inner {
+        block.attn.jvp_across(inner, from, to)
+    }
+    fn leave(&self, block: &LinearBlock, inner: &Inner, at: &Rows) -> Tensor<2> {
+        block.jvp_out(inner, at)
+    }
+    fn approach(&self, block: &LinearBlock, rows: &Tensor<2>, at: &Rows) -> Inner {
+        block.vjp_out(rows, at)
+    }
+
+    fn row_products(&self, block: &LinearBlock) -> [u64; 2] {
+        [block.products_in(), block.products_out()]
+    }
+    fn pair_products(&self, block: &LinearBlock) -> u64 {
+        block.products_of_pair(false)
+    }
+
+    fn pair(&self, moving: usize, fixed: usize) -> [usize; 2] {
+        [fixed, moving]
+    }
+}
+
+impl Way for Reverse<'_> {
+    fn path(&self) -> &Path<'_> {
+        self.0
+    }
+    fn moving(&self) -> &Directions {
+        self.0.targets
+    }
+    fn fixed(&self) -> &Directions {
+        self.0.sources
+    }
+    fn blocks(&self) -> Vec<&LinearBlock> {
+        self.0.blocks.iter().rev().collect()
+    }
+
+    fn felt(&self, pos: &[u32], at: usize) -> Range<usize> {
+        before(pos, at)..pos.len()
+    }
+    fn matters(&self, at: usize) -> bool {
+        self.fixed().pos.first().is_some_and(|&first| at >= first as usize)
+    }
+    fn rows_of(&self, pos: u32) -> u64 {
+        1 + u64::from(pos)
+    }
+
+    fn enter(&self, block: &LinearBlock, rows: &Tensor<2>, at: &Rows) -> Inner {
+        block.vjp_out(rows, at)
+    }
+    fn cross(&self, block: &LinearBlock, inner: &Inner, from: &Rows, to: &Rows) -> Inner {
+        block.attn.vjp_across(inner, from, to)
+    }
+    fn leave(&self, block: &LinearBlock, inner: &Inner, at: &Rows) -> Tensor<2> {
+        block.attn.vjp_in(inner, at)
+    }
+    fn approach(&self, block: &LinearBlock, rows: &Tensor<2>, at: &Rows) -> Inner {
+        block.attn.jvp_in(rows, at)
+    }
+
+    fn row_products(&self, block: &LinearBlock) -> [u64; 2] {
+        [block.products_out(), block.products_in()]
+    }
+    fn pair_products(&self, block: &LinearBlock) -> u64 {
+        block.products_of_pair(true)
+    }
+
+    fn pair(&self, moving: usize, fixed: usize) -> [usize; 2] {
+        [moving, fixed]
+    }
+}
+
+/// At one position: directions of a batch, their rows, and the fixed directions that they meet.
+struct Meeting {
+    moving: Range<usize>,
+    rows: Range<usize>,
+    fixed: Range<usize>,
+}
+
+/// A rectangle of the Jacobian: moving directions × fixed ones, row-major.
+struct Part {
+    moving: Range<usize>,
+    fixed: Range<usize>,
+    values: Vec<f32>,
+}
+
+impl<'a> dyn Way + 'a {
+    /// The fixed directions at the attention of the last block, if they are there, or if meeting there
+    /// saves products and all of them can be taken there at once.
+    fn meet(&self) -> Option<Inner> {
+        let rows = match &self.fixed().rows {
+            Vectors::Attention(inner) => return Some(inner.clone()),
+            Vectors::Stream(rows) => rows,
+        };
+        let block = *self.blocks().last()?;
+        let [behind, at_attention] = self.last_products(block);
+        let fits = self.fixed().pos.len() as u64 * block.row_bytes() <= self.path().batch_bytes;
+        let own = Rows::own(&self.fixed().pos, self.path().n_pos, &rows.device());
+        (at_attention < behind && fits).then(|| self.approach(block, rows, &own))
+    }
+
+    fn units(&self, batch: Range<usize>) -> u64 {
+        batch.len() as u64 * self.path().blocks.len().max(1) as u64
+    }
+
+    /// The next directions, as many as fit in memory together.
+    fn batch(&self, start: usize) -> Range<usize> {
+        let pos = &self.moving().pos;
+        let row_bytes = self.path().blocks.first().map_or(1, LinearBlock::row_bytes);
+        let mut rows = 0;
+        let mut end = start;
+        while end < pos.len() {
+            rows += self.rows_of(pos[end]);
+            if end > start && rows * row_bytes > self.path().batch_bytes {
+                break;
+            }
+            end += 1;
+        }
+        start..end
+    }
+
+    /// A batch's part of the Jacobian.
+    async fn products_of(
+        &self,
+        batch: Range<usize>,
+        met: Option<&Inner>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Vec<Part>> {
+        let moving = &self.moving().rows;
+        let device = moving.device();
+        let layouts: Vec<Rows> =
+            (self.layouts(&batch).into_iter()).map(|layout| Rows::new(layout, &device)).collect();
+        let end = layouts.last().expect("there is one more than there are blocks");
+        let meetings = self.meetings(end);
+        if meetings.is_empty() || layouts.iter().any(Rows::is_empty) {
+            meter.add(self.units(batch)).await?;
+            return Ok(Vec::new());
+        }
+        let pairs: Vec<_> =
+            meetings.iter().map(|met| (met.rows.clone(), met.fixed.clone())).collect();
+
+        let mut rows = match batch.len() == self.moving().pos.len() {
+            true => moving.clone(),
+            false => moving.gather(batch.clone()),
+        };
+        let mut values = None;
+        let blocks = self.blocks();
+        for (i, (step, block)) in layouts.windows(2).zip(&blocks).enumerate() {
+            let [from, to] = [&step[0], &step[1]];
+            let inner = match rows {
+                Vectors::Stream(rows) => self.enter(block, &rows, from),
+                Vectors::Attention(inner) => inner,
+            };
+            let inner = self.cross(block, &inner, from, to);
+            match met {
+                Some(fixed) if i + 1 == blocks.len() => {
+                    let found = inner.products(fixed, &pairs);
+                    kernels::pace(&found).await?;
+                    values = Some(found);
+                    rows = Vectors::Attention(inner);
+                }
+                _ => {
+                    let left = self.leave(block, &inner, to);
+                    kernels::pace(&left).await?;
+                    rows = Vectors::Stream(left);
+                }
+            }
+            meter.add(batch.len() as u64).await?;
+        }
+        if blocks.is_empty() {
+            meter.add(self.units(batch.clone())).await?;
+        }
+        let values = match (values, rows, &self.fixed().rows) {
+            (Some(values), ..) => values,
+            (None, Vectors::Stream(rows), Vectors::Stream(fixed)) => {
+                kernels::products(&rows, fixed, &pairs, None)
+            }
+            _ => unreachable!("directions behind an attention are met there"),
+        };
+        let values = read_back(values, "gradients").await?;
+        let mut rest = &values[..];
+        let part = |Meeting { moving, fixed, .. }: Meeting| {
+            let (values, after) = rest.split_at(moving.len() * fixed.len());
+            rest = after;
+            let moving = moving.start + batch.start..moving.end + batch.start;
+            Part { moving, fixed, values: values.to_vec() }
+        };
+        Ok(meetings.into_iter().map(part).collect())
+    }
+
+    /// Each position where there are both.
+    fn meetings(&self, end: &Rows) -> Vec<Meeting> {
+        let fixed = own_positions(&self.fixed().pos, self.path().n_pos).into_iter();
+        (fixed.enumerate())
+            .map(|(pos, fixed)| Meeting {
+                moving: end.directions(pos),
+                rows: end.range(pos),
+                fixed,
+            })
+            .filter(|met| !met.moving.is_empty() && !met.fixed.is_empty())
+            .collect()
+    }
+}
+
+/// Counts, which need no device.
+trait Counts: Way {
+    /// For each number of blocks gone through, the directions of a batch that have a row at each
+    /// position, numbered from the start of the batch.
+    fn layouts(&self, batch: &Range<usize>) -> Vec<Vec<Range<usize>>> {
+        let Path { blocks, n_pos, .. } = *self.path();
+        let pos = &self.moving().pos[batch.clone()];
+        // Beyond the last (or before the first) position that is read, nothing matters.
+        let read = |at: usize| self.fixed().pos.binary_search(&(at as u32)).is_ok();
+        let mut layouts = vec![own_positions(pos, n_pos)];
+        for gone in 1..=blocks.len() {
+            let kept = |at| if gone == blocks.len() { read(at) } else { self.matters(at) };
+            let layout = (0..n_pos).map(|at| if kept(at) { self.felt(pos, at) } else { 0..0 });
+            layouts.push(layout.collect());
+        }
+        layouts
+    }
+
+    /// Products from the attention of the last block on: meeting behind the block, and there.
+    fn last_products(&self, block: &LinearBlock) -> [u64; 2] {
+        let layouts = self.layouts(&(0..self.moving().pos.len()));
+        let end = layouts.last().expect("there is one more than there are blocks");
+        let rows: u64 = end.iter().map(|range| range.len() as u64).sum();
+        let own = own_positions(&self.fixed().pos, self.path().n_pos);
+        let pairs: u64 = end.iter().zip(&own).map(|(a, b)| a.len() as u64 * b.len() as u64).sum();
+        let [_, a_row] = self.row_products(block);
+        let behind = rows * a_row + pairs * block.d_model() as u64;
+        let met = pairs * self.pair_products(block);
+        match self.fixed().rows {
+            Vectors::Stream(_) => [behind, self.fixed().pos.len() as u64 * a_row + met],
+            Vectors::Attention(_) => [met; 2],
+        }
+    }
+
+    /// Products of all directions together.
+    fn products(&self) -> u64 {
+        let layouts = self.layouts(&(0..self.moving().pos.len()));
+        let rows: Vec<u64> = (layouts.iter())
+            .map(|layout| layout.iter().map(|range| range.len() as u64).sum())
+            .collect();
+        let blocks = self.blocks();
+        let mut sum = 0;
+        for (i, (step, block)) in rows.windows(2).zip(&blocks).enumerate() {
+            let [enter, leave] = self.row_products(block);
+            let is_there = i == 0 && matches!(self.moving().rows, Vectors::Attention(_));
+            sum += if is_there { 0 } else { step[0] * enter };
+            sum += match i + 1 == blocks.len() {
+                true => self.last_products(block).into_iter().min().unwrap_or(0),
+                false => step[1] * leave,
+            };
+        }
+        sum
+    }
+}
+
+impl<W: Way + ?Sized> Counts for W {}
+
+/// How many of these ascending positions are before one.
+fn before(pos: &[u32], at: usize) -> usize {
+    pos.partition_point(|&p| (p as usize) < at)
 }

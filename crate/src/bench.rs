@@ -6,9 +6,9 @@ use std::rc::Rc;
 use burn::tensor::{Device, Tensor};
 use wasm_bindgen::prelude::*;
 
-use crate::attribution::{Directions, Mode, Path, jacobian, units};
+use crate::attribution::{Directions, Mode, Path, Vectors, jacobian, units};
 use crate::error::Result;
-use crate::gpt2::{Block, Linear};
+use crate::gpt2::{Attn, Linear, LinearBlock, Mlp};
 use crate::kernels::{self, upload};
 use crate::sizes::Sizes;
 use crate::watch::{Meter, Phase, Unwatched};
@@ -76,7 +76,8 @@ impl ProductBench {
 /// A block of GPT-2 small's shape and some targets after it.
 #[wasm_bindgen]
 pub struct BlockBench {
-    block: Rc<Block>,
+    attn: Rc<Attn>,
+    mlp: Rc<Mlp>,
     resid: Tensor<2>,
     sources: Directions,
     targets: Directions,
@@ -93,19 +94,22 @@ impl BlockBench {
             bias: noise(1, d_out, &device),
         };
         let directions = |pos: Vec<u32>| Directions {
-            rows: noise(pos.len(), D, &device),
+            rows: Vectors::Stream(noise(pos.len(), D, &device)),
             pos,
             scale: Vec::new(),
         };
         Ok(Self {
-            block: Rc::new(Block {
+            attn: Rc::new(Attn {
                 n_head: 12,
                 layer_norm_epsilon: 1e-5,
                 query_key: linear(D, 2 * D),
-                value: linear(D, D),
+                value: noise(D, D, &device),
                 output: linear(D, D),
-                mlp_in: linear(D, 4 * D),
-                mlp_out: linear(4 * D, D),
+            }),
+            mlp: Rc::new(Mlp {
+                layer_norm_epsilon: 1e-5,
+                input: linear(D, 4 * D),
+                output: linear(4 * D, D),
             }),
             resid: noise(n_pos, D, &device),
             sources: directions((0..n_pos as u32).collect()),
@@ -115,20 +119,26 @@ impl BlockBench {
         })
     }
 
+    fn run(&self) -> (Tensor<2>, LinearBlock) {
+        let attn = self.attn.at(&self.resid);
+        let resid = self.attn.out(attn.z(), Some(&self.resid));
+        let (resid, mlp) = self.mlp.out(self.mlp.normalize(&resid), Some(&resid));
+        (resid, LinearBlock { attn, mlp: Some(mlp) })
+    }
+
     /// One forward pass.
     pub async fn forward(&self) -> std::result::Result<(), JsValue> {
-        kernels::settle(&self.block.forward(&self.resid).0).await.map_err(js_error)
+        kernels::settle(&self.run().0).await.map_err(js_error)
     }
 
     /// One forward pass and the Jacobian's rows of all targets, projected on one source a position.
     pub async fn jacobian(&self) -> std::result::Result<(), JsValue> {
         let work = async || -> Result<()> {
-            let (_, at) = self.block.forward(&self.resid);
+            let (_, at) = self.run();
             let path = Path {
                 blocks: &[at],
                 sources: &self.sources,
                 targets: &self.targets,
-                read: None,
                 n_pos: self.sources.pos.len(),
                 batch_bytes: Sizes::default().batch,
             };

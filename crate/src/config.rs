@@ -1,13 +1,13 @@
 //! What `config.json` (GPT-2) and `cfg.json` (SAE) say, checked.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Result, short};
+use crate::places::{Place, Site};
 use crate::sizes::MAX_PROMPT_VALUES;
 
 fn parse<T: DeserializeOwned>(file: &str, json: &[u8]) -> Result<T> {
@@ -134,54 +134,6 @@ impl Gpt2Config {
     }
 }
 
-/// A place in the residual stream, by TransformerLens' name.
-///
-/// `layer` counts the blocks before it: `blocks.8.hook_resid_pre` is layer 8, and
-/// `blocks.11.hook_resid_post`, the end of GPT-2 small, is layer 12 (Neuronpedia's `12-res-jb`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HookPoint {
-    /// Blocks before this place.
-    pub layer: usize,
-    /// Whether the name says `resid_post` of the block before rather than `resid_pre` of the next.
-    pub post: bool,
-}
-
-impl HookPoint {
-    /// The residual stream at `layer` of a model of `n_layer` blocks, by its usual name.
-    pub fn residual(layer: usize, n_layer: usize) -> Self {
-        Self { layer, post: layer > 0 && layer == n_layer }
-    }
-}
-
-impl fmt::Display for HookPoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.post {
-            true => write!(f, "blocks.{}.hook_resid_post", self.layer - 1),
-            false => write!(f, "blocks.{}.hook_resid_pre", self.layer),
-        }
-    }
-}
-
-impl FromStr for HookPoint {
-    type Err = String;
-
-    fn from_str(name: &str) -> std::result::Result<Self, String> {
-        let unknown = || format!("hook {:?} is not a place in the residual stream", short(name));
-        let mut parts = name.split('.');
-        let (Some("blocks"), Some(block), Some(site), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(unknown());
-        };
-        let block: u16 = block.parse().map_err(|_| unknown())?;
-        match site {
-            "hook_resid_pre" => Ok(Self { layer: block.into(), post: false }),
-            "hook_resid_post" => Ok(Self { layer: usize::from(block) + 1, post: true }),
-            _ => Err(unknown()),
-        }
-    }
-}
-
 /// Which latents count as active, and what their activations are (SAELens `saes/*.py`).
 ///
 /// In all of them an active latent's activation is linear in the encoder's input, which is what
@@ -216,12 +168,12 @@ pub enum ActivationNorm {
     Scale(f64),
 }
 
-/// What an SAE's `cfg.json` says.
+/// What an SAE's `cfg.json` says, and what is told of it elsewhere.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SaeConfig {
-    /// Where the SAE reads and writes.
-    pub hook: HookPoint,
-    /// Width of its input, the model's `d_model`.
+    /// Where the SAE reads. It writes at [`Place::written`].
+    pub place: Place,
+    /// Width of its input and output, the model's `d_model`.
     pub d_in: usize,
     /// Number of latents.
     pub d_sae: usize,
@@ -229,8 +181,19 @@ pub struct SaeConfig {
     pub architecture: Architecture,
     /// Whether `b_dec` is subtracted from the input.
     pub apply_b_dec_to_input: bool,
+    /// Whether the decoder adds `b_dec_out` instead of `b_dec`.
+    pub has_b_dec_out: bool,
     /// Normalisation around the SAE.
     pub norm: ActivationNorm,
+}
+
+/// What a list of SAEs tells of one where its `cfg.json` does not.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SaeHints {
+    /// Where its decoder writes.
+    pub hook_name_out: Option<Place>,
+    /// The constant of the training set that its input is to be multiplied with.
+    pub norm_scaling_factor: Option<f64>,
 }
 
 /// Keys of all the `cfg.json` generations: the hub's first files (`hook_point`), sae_lens 3–5
@@ -238,6 +201,7 @@ pub struct SaeConfig {
 #[derive(Deserialize)]
 struct HubSaeConfig {
     d_in: usize,
+    d_out: Option<usize>,
     d_sae: usize,
     architecture: Option<String>,
     activation_fn_str: Option<String>,
@@ -245,15 +209,32 @@ struct HubSaeConfig {
     activation_fn_kwargs: Option<Value>,
     k: Option<usize>,
     rescale_acts_by_decoder_norm: Option<bool>,
-    hook_name: Option<String>,
-    hook_point: Option<String>,
-    metadata: Option<Value>,
-    hook_head_index: Option<usize>,
-    hook_point_head_index: Option<usize>,
+    #[serde(flatten)]
+    hook: HubHook,
+    metadata: Option<HubHook>,
     apply_b_dec_to_input: Option<bool>,
+    use_b_dec_out: Option<bool>,
     normalize_activations: Option<Value>,
     norm_scaling_factor: Option<f64>,
+    reshape_activations: Option<String>,
     finetuning_scaling_factor: Option<bool>,
+}
+
+/// Where an SAE is: at the top of the file, or in sae_lens 6's `metadata`.
+#[derive(Deserialize, Default)]
+struct HubHook {
+    hook_name: Option<String>,
+    hook_point: Option<String>,
+    hook_name_out: Option<String>,
+    hook_head_index: Option<usize>,
+    hook_point_head_index: Option<usize>,
+    hook_head_index_out: Option<usize>,
+}
+
+impl HubHook {
+    fn is_of_a_head(&self) -> bool {
+        [self.hook_head_index, self.hook_point_head_index, self.hook_head_index_out] != [None; 3]
+    }
 }
 
 impl SaeConfig {
@@ -265,93 +246,170 @@ impl SaeConfig {
     /// # Errors
     /// `sae-architecture-unknown` for an architecture or activation function this crate does not
     /// compute; `config-invalid` for everything else.
-    pub fn from_json(file: &str, json: &[u8]) -> Result<Self> {
+    pub fn from_json(file: &str, json: &[u8], hints: SaeHints) -> Result<Self> {
         let hub: HubSaeConfig = parse(file, json)?;
-        let unknown = |name: &str| Error::SaeArchitectureUnknown {
-            file: file.into(),
-            architecture: short(name),
-        };
-        let hook_name = [hub.hook_name.as_deref(), hub.hook_point.as_deref()]
-            .into_iter()
-            .flatten()
-            .next()
-            .or_else(|| hub.metadata.as_ref()?.get("hook_name")?.as_str())
-            .ok_or_else(|| invalid(file, "no hook_name is given"))?;
-        let hook: HookPoint = hook_name.parse().map_err(|cause| invalid(file, cause))?;
-        if hub.hook_head_index.or(hub.hook_point_head_index).is_some() {
-            return Err(invalid(file, "SAEs of single attention heads are not supported"));
-        }
-        if hub.finetuning_scaling_factor == Some(true) {
-            return Err(invalid(file, "a finetuning_scaling_factor is not supported"));
-        }
         for (key, value, most) in [("d_in", hub.d_in, 1 << 16), ("d_sae", hub.d_sae, 1 << 20)] {
             if value == 0 || value > most {
                 return Err(invalid(file, format!("{key} is {value}, not within 1 to {most}")));
             }
         }
-
-        let activation = hub.activation_fn_str.as_deref().or(hub.activation_fn.as_deref());
-        let named = hub.architecture.as_deref().unwrap_or("standard");
-        let architecture = match (named, activation) {
-            ("standard", None | Some("relu")) => Architecture::Standard,
-            ("topk", _) | ("standard", Some("topk")) => {
-                let in_kwargs = hub
-                    .activation_fn_kwargs
-                    .as_ref()
-                    .and_then(|kwargs| usize::try_from(kwargs.get("k")?.as_u64()?).ok());
-                let k = hub.k.or(in_kwargs).ok_or_else(|| invalid(file, "topk without k"))?;
-                if k == 0 || k > hub.d_sae {
-                    return Err(invalid(file, format!("k is {k} of {} latents", hub.d_sae)));
-                }
-                Architecture::TopK {
-                    k,
-                    rescale_acts_by_decoder_norm: hub.rescale_acts_by_decoder_norm.unwrap_or(false),
-                }
-            }
-            ("jumprelu", None | Some("relu")) => Architecture::JumpRelu,
-            ("gated", None | Some("relu")) => Architecture::Gated,
-            ("standard" | "jumprelu" | "gated", Some(activation)) => {
-                return Err(unknown(activation));
-            }
-            (other, _) => return Err(unknown(other)),
-        };
-
-        // sae_lens writes the name; its first releases wrote true or false.
-        let norm = match &hub.normalize_activations {
-            None | Some(Value::Null | Value::Bool(false)) => ActivationNorm::None,
-            Some(Value::String(name)) => match name.as_str() {
-                "none" => ActivationNorm::None,
-                "layer_norm" => ActivationNorm::LayerNorm,
-                "constant_norm_rescale" => ActivationNorm::ConstantNormRescale,
-                "expected_average_only_in" => match hub.norm_scaling_factor {
-                    Some(factor) if (factor as f32).is_normal() && factor > 0.0 => {
-                        ActivationNorm::Scale(factor)
-                    }
-                    _ => {
-                        return Err(invalid(
-                            file,
-                            "normalize_activations is expected_average_only_in, but norm_scaling_factor is not given",
-                        ));
-                    }
-                },
-                other => {
-                    return Err(invalid(
-                        file,
-                        format!("normalize_activations {:?} is unknown", short(other)),
-                    ));
-                }
-            },
-            Some(other) => {
-                return Err(invalid(file, format!("normalize_activations {other} is unknown")));
-            }
-        };
+        if hub.d_out.is_some_and(|d_out| d_out != hub.d_in) {
+            return Err(invalid(file, "d_out is not d_in"));
+        }
+        if hub.finetuning_scaling_factor == Some(true) {
+            return Err(invalid(file, "a finetuning_scaling_factor is not supported"));
+        }
+        let place = hub.place(file, hints.hook_name_out)?;
+        let is_transcoder = place.written() != place;
+        // sae_lens' class of transcoders subtracts nothing; those saved as SAEs are computed as SAEs.
+        let (architecture, subtracts) = hub.architecture(file)?;
+        if !is_transcoder && !subtracts {
+            return Err(invalid(
+                file,
+                format!(
+                    "it is a transcoder, but not one that reads at {} of a block",
+                    Site::Ln2Normalized.name()
+                ),
+            ));
+        }
+        let norm = hub.norm(file, hints.norm_scaling_factor)?;
+        // What is normalised is not what is written, so that nothing could be undone.
+        if is_transcoder && norm != ActivationNorm::None {
+            return Err(invalid(file, "normalize_activations of a transcoder is not supported"));
+        }
+        let has_b_dec_out = hub.use_b_dec_out.unwrap_or(false);
+        if has_b_dec_out && !is_transcoder {
+            return Err(invalid(file, "use_b_dec_out, but it is no transcoder"));
+        }
+        let apply_b_dec_to_input = hub.apply_b_dec_to_input.unwrap_or(subtracts);
+        if apply_b_dec_to_input && !subtracts {
+            return Err(invalid(file, "apply_b_dec_to_input, which its architecture rules out"));
+        }
         Ok(Self {
-            hook,
+            place,
             d_in: hub.d_in,
             d_sae: hub.d_sae,
             architecture,
-            apply_b_dec_to_input: hub.apply_b_dec_to_input.unwrap_or(true),
+            apply_b_dec_to_input,
+            has_b_dec_out,
             norm,
+        })
+    }
+}
+
+impl HubSaeConfig {
+    /// Where it reads, if it writes where latents that read there do.
+    fn place(&self, file: &str, told: Option<Place>) -> Result<Place> {
+        let none = HubHook::default();
+        let hooks = [&self.hook, self.metadata.as_ref().unwrap_or(&none)];
+        if hooks.iter().any(|hook| hook.is_of_a_head()) {
+            return Err(invalid(file, "SAEs of single attention heads are not supported"));
+        }
+        let parse = |name: Option<&String>| match name {
+            Some(name) => name.parse().map(Some).map_err(|cause: String| invalid(file, cause)),
+            None => Ok(None),
+        };
+        let name =
+            hooks.iter().find_map(|hook| hook.hook_name.as_ref().or(hook.hook_point.as_ref()));
+        let place: Place = parse(name)?.ok_or_else(|| invalid(file, "no hook_name is given"))?;
+        let named = parse(hooks.iter().find_map(|hook| hook.hook_name_out.as_ref()))?;
+        let is_transcoder = place.written() != place;
+        match named.or(told) {
+            None if is_transcoder => {
+                return Err(invalid(
+                    file,
+                    format!(
+                        "it reads at {place}, but nothing says where it writes (hook_name_out)"
+                    ),
+                ));
+            }
+            Some(out) if !out.is_same(place.written()) => {
+                return Err(invalid(
+                    file,
+                    format!("it reads at {place} and writes at {out}, which is not supported"),
+                ));
+            }
+            _ => {}
+        }
+        match self.reshape_activations.as_deref() {
+            None | Some("none") => Ok(place),
+            Some("hook_z") if place.site == Site::Z => Ok(place),
+            Some(other) => Err(invalid(
+                file,
+                format!("reshape_activations {:?} at {place} is not supported", short(other)),
+            )),
+        }
+    }
+
+    /// The rule of activation, and whether `b_dec` may be subtracted from the input.
+    fn architecture(&self, file: &str) -> Result<(Architecture, bool)> {
+        let unknown = |name: &str| Error::SaeArchitectureUnknown {
+            file: file.into(),
+            architecture: short(name),
+        };
+        let activation = self.activation_fn_str.as_deref().or(self.activation_fn.as_deref());
+        let named = self.architecture.as_deref().unwrap_or("standard");
+        Ok(match (named, activation) {
+            ("standard", None | Some("relu")) => (Architecture::Standard, true),
+            ("topk", _) | ("standard", Some("topk")) => {
+                let in_kwargs = self
+                    .activation_fn_kwargs
+                    .as_ref()
+                    .and_then(|kwargs| usize::try_from(kwargs.get("k")?.as_u64()?).ok());
+                let k = self.k.or(in_kwargs).ok_or_else(|| invalid(file, "topk without k"))?;
+                if k == 0 || k > self.d_sae {
+                    return Err(invalid(file, format!("k is {k} of {} latents", self.d_sae)));
+                }
+                let rescale_acts_by_decoder_norm =
+                    self.rescale_acts_by_decoder_norm.unwrap_or(false);
+                (Architecture::TopK { k, rescale_acts_by_decoder_norm }, true)
+            }
+            ("jumprelu", None | Some("relu")) => (Architecture::JumpRelu, true),
+            ("gated", None | Some("relu")) => (Architecture::Gated, true),
+            ("transcoder", None | Some("relu")) => (Architecture::Standard, false),
+            ("jumprelu_transcoder", None | Some("relu")) => (Architecture::JumpRelu, false),
+            (
+                "standard" | "jumprelu" | "gated" | "transcoder" | "jumprelu_transcoder",
+                Some(activation),
+            ) => return Err(unknown(activation)),
+            (other, _) => return Err(unknown(other)),
+        })
+    }
+
+    /// sae_lens writes the name of a normalisation; its first releases wrote true or false.
+    fn norm(&self, file: &str, told: Option<f64>) -> Result<ActivationNorm> {
+        let name = match &self.normalize_activations {
+            None | Some(Value::Null | Value::Bool(false)) => "none",
+            Some(Value::Bool(true)) => "expected_average_only_in",
+            Some(Value::String(name)) => name,
+            Some(other) => {
+                return Err(invalid(
+                    file,
+                    format!("normalize_activations {} is unknown", short(other)),
+                ));
+            }
+        };
+        Ok(match name {
+            "none" => ActivationNorm::None,
+            "layer_norm" => ActivationNorm::LayerNorm,
+            "constant_norm_rescale" => ActivationNorm::ConstantNormRescale,
+            "expected_average_only_in" => match told.or(self.norm_scaling_factor) {
+                Some(factor) if (factor as f32).is_normal() && factor > 0.0 => {
+                    ActivationNorm::Scale(factor)
+                }
+                _ => {
+                    return Err(invalid(
+                        file,
+                        "normalize_activations is expected_average_only_in, but norm_scaling_factor is not given",
+                    ));
+                }
+            },
+            other => {
+                return Err(invalid(
+                    file,
+                    format!("normalize_activations {:?} is unknown", short(other)),
+                ));
+            }
         })
     }
 }

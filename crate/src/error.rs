@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::places::Place;
+
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -28,23 +30,31 @@ pub enum Error {
         /// Positions of the model.
         n_ctx: usize,
     },
-    /// A layer that the model does not have.
-    #[error(
-        "Layer {layer} does not exist: this model's residual stream has layers 0 to {last} for this analysis."
-    )]
-    LayerOutOfRange {
-        /// The layer asked for.
-        layer: usize,
-        /// The last valid layer.
+    /// A place that the model does not have.
+    #[error("{place} does not exist: this model has blocks 0 to {last}.")]
+    PlaceOutOfRange {
+        /// Name of the place asked for.
+        place: Place,
+        /// The last block.
         last: usize,
     },
-    /// The source layer of a latent → latent request is not before the target layer.
-    #[error("The source layer ({layer_from}) must come before the target layer ({layer_to}).")]
-    LayerOrder {
-        /// The source layer.
-        layer_from: usize,
-        /// The target layer.
-        layer_to: usize,
+    /// The source's latents are not written before the target is read.
+    #[error(
+        "Latents at {to} do not depend on those at {from}, which are written at {written}: the target must come after that."
+    )]
+    PlaceOrder {
+        /// Where the sources are read.
+        from: Place,
+        /// Where they are written.
+        written: Place,
+        /// Where the targets are read.
+        to: Place,
+    },
+    /// None of the SAEs that were opened is at this place.
+    #[error("There is no SAE for {place} among those of this model. Choose another place.")]
+    SaeMissing {
+        /// Name of the place asked for.
+        place: Place,
     },
     /// `k` is 0 or larger than the vocabulary.
     #[error("k must be between 1 and {vocab_size} (the vocabulary), not {k}.")]
@@ -95,9 +105,7 @@ pub enum Error {
         limit: usize,
     },
     /// The server or folder has no such file.
-    #[error(
-        "{file} was not found. Check the model and SAE addresses and that this layer has an SAE."
-    )]
+    #[error("{file} was not found. Check the addresses of the model and its SAEs.")]
     FileNotFound {
         /// Address or path of the file.
         file: String,
@@ -146,7 +154,7 @@ pub enum Error {
     },
     /// An SAE architecture or activation function this crate does not implement.
     #[error(
-        "{file} describes an SAE of architecture {architecture:?}, which is not supported (standard, topk, jumprelu and gated are)."
+        "{file} describes an SAE of architecture {architecture:?}, which is not supported (standard, topk, jumprelu, gated, transcoder and jumprelu_transcoder are)."
     )]
     SaeArchitectureUnknown {
         /// Address or path of the file.
@@ -261,8 +269,9 @@ impl Error {
         match self {
             Self::RequestInvalid { .. } => "request-invalid",
             Self::PromptTooLong { .. } => "prompt-too-long",
-            Self::LayerOutOfRange { .. } => "layer-out-of-range",
-            Self::LayerOrder { .. } => "layer-order",
+            Self::PlaceOutOfRange { .. } => "place-out-of-range",
+            Self::PlaceOrder { .. } => "place-order",
+            Self::SaeMissing { .. } => "sae-missing",
             Self::KOutOfRange { .. } => "k-out-of-range",
             Self::NotOneToken { .. } => "not-one-token",
             Self::TokenOutOfRange { .. } => "token-out-of-range",

@@ -1,9 +1,9 @@
 //! GPT-2's blocks: the forward pass, and its linearisation at the prompt that was run.
 //!
-//! A block's forward pass leaves behind what its derivative needs: attention patterns, LayerNorm
-//! scales, GELU slopes. They are the same for every target and every source, so they are computed
-//! once; then tangents go forward and cotangents go back through fixed linear maps. Knows nothing
-//! of SAEs or files.
+//! A block is two halves, [`Attn`] and [`Mlp`]. A half's forward pass leaves behind what its derivative
+//! needs: attention patterns, LayerNorm scales, GELU slopes. They are the same for every target and every
+//! source, so they are computed once; then tangents go forward and cotangents go back through fixed linear
+//! maps. Knows nothing of SAEs or files.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -35,102 +35,159 @@ impl Linear {
     fn vjp(&self, cotangent: &Tensor<2>) -> Tensor<2> {
         kernels::matmul_transposed(cotangent, &self.weight)
     }
-
-    /// Products that a row takes.
-    fn products(&self) -> u64 {
-        self.weight.dims().iter().map(|&side| side as u64).product()
-    }
 }
 
-/// One transformer block. The LayerNorms' gains and biases are folded into the layers that read
-/// them, so that only the normalisation itself is left (TransformerLens' `fold_ln`).
+/// Products that a row takes through a matrix.
+fn products(weight: &Tensor<2>) -> u64 {
+    weight.dims().iter().map(|&side| side as u64).product()
+}
+
+/// The attention of a block. Its LayerNorm's gain and bias are folded into the layers that read it, and
+/// `b_V` into `W_O`'s bias (TransformerLens' `fold_ln`, `fold_value_biases`).
 #[derive(Debug, Clone)]
-pub struct Block {
+pub struct Attn {
     /// Attention heads.
     pub n_head: usize,
-    /// Added to the variance in both LayerNorms.
+    /// Added to the variance in the LayerNorm.
     pub layer_norm_epsilon: f64,
     /// `W_Q` and `W_K` side by side, each with its heads side by side: `[d_model, 2 d_model]`.
     pub query_key: Linear,
     /// `W_V`, heads side by side: `[d_model, d_model]`.
-    pub value: Linear,
+    pub value: Tensor<2>,
     /// `W_O`: `[d_model, d_model]`.
     pub output: Linear,
-    /// `W_in`: `[d_model, d_mlp]`.
-    pub mlp_in: Linear,
-    /// `W_out`: `[d_mlp, d_model]`.
-    pub mlp_out: Linear,
 }
 
-/// A block at the residual stream it was run on.
+/// The MLP of a block. Its LayerNorm's gain and bias are folded into `input`.
 #[derive(Debug, Clone)]
-pub struct Linearized {
-    block: Rc<Block>,
-    before_attention: Normalized,
-    attention: Attention,
-    before_mlp: Normalized,
-    gelu_slope: Tensor<2>,
+pub struct Mlp {
+    /// Added to the variance in the LayerNorm.
+    pub layer_norm_epsilon: f64,
+    /// `W_in`: `[d_model, d_mlp]`.
+    pub input: Linear,
+    /// `W_out`: `[d_mlp, d_model]`.
+    pub output: Linear,
 }
 
-impl Block {
-    /// The residual stream after this block, and the block's derivative there.
+impl Attn {
+    /// The attention at `hook_resid_pre`, linearised there.
     ///
     /// # Shapes
-    /// - `resid`: `[pos, d_model]`, returned likewise
-    pub fn forward(self: &Rc<Self>, resid: &Tensor<2>) -> (Tensor<2>, Linearized) {
-        let epsilon = self.layer_norm_epsilon as f32;
-        let before_attention = kernels::layer_norm(resid, epsilon);
-        let [query_key, value] =
-            [&self.query_key, &self.value].map(|layer| layer.forward(&before_attention.y, None));
+    /// - `resid`: `[pos, d_model]`
+    pub fn at(self: &Rc<Self>, resid: &Tensor<2>) -> LinearAttn {
+        let normalized = kernels::layer_norm(resid, self.layer_norm_epsilon as f32);
+        let query_key = self.query_key.forward(&normalized.y, None);
+        let value = kernels::matmul(&normalized.y, &self.value, None, None);
         let attention = kernels::attention(query_key, value, self.n_head);
-        let resid = self.output.forward(&attention.mixed, Some(resid));
-        let before_mlp = kernels::layer_norm(&resid, epsilon);
-        let (hidden, gelu_slope) = kernels::gelu(&self.mlp_in.forward(&before_mlp.y, None));
-        let resid = self.mlp_out.forward(&hidden, Some(&resid));
-        let linearized =
-            Linearized { block: self.clone(), before_attention, attention, before_mlp, gelu_slope };
-        (resid, linearized)
+        LinearAttn { attn: self.clone(), normalized, attention }
+    }
+
+    /// `hook_attn_out` of `hook_z`, added to what is given.
+    ///
+    /// # Shapes
+    /// - `z`, `add`: `[pos, d_model]`, returned likewise
+    pub fn out(&self, z: &Tensor<2>, add: Option<&Tensor<2>>) -> Tensor<2> {
+        self.output.forward(z, add)
+    }
+
+    /// A change of `hook_z` as one of `hook_attn_out`.
+    ///
+    /// # Shapes
+    /// - `tangent`: `[rows, d_model]`, returned likewise
+    pub fn out_jvp(&self, tangent: &Tensor<2>) -> Tensor<2> {
+        self.output.jvp(tangent, None)
     }
 }
 
-/// Tangents or cotangents within a block, on either side of its attention.
+impl Mlp {
+    /// `ln2.hook_normalized` at `hook_resid_mid`, linearised there.
+    ///
+    /// # Shapes
+    /// - `resid`: `[pos, d_model]`
+    pub fn normalize(&self, resid: &Tensor<2>) -> Normalized {
+        kernels::layer_norm(resid, self.layer_norm_epsilon as f32)
+    }
+
+    /// `hook_mlp_out` of `ln2.hook_normalized`, added to what is given, and the MLP linearised there.
+    ///
+    /// # Shapes
+    /// - `add`: `[pos, d_model]`, returned likewise
+    pub fn out(
+        self: &Rc<Self>,
+        normalized: Normalized,
+        add: Option<&Tensor<2>>,
+    ) -> (Tensor<2>, LinearMlp) {
+        let (hidden, gelu_slope) = kernels::gelu(&self.input.forward(&normalized.y, None));
+        let out = self.output.forward(&hidden, add);
+        (out, LinearMlp { mlp: self.clone(), normalized, gelu_slope })
+    }
+}
+
+/// Tangents or cotangents on either side of an attention.
 #[derive(Debug, Clone)]
 pub struct Inner {
-    /// Of the residual stream beside the attention: `[rows, d_model]`.
-    pub beside: Tensor<2>,
-    /// Of values before it, of what its heads read after it: `[rows, d_model]`.
+    /// Of the residual stream beside the attention: `[rows, d_model]`; `None` where they are zero.
+    pub beside: Option<Tensor<2>>,
+    /// Of values before it, of `hook_z` after it: `[rows, d_model]`.
     pub heads: Tensor<2>,
     /// Of the scores that the row's position has a part in, before it ([`Attention::own_scores`]).
     pub scores: Option<Tensor<2>>,
 }
 
 impl Inner {
-    /// For each block, rows of this times rows of the other side, one after the other.
+    /// For each block of rows, those of this times those of the other side, one after the other.
     pub fn products(&self, other: &Self, blocks: &[(Range<usize>, Range<usize>)]) -> Tensor<2> {
-        let beside = kernels::products(&self.beside, &other.beside, blocks, None);
-        let both = kernels::products(&self.heads, &other.heads, blocks, Some(&beside));
-        match (&self.scores, &other.scores) {
-            (Some(ours), Some(theirs)) => kernels::products(ours, theirs, blocks, Some(&both)),
-            _ => both,
+        let parts = [
+            self.beside.as_ref().zip(other.beside.as_ref()),
+            Some((&self.heads, &other.heads)),
+            self.scores.as_ref().zip(other.scores.as_ref()),
+        ];
+        let add = |sum: Option<Tensor<2>>, (ours, theirs)| {
+            Some(kernels::products(ours, theirs, blocks, sum.as_ref()))
+        };
+        parts.into_iter().flatten().fold(None, add).expect("there are heads")
+    }
+
+    /// Some of its rows, in this order.
+    pub fn gather(&self, indices: &[u32]) -> Self {
+        let gather = |rows: &Tensor<2>| kernels::gather_rows(rows, indices);
+        Self {
+            beside: self.beside.as_ref().map(gather),
+            heads: gather(&self.heads),
+            scores: self.scores.as_ref().map(gather),
         }
     }
 }
 
-/// A block's derivative is three linear maps: into the attention and out of it position by
-/// position, and the attention across positions.
+/// An attention at the residual stream it was run on.
+///
+/// Its derivative is three linear maps: into the attention and out of it position by position, and the
+/// attention across positions.
 ///
 /// Queries and keys never appear: at a prompt, a score is linear in the residual stream at its
 /// query and at its key, and a position has a part in no more than `n_pos + 1` scores of a head,
 /// where its query and key are `2 d_head` numbers.
-impl Linearized {
-    /// Tangents of the residual stream before the block to those before the attention.
+#[derive(Debug, Clone)]
+pub struct LinearAttn {
+    attn: Rc<Attn>,
+    normalized: Normalized,
+    attention: Attention,
+}
+
+impl LinearAttn {
+    /// `hook_z`: `[pos, d_model]`.
+    pub fn z(&self) -> &Tensor<2> {
+        &self.attention.mixed
+    }
+
+    /// Tangents of `hook_resid_pre` to those before the attention.
     pub fn jvp_in(&self, tangent: &Tensor<2>, rows: &Rows) -> Inner {
-        let x = kernels::normalize_jvp(tangent, rows, &self.before_attention, None);
+        let x = kernels::normalize_jvp(tangent, rows, &self.normalized, None);
         let windows = self.attention.score_windows(rows);
         let scores = kernels::products(&x, &self.score_reads(), &windows, None);
         Inner {
-            beside: tangent.clone(),
-            heads: self.block.value.jvp(&x, None),
+            beside: Some(tangent.clone()),
+            heads: kernels::matmul(&x, &self.attn.value, None, None),
             scores: Some(scores.reshape([rows.len(), self.attention.own_scores()])),
         }
     }
@@ -139,74 +196,147 @@ impl Linearized {
     pub fn jvp_across(&self, tangent: &Inner, from: &Rows, to: &Rows) -> Inner {
         let scores = tangent.scores.as_ref().expect("it is before the attention");
         let heads = kernels::attention_jvp(&tangent.heads, scores, from, to, &self.attention);
-        Inner { beside: kernels::repack(&tangent.beside, from, to), heads, scores: None }
+        Inner { beside: repacked(tangent, from, to), heads, scores: None }
     }
 
-    /// Tangents after the attention to those of the residual stream after the block.
-    pub fn jvp_out(&self, tangent: &Inner, rows: &Rows) -> Tensor<2> {
-        let Block { output, mlp_in, mlp_out, .. } = &*self.block;
-        let tangent = output.jvp(&tangent.heads, Some(&tangent.beside));
-        let x = kernels::normalize_jvp(&tangent, rows, &self.before_mlp, None);
-        let hidden = kernels::scale_rows(mlp_in.jvp(&x, None), rows, &self.gelu_slope);
-        mlp_out.jvp(&hidden, Some(&tangent))
+    /// Tangents after the attention to those of `hook_resid_mid`.
+    pub fn jvp_out(&self, tangent: &Inner) -> Tensor<2> {
+        self.attn.output.jvp(&tangent.heads, tangent.beside.as_ref())
     }
 
-    /// Cotangents of the residual stream after the block to those after the attention.
-    pub fn vjp_out(&self, cotangent: &Tensor<2>, rows: &Rows) -> Inner {
-        let Block { output, mlp_in, mlp_out, .. } = &*self.block;
-        let hidden = kernels::scale_rows(mlp_out.vjp(cotangent), rows, &self.gelu_slope);
-        let x = mlp_in.vjp(&hidden);
-        let beside = kernels::normalize_jvp(&x, rows, &self.before_mlp, Some(cotangent));
-        Inner { heads: output.vjp(&beside), beside, scores: None }
+    /// Cotangents of `hook_resid_mid` to those after the attention.
+    pub fn vjp_out(&self, cotangent: &Tensor<2>) -> Inner {
+        Inner { beside: Some(cotangent.clone()), ..self.branch_vjp_out(cotangent) }
+    }
+
+    /// Cotangents of `hook_attn_out` to those after the attention: nothing is beside it.
+    pub fn branch_vjp_out(&self, cotangent: &Tensor<2>) -> Inner {
+        Self::z_vjp(self.attn.output.vjp(cotangent))
+    }
+
+    /// Cotangents of `hook_z` as those after the attention.
+    pub fn z_vjp(heads: Tensor<2>) -> Inner {
+        Inner { beside: None, heads, scores: None }
     }
 
     /// Cotangents after the attention to those before it.
     pub fn vjp_across(&self, cotangent: &Inner, from: &Rows, to: &Rows) -> Inner {
         let (heads, scores) = kernels::attention_vjp(&cotangent.heads, from, to, &self.attention);
-        let beside = kernels::repack(&cotangent.beside, from, to);
-        Inner { beside, heads, scores: Some(scores) }
+        Inner { beside: repacked(cotangent, from, to), heads, scores: Some(scores) }
     }
 
-    /// Cotangents before the attention to those of the residual stream before the block.
+    /// Cotangents before the attention to those of `hook_resid_pre`.
     pub fn vjp_in(&self, cotangent: &Inner, rows: &Rows) -> Tensor<2> {
         let scores = cotangent.scores.as_ref().expect("it is before the attention");
         let windows = self.attention.score_windows(rows);
-        let x = self.block.value.vjp(&cotangent.heads);
+        let x = kernels::matmul_transposed(&cotangent.heads, &self.attn.value);
         let x = kernels::row_products(scores, &self.score_reads(), &windows, Some(&x));
-        kernels::normalize_jvp(&x, rows, &self.before_attention, Some(&cotangent.beside))
+        kernels::normalize_jvp(&x, rows, &self.normalized, cotangent.beside.as_ref())
     }
 
     /// Computed for each batch: it takes as long as some ten rows, and of a long prompt much memory.
     fn score_reads(&self) -> Tensor<2> {
-        kernels::score_reads(&self.block.query_key.weight, &self.attention)
+        kernels::score_reads(&self.attn.query_key.weight, &self.attention)
+    }
+
+    fn d_model(&self) -> usize {
+        self.attn.value.dims()[0]
+    }
+}
+
+fn repacked(rows: &Inner, from: &Rows, to: &Rows) -> Option<Tensor<2>> {
+    rows.beside.as_ref().map(|beside| kernels::repack(beside, from, to))
+}
+
+/// An MLP at the residual stream it was run on; its derivative is a linear map position by position.
+#[derive(Debug, Clone)]
+pub struct LinearMlp {
+    mlp: Rc<Mlp>,
+    normalized: Normalized,
+    gelu_slope: Tensor<2>,
+}
+
+impl LinearMlp {
+    /// Tangents of `hook_resid_mid` to those of `hook_resid_post`.
+    pub fn jvp(&self, tangent: &Tensor<2>, rows: &Rows) -> Tensor<2> {
+        let x = kernels::normalize_jvp(tangent, rows, &self.normalized, None);
+        let hidden = kernels::scale_rows(self.mlp.input.jvp(&x, None), rows, &self.gelu_slope);
+        self.mlp.output.jvp(&hidden, Some(tangent))
+    }
+
+    /// Cotangents of `hook_resid_post` to those of `hook_resid_mid`.
+    pub fn vjp(&self, cotangent: &Tensor<2>, rows: &Rows) -> Tensor<2> {
+        self.back(cotangent, rows, Some(cotangent))
+    }
+
+    /// Cotangents of `hook_mlp_out` to those of `hook_resid_mid`: nothing is beside it.
+    pub fn branch_vjp(&self, cotangent: &Tensor<2>, rows: &Rows) -> Tensor<2> {
+        self.back(cotangent, rows, None)
+    }
+
+    fn back(&self, cotangent: &Tensor<2>, rows: &Rows, beside: Option<&Tensor<2>>) -> Tensor<2> {
+        let hidden = self.mlp.output.vjp(cotangent);
+        let hidden = kernels::scale_rows(hidden, rows, &self.gelu_slope);
+        kernels::normalize_jvp(&self.mlp.input.vjp(&hidden), rows, &self.normalized, beside)
+    }
+}
+
+/// A block at the residual stream it was run on. Without its MLP it ends behind its attention.
+#[derive(Debug, Clone)]
+pub struct LinearBlock {
+    /// The first half.
+    pub attn: LinearAttn,
+    /// The second half.
+    pub mlp: Option<LinearMlp>,
+}
+
+impl LinearBlock {
+    /// Tangents after the attention to those of the residual stream after the block.
+    pub fn jvp_out(&self, tangent: &Inner, rows: &Rows) -> Tensor<2> {
+        let tangent = self.attn.jvp_out(tangent);
+        match &self.mlp {
+            Some(mlp) => mlp.jvp(&tangent, rows),
+            None => tangent,
+        }
+    }
+
+    /// Cotangents of the residual stream after the block to those after the attention.
+    pub fn vjp_out(&self, cotangent: &Tensor<2>, rows: &Rows) -> Inner {
+        match &self.mlp {
+            Some(mlp) => self.attn.vjp_out(&mlp.vjp(cotangent, rows)),
+            None => self.attn.vjp_out(cotangent),
+        }
     }
 
     /// Products that a row takes into the attention.
     pub fn products_in(&self) -> u64 {
-        self.block.value.products() + self.attention.own_scores() as u64 * self.d_model() as u64
+        let LinearAttn { attn, attention, .. } = &self.attn;
+        products(&attn.value) + attention.own_scores() as u64 * self.d_model() as u64
     }
 
     /// Products that a row takes out of it.
     pub fn products_out(&self) -> u64 {
-        let Block { output, mlp_in, mlp_out, .. } = &*self.block;
-        output.products() + mlp_in.products() + mlp_out.products()
+        let of_mlp = self.mlp.as_ref().map_or(0, |LinearMlp { mlp, .. }| {
+            products(&mlp.input.weight) + products(&mlp.output.weight)
+        });
+        products(&self.attn.attn.output.weight) + of_mlp
     }
 
     /// Width of the residual stream.
     pub fn d_model(&self) -> usize {
-        self.block.output.weight.dims()[0]
+        self.attn.d_model()
     }
 
     /// Products of a pair that meets before the attention, or after it.
     pub fn products_of_pair(&self, is_before: bool) -> u64 {
-        let scores = if is_before { self.attention.own_scores() } else { 0 };
+        let scores = if is_before { self.attn.attention.own_scores() } else { 0 };
         (2 * self.d_model() + scores) as u64
     }
 
     /// Bytes on the device that a row of tangents takes on its way.
     pub fn row_bytes(&self) -> u64 {
-        let [d_model, d_mlp] = self.block.mlp_in.weight.dims();
-        4 * (2 * d_mlp + 5 * d_model + self.attention.own_scores()) as u64
+        let d_mlp = self.mlp.as_ref().map_or(0, |linear| linear.mlp.input.weight.dims()[1]);
+        4 * (2 * d_mlp + 5 * self.d_model() + self.attn.attention.own_scores()) as u64
     }
 }
 

@@ -15,11 +15,12 @@
 //! | [`sizes`] | how much at a time, and how much at most |
 //! | [`source`], `folder` | bytes of files, whole or by range |
 //! | [`safetensors`] | checked tensors out of one file |
-//! | [`config`] | `config.json`, `cfg.json`, hook points |
+//! | [`places`] | places in GPT-2, by TransformerLens' names |
+//! | [`config`] | `config.json`, `cfg.json` |
 //! | [`tokenizer`] | text ↔ token ids, display strings |
 //! | [`weights`] | file layouts and weight processing |
 //! | [`kernels`] | the arithmetic on the device, in WGSL and in Rust |
-//! | [`gpt2`] | blocks: the forward pass and its linearisation |
+//! | [`gpt2`] | halves of blocks: the forward pass and its linearisation |
 //! | [`sae`] | encode, decode, architectures |
 //! | [`attribution`] | the Jacobian, in numbered steps |
 //! | [`sparse`] | active latents; the one place that reads the device |
@@ -27,7 +28,7 @@
 //! | [`watch`] | progress and cancellation |
 //! | `store` | what is loaded, read when first needed |
 //! | `run` | one request, from embedding to Jacobian |
-//! | [`session`] | the four analyses |
+//! | [`session`] | requests and their answers |
 //! | `web` | the JavaScript API (wasm only) |
 //! | `bench` | what `scripts/bench` times (wasm only, feature `bench`) |
 //!
@@ -50,6 +51,7 @@ pub mod error;
 pub mod folder;
 pub mod gpt2;
 pub mod kernels;
+pub mod places;
 pub mod request;
 pub mod result;
 mod run;
@@ -70,4 +72,4 @@ pub use error::{Error, Result};
 pub use request::Request;
 pub use result::Attribution;
 pub use session::Session;
-pub use store::Addresses;
+pub use store::{Addresses, ModelAddress, SaeAddress};

@@ -1,53 +1,31 @@
 //! What a reader can ask for.
 
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
-/// One analysis of one prompt. In JSON, `kind` says which.
+use crate::places::Place;
+
+/// One question about one prompt: how the sources at one place move the targets at another.
 ///
-/// Layers count the blocks before a place in the residual stream: 0 is the embedding, `n_layer`
-/// the end of the last block.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
-    /// How the scale of each token's embedding moves each active latent.
-    TokenToLatent {
-        /// The text, without BOS.
-        prompt: String,
-        /// Layer of the SAE.
-        layer: usize,
-    },
-    /// How each active latent moves each active latent of a later layer.
-    LatentToLatent {
-        /// The text, without BOS.
-        prompt: String,
-        /// Layer of the earlier SAE.
-        layer_from: usize,
-        /// Layer of the later SAE.
-        layer_to: usize,
-        /// Attribution above which a pair across positions is listed.
-        #[serde(default = "default_threshold")]
-        threshold: f32,
-    },
-    /// How each active latent moves the `k` largest logits of the last position.
-    LatentToLogit {
-        /// The text, without BOS.
-        prompt: String,
-        /// Layer of the SAE.
-        layer: usize,
-        /// Logits to explain.
-        k: usize,
-    },
-    /// How each active latent moves the difference of two logits of the last position.
-    LogitDifference {
-        /// The text, without BOS.
-        prompt: String,
-        /// Layer of the SAE.
-        layer: usize,
-        /// The token whose logit counts positively.
-        positive: TokenRef,
-        /// The token whose logit is subtracted.
-        negative: TokenRef,
-    },
+/// The four analyses of the notebook are cases of it: tokens → place, place → place, place → the largest
+/// logits, place → the difference of two logits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The text, without BOS.
+    pub prompt: String,
+    /// What the derivatives are with respect to.
+    pub from: Sources,
+    /// What is differentiated.
+    pub to: Targets,
+    /// Whether what the source's SAE misses stays in the forward pass.
+    #[serde(default)]
+    #[ts(as = "Option<_>", optional)]
+    pub error: ErrorTerm,
+    /// Attribution above which a pair of latents at different positions is listed.
+    #[serde(default = "default_threshold")]
+    #[ts(as = "Option<_>", optional)]
+    pub threshold: f32,
 }
 
 /// The notebook's threshold for pairs across positions.
@@ -55,24 +33,78 @@ fn default_threshold() -> f32 {
     2.0
 }
 
-/// A token by its id, or by a text that is exactly that token.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Sources. In JSON `"tokens"` or the name of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(into = "String", try_from = "String")]
+#[ts(type = "string")]
+pub enum Sources {
+    /// The scale of each token's embedding.
+    Tokens,
+    /// The active latents of the SAE that reads at this place.
+    Place(Place),
+}
+
+impl From<Sources> for String {
+    fn from(sources: Sources) -> Self {
+        match sources {
+            Sources::Tokens => "tokens".into(),
+            Sources::Place(place) => place.to_string(),
+        }
+    }
+}
+
+impl TryFrom<String> for Sources {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match &name[..] {
+            "tokens" => Ok(Self::Tokens),
+            _ => name.parse().map(Self::Place),
+        }
+    }
+}
+
+/// Targets. In JSON the name of a place, or an object of one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[serde(untagged)]
+#[serde(expecting = "to is neither a place's name nor top_logits, logits or logit_difference")]
+pub enum Targets {
+    /// The active latents of the SAE that reads at this place.
+    Place(Place),
+    /// Logits of the last position.
+    Logits(LogitTargets),
+}
+
+/// Which logits of the last position.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum LogitTargets {
+    /// The `k` largest.
+    TopLogits(usize),
+    /// Those of these tokens.
+    Logits(Vec<TokenRef>),
+    /// The first minus the second, as one target.
+    LogitDifference([TokenRef; 2]),
+}
+
+/// What becomes of the part of an activation that an SAE does not reconstruct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorTerm {
+    /// It is added to the reconstruction as a constant, so that the forward pass is exact.
+    #[default]
+    Keep,
+    /// It is left out: the rest of the model runs on the reconstruction.
+    Omit,
+}
+
+/// A token by its id, or by a text that is exactly that token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(untagged)]
+#[serde(expecting = "a token is neither a text nor an id")]
 pub enum TokenRef {
     /// By id.
     Id(u32),
     /// By text, its leading space included.
     Text(String),
-}
-
-impl Request {
-    /// The text, without BOS.
-    pub fn prompt(&self) -> &str {
-        match self {
-            Self::TokenToLatent { prompt, .. }
-            | Self::LatentToLatent { prompt, .. }
-            | Self::LatentToLogit { prompt, .. }
-            | Self::LogitDifference { prompt, .. } => prompt,
-        }
-    }
 }

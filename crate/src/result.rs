@@ -1,15 +1,18 @@
 //! The one reply to a request: everything a page draws, as columns.
 
 use serde::{Deserialize, Serialize, Serializer};
+use ts_rs::TS;
 
 use crate::error::{Error, Result};
+use crate::kernels::{DEVICE_KIND, DeviceKind};
+use crate::places::Place;
 use crate::request::Request;
 use crate::safetensors::first_not_finite;
 use crate::sizes::MAX_PAIRS;
 use crate::sparse::Active;
 
 /// Version of the JSON form. Raised when a reader of the old form would misread the new one.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Refuses a result that would not fit in memory.
 ///
@@ -23,12 +26,16 @@ pub fn check_pairs(n_targets: usize, n_sources: usize) -> Result<()> {
 }
 
 /// Gradients and attributions between all sources and all targets of a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Attribution {
     /// [`FORMAT_VERSION`].
     pub format_version: u32,
     /// What was asked.
     pub request: Request,
+    /// What answered.
+    pub runtime: Runtime,
+    /// Which model it is of.
+    pub model: ModelOrigin,
     /// The prompt's tokens, BOS first.
     pub tokens: Tokens,
     /// Columns of the matrices below.
@@ -36,24 +43,79 @@ pub struct Attribution {
     /// Rows of the matrices below.
     pub targets: Nodes,
     /// d target / d source, `[targets, sources]` row-major.
+    #[ts(type = "Float32Array")]
     pub gradients: Vec<f32>,
     /// Gradient × source activation (1 for a token's scale), `[targets, sources]` row-major.
+    #[ts(type = "Float32Array")]
     pub attributions: Vec<f32>,
     /// Latent → latent: pairs at different positions over the request's threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub off_staircase: Option<OffStaircase>,
-    /// Latent → logit and logit difference: the largest logits of the last position.
+    /// To logits: the largest logits of the last position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub top_logits: Option<Logits>,
     /// Logit difference: the two tokens, positive first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub pair_logits: Option<Logits>,
     /// Counts and norms.
     pub statistics: Statistics,
 }
 
+/// What a result was computed with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Runtime {
+    /// Version of this crate.
+    pub version: String,
+    /// The device that it computed on.
+    pub device: DeviceKind,
+}
+
+impl Runtime {
+    /// This build.
+    pub fn this() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").into(), device: DEVICE_KIND }
+    }
+}
+
+/// Where a model is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ModelOrigin {
+    /// Where its files are.
+    pub address: String,
+    /// What whoever opened it calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub name: Option<String>,
+    /// The revision that the address names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub revision: Option<String>,
+}
+
+/// Where an SAE is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct SaeOrigin {
+    /// Where its files are.
+    pub address: String,
+    /// What whoever opened it calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub name: Option<String>,
+    /// The revision that the address names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub revision: Option<String>,
+    /// Where its decoder writes, if not where it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hook_name_out: Option<Place>,
+}
+
 /// Tokens of a prompt.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
 pub struct Tokens {
     /// Token ids.
     pub token_id: Vec<u32>,
@@ -62,7 +124,7 @@ pub struct Tokens {
 }
 
 /// What a row or column of the matrices is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
     /// The scale of a token's embedding (token + position).
@@ -77,25 +139,35 @@ pub enum NodeKind {
 
 /// Rows or columns of the matrices. The columns are of one length, but for `latent` and
 /// `token_id`, of which the one that does not apply is empty.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Nodes {
     /// What each node is.
     pub kind: NodeKind,
-    /// TransformerLens' name of the place, for latents.
+    /// The place, as it was asked for, for latents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hook_name: Option<String>,
+    #[ts(optional)]
+    pub hook_name: Option<Place>,
+    /// Which SAE they are of, for latents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub sae: Option<SaeOrigin>,
     /// Number of latents of the SAE, for latents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
     pub d_sae: Option<usize>,
     /// Position in the prompt, BOS being 0.
+    #[ts(type = "Uint32Array")]
     pub pos: Vec<u32>,
     /// Index in the SAE, for latents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(type = "Uint32Array", optional = false)]
     pub latent: Vec<u32>,
     /// Token id, for tokens and logits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(type = "Uint32Array", optional = false)]
     pub token_id: Vec<u32>,
     /// Activation, logit or difference of logits; 1 for a token's scale.
+    #[ts(type = "Float32Array")]
     pub activation: Vec<f32>,
     /// How a person reads it: `F3.15266, ' E' (2)`.
     pub label: Vec<String>,
@@ -118,6 +190,7 @@ impl Nodes {
         Self {
             kind: NodeKind::Token,
             hook_name: None,
+            sae: None,
             d_sae: None,
             pos: (0..n as u32).collect(),
             latent: Vec::new(),
@@ -127,20 +200,22 @@ impl Nodes {
         }
     }
 
-    /// Nodes of active latents of the SAE at `layer`.
+    /// Nodes of active latents of the SAE at a place.
     pub(crate) fn latents(
         active: &Active,
         tokens: &Tokens,
-        layer: usize,
-        hook_name: String,
+        place: Place,
         d_sae: usize,
+        origin: SaeOrigin,
     ) -> Self {
+        let begin = place.label();
         let label = |(&pos, &latent): (&u32, &u32)| {
-            format!("F{layer}.{latent}, {}", tokens.label(pos as usize))
+            format!("{begin}{latent}, {}", tokens.label(pos as usize))
         };
         Self {
             kind: NodeKind::Latent,
-            hook_name: Some(hook_name),
+            hook_name: Some(place),
+            sae: Some(origin),
             d_sae: Some(d_sae),
             label: active.pos.iter().zip(&active.latent).map(label).collect(),
             pos: active.pos.clone(),
@@ -156,6 +231,7 @@ impl Nodes {
         Self {
             kind: NodeKind::Logit,
             hook_name: None,
+            sae: None,
             d_sae: None,
             pos: vec![last as u32; n],
             latent: Vec::new(),
@@ -170,6 +246,7 @@ impl Nodes {
         Self {
             kind: NodeKind::LogitDifference,
             hook_name: None,
+            sae: None,
             d_sae: None,
             pos: vec![last as u32],
             latent: Vec::new(),
@@ -207,7 +284,7 @@ fn quoted(token: &str) -> String {
 }
 
 /// Logits of the last position, centred over the vocabulary, and their probabilities.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Logits {
     /// Token ids.
     pub token_id: Vec<u32>,
@@ -221,18 +298,20 @@ pub struct Logits {
 
 /// Pairs at different positions with an attribution over a threshold, by target and then source:
 /// off the "staircase" that a position's own latents form in the heatmap.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct OffStaircase {
     /// The threshold.
     pub threshold: f32,
     /// Row of each pair.
+    #[ts(type = "Uint32Array")]
     pub target: Vec<u32>,
     /// Column of each pair.
+    #[ts(type = "Uint32Array")]
     pub source: Vec<u32>,
 }
 
 /// A part of a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, TS)]
 pub struct Ratio {
     /// Pairs in the result.
     pub nonzero: u64,
@@ -259,10 +338,10 @@ fn whole<S: Serializer>(count: &f64, serializer: S) -> std::result::Result<S::Ok
 }
 
 /// Counts and norms of a result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct Statistics {
     /// Pairs over what the notebook divides by, which leaves the positions out: latents² of the
-    /// later SAE, positions × latents, or logits × latents.
+    /// later SAE, positions × latents, logits × latents, or logits × tokens.
     pub sparsity: Ratio,
     /// Pairs over all pairs that positions, latents and logits allow.
     pub sparsity_over_positions: Ratio,
@@ -282,7 +361,7 @@ pub struct Statistics {
     pub sae_error_norm: Vec<f32>,
 }
 
-/// What an analysis finds; the rest of a result is derived from it.
+/// What a request finds; the rest of a result is derived from it.
 pub(crate) struct Parts {
     pub(crate) sources: Nodes,
     pub(crate) targets: Nodes,
@@ -311,7 +390,12 @@ impl Attribution {
     ///
     /// # Errors
     /// `result-not-finite` if any number of the result is NaN or infinite.
-    pub(crate) fn new(request: Request, tokens: Tokens, parts: Parts) -> Result<Self> {
+    pub(crate) fn new(
+        request: Request,
+        model: ModelOrigin,
+        tokens: Tokens,
+        parts: Parts,
+    ) -> Result<Self> {
         let Parts { sources, targets, gradients, top_logits, pair_logits, sae_error_norm } = parts;
         let attributions: Vec<f32> = match sources.len() {
             0 => Vec::new(),
@@ -338,6 +422,8 @@ impl Attribution {
         let mut result = Self {
             format_version: FORMAT_VERSION,
             request,
+            runtime: Runtime::this(),
+            model,
             tokens,
             sources,
             targets,
@@ -348,8 +434,8 @@ impl Attribution {
             pair_logits,
             statistics,
         };
-        if let Request::LatentToLatent { threshold, .. } = result.request {
-            result.off_staircase = Some(result.off_staircase(threshold));
+        if [result.sources.kind, result.targets.kind] == [NodeKind::Latent; 2] {
+            result.off_staircase = Some(result.off_staircase(result.request.threshold));
         }
         result.check_finite()?;
         Ok(result)
@@ -408,7 +494,8 @@ fn notebook_sparsity(sources: &Nodes, targets: &Nodes, n_pos: usize) -> Ratio {
     let total = match (sources.kind, targets.kind) {
         (NodeKind::Latent, NodeKind::Latent) => d_sae(targets) * d_sae(targets),
         (_, NodeKind::Latent) => n_pos as f64 * d_sae(targets),
-        _ => targets.len() as f64 * d_sae(sources),
+        (NodeKind::Latent, _) => targets.len() as f64 * d_sae(sources),
+        _ => targets.len() as f64 * sources.len() as f64,
     };
     Ratio::new(sources.len() * targets.len(), total)
 }

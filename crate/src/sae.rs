@@ -27,11 +27,11 @@ pub struct Sae {
     pub d_sae: usize,
     /// Normalisation around the SAE.
     pub norm: ActivationNorm,
-    /// Whether `b_dec` is subtracted from the input.
-    pub apply_b_dec_to_input: bool,
+    /// What is subtracted from the input, `d_in` numbers: the decoder bias, for most.
+    pub b_in: Option<Vec<f32>>,
     /// `[d_in, d_sae]`
     pub w_enc: Tensor<2>,
-    /// Decoder bias, `d_in` numbers.
+    /// What the decoder adds, `d_in` numbers.
     pub b_dec: Vec<f32>,
     /// Which latents are active.
     pub activation: Activation,
@@ -116,11 +116,11 @@ impl Sae {
     /// The input normalisation of these rows, linearised there; `None` where there is none.
     ///
     /// # Shapes
-    /// - `resid`: `[pos, d_in]`
-    pub fn normalize(&self, resid: &[f32]) -> Option<Normalized> {
+    /// - `input`: `[pos, d_in]`
+    pub fn normalize(&self, input: &[f32]) -> Option<Normalized> {
         let d_in = self.b_dec.len();
-        let (mut y, mut slopes) = (Vec::with_capacity(resid.len()), Vec::new());
-        for row in resid.chunks_exact(d_in) {
+        let (mut y, mut slopes) = (Vec::with_capacity(input.len()), Vec::new());
+        for row in input.chunks_exact(d_in) {
             let undo = self.undo(row)?;
             let freedom = if self.norm == ActivationNorm::LayerNorm { d_in - 1 } else { d_in };
             let (scale, coupling) = (1.0 / undo.divisor, 1.0 / (freedom as f64 * undo.scale));
@@ -154,16 +154,16 @@ impl Sae {
         }
     }
 
-    /// Encodes the residual stream into its active latents.
+    /// Encodes what is read into its active latents.
     ///
     /// # Shapes
-    /// - `resid`: `[pos, d_in]`
+    /// - `input`: `[pos, d_in]`
     ///
     /// # Errors
     /// `too-many-latents`, `result-not-finite`, `device-failed`, `cancelled`.
     pub async fn encode(
         &self,
-        resid: &[f32],
+        input: &[f32],
         sizes: &Sizes,
         meter: &mut Meter<'_>,
     ) -> Result<Active> {
@@ -171,11 +171,11 @@ impl Sae {
         let limit = MAX_LATENTS.min(MAX_PROMPT_VALUES / d_in);
         let mut active = Active::default();
         let mut pos = 0;
-        for rows in resid.chunks((sizes.encode / self.d_sae).max(1) * d_in) {
+        for rows in input.chunks((sizes.encode / self.d_sae).max(1) * d_in) {
             let mut x = Vec::with_capacity(rows.len());
             for row in rows.chunks_exact(d_in) {
                 let Undo { divisor, shift, .. } = self.undo(row).unwrap_or(Undo::NOTHING);
-                let bias = |i: usize| if self.apply_b_dec_to_input { self.b_dec[i] } else { 0.0 };
+                let bias = |i: usize| self.b_in.as_ref().map_or(0.0, |b_in| b_in[i]);
                 x.extend(
                     (row.iter().enumerate()).map(|(i, &x)| {
                         ((f64::from(x) - shift) / divisor - f64::from(bias(i))) as f32
@@ -199,26 +199,26 @@ impl Sae {
         Ok(active)
     }
 
-    /// What each active latent writes to the residual stream per unit of its activation is its row
-    /// of `W_dec` times this: with a normalisation it depends on the residual that was encoded,
+    /// What each active latent writes per unit of its activation is its row
+    /// of `W_dec` times this: with a normalisation it depends on the row that was encoded,
     /// held constant as SAELens does.
     ///
     /// # Shapes
-    /// - `resid`: `[pos, d_in]`, as encoded
-    pub fn decoder_scale(&self, active: &Active, resid: &[f32]) -> Vec<f32> {
+    /// - `input`: `[pos, d_in]`, as encoded
+    pub fn decoder_scale(&self, active: &Active, input: &[f32]) -> Vec<f32> {
         let d_in = self.b_dec.len();
         let scale = |&pos: &u32| {
-            let row = &resid[pos as usize * d_in..][..d_in];
+            let row = &input[pos as usize * d_in..][..d_in];
             self.undo(row).map_or(1.0, |undo| undo.scale as f32)
         };
         active.pos.iter().map(scale).collect()
     }
 
-    /// Decodes active latents: `f W_dec + b_dec`, denormalised as `resid` was normalised.
+    /// Decodes active latents: `f W_dec + b_dec`, denormalised as `input` was normalised.
     ///
     /// # Shapes
     /// - `rows`: `[active, d_in]`, the latents' rows of `W_dec`
-    /// - `resid`: `[pos, d_in]`, as encoded; returned likewise
+    /// - `input`: `[pos, d_in]`, as encoded; returned likewise
     ///
     /// # Errors
     /// `result-not-finite`, `device-failed`.
@@ -226,12 +226,12 @@ impl Sae {
         &self,
         active: &Active,
         rows: &Tensor<2>,
-        resid: &[f32],
+        input: &[f32],
         sizes: &Sizes,
     ) -> Result<Vec<f32>> {
         let d_in = self.b_dec.len();
-        let n_pos = resid.len() / d_in;
-        let mut decoded = vec![0f32; resid.len()];
+        let n_pos = input.len() / d_in;
+        let mut decoded = vec![0f32; input.len()];
         // Activations are laid out densely, a column for each latent, for some positions at a time.
         let before = |pos: usize| active.pos.partition_point(|&p| (p as usize) < pos);
         let mut start = 0;
@@ -259,8 +259,8 @@ impl Sae {
             }
             start = end;
         }
-        for (decoded, resid) in decoded.chunks_exact_mut(d_in).zip(resid.chunks_exact(d_in)) {
-            let undo = self.undo(resid).unwrap_or(Undo::NOTHING);
+        for (decoded, row) in decoded.chunks_exact_mut(d_in).zip(input.chunks_exact(d_in)) {
+            let undo = self.undo(row).unwrap_or(Undo::NOTHING);
             for (x, &bias) in decoded.iter_mut().zip(&self.b_dec) {
                 *x = (f64::from(*x + bias) * undo.scale + undo.shift) as f32;
             }

@@ -1,16 +1,14 @@
-//! Answers requests: the four analyses over one model and its SAEs.
-
-use std::ops::Range;
+//! Answers requests over one model and its SAEs.
 
 use burn::tensor::Device;
 
-use crate::attribution::{Directions, Path};
 use crate::config::Gpt2Config;
 use crate::error::{Error, Result};
 use crate::kernels;
-use crate::request::{Request, TokenRef};
+use crate::places::Place;
+use crate::request::{ErrorTerm, LogitTargets, Request, Sources, Targets, TokenRef};
 use crate::result::{Attribution, Logits, Nodes, Parts, Tokens};
-use crate::run::Run;
+use crate::run::{Ends, Run, Stream};
 use crate::sizes::{MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES};
 use crate::source::Source;
 use crate::store::{Addresses, Need, Store};
@@ -18,7 +16,7 @@ use crate::tokenizer::Tokenizer;
 use crate::watch::Watch;
 use crate::weights::Reading;
 
-/// Logits shown beside a logit difference.
+/// Logits shown beside those that were asked for.
 const SHOWN_LOGITS: usize = 10;
 
 /// A model on a device, ready for requests.
@@ -54,7 +52,7 @@ impl Session {
         addresses: Addresses,
         reading: Reading,
     ) -> Result<Self> {
-        let file = |name: &str| format!("{}/{name}", addresses.model);
+        let file = |name: &str| format!("{}/{name}", addresses.model.address);
         let path = file("config.json");
         let json = source.read_whole(&path, MAX_CONFIG_BYTES).await?;
         let config = Gpt2Config::from_json(&path, &json)?;
@@ -98,167 +96,159 @@ impl Session {
     /// Answers one request.
     ///
     /// # Errors
-    /// `prompt-too-long`, `layer-out-of-range`, `layer-order`, `k-out-of-range`, `not-one-token`,
-    /// `token-out-of-range`, `result-too-large` for the request; those of the files it needs;
-    /// `result-not-finite`, `device-failed`, `cancelled`.
+    /// `prompt-too-long`, `place-out-of-range`, `place-order`, `sae-missing`, `k-out-of-range`,
+    /// `not-one-token`, `token-out-of-range`, `result-too-large`, `request-invalid` for the request;
+    /// those of the files it needs; `result-not-finite`, `device-failed`, `cancelled`.
     pub async fn attribute(&self, request: &Request, watch: &dyn Watch) -> Result<Attribution> {
-        let tokens = self.tokenize(request.prompt())?;
-        let parts = match request {
-            &Request::TokenToLatent { layer, .. } => {
-                self.check_layer(layer)?;
-                self.token_to_latent(&tokens, layer, watch).await
-            }
-            &Request::LatentToLatent { layer_from, layer_to, threshold, .. } => {
-                self.check_layer(layer_from)?;
-                self.check_layer(layer_to)?;
-                if layer_from >= layer_to {
-                    return Err(Error::LayerOrder { layer_from, layer_to });
-                }
-                if !threshold.is_finite() {
-                    let cause = "threshold is not a finite number".into();
-                    return Err(Error::RequestInvalid { cause });
-                }
-                self.latent_to_latent(&tokens, layer_from..layer_to, watch).await
-            }
-            &Request::LatentToLogit { layer, k, .. } => {
-                self.check_layer(layer)?;
-                let vocab_size = self.store.config.vocab_size;
-                if k == 0 || k > vocab_size {
-                    return Err(Error::KOutOfRange { k, vocab_size });
-                }
-                self.latent_to_logit(&tokens, layer, k, None, watch).await
-            }
-            Request::LogitDifference { layer, positive, negative, .. } => {
-                self.check_layer(*layer)?;
-                let pair = [self.token(positive)?, self.token(negative)?];
-                let k = SHOWN_LOGITS.min(self.store.config.vocab_size);
-                self.latent_to_logit(&tokens, *layer, k, Some(pair), watch).await
+        let tokens = self.tokenize(&request.prompt)?;
+        self.check(request)?;
+        let parts = match &request.to {
+            &Targets::Place(to) => self.to_latents(request, to, &tokens, watch).await,
+            Targets::Logits(to) => {
+                let wanted = self.wanted(to)?;
+                self.to_logits(request, &wanted, &tokens, watch).await
             }
         };
         self.store.release();
-        Attribution::new(request.clone(), tokens, parts?)
+        Attribution::new(request.clone(), self.store.origin(), tokens, parts?)
     }
 
-    async fn token_to_latent(
-        &self,
-        tokens: &Tokens,
-        layer: usize,
-        watch: &dyn Watch,
-    ) -> Result<Parts> {
-        let needs = blocks(0..layer).chain([Need::Sae(layer)]).collect();
-        let mut run = Run::start(&self.store, tokens, needs, watch).await?;
-        let embed = run.embed().await?;
-        let (blocks, resid) = run.linearize(0..layer, embed.clone()).await?;
-        let to = run.encode(layer, resid).await?;
-
-        let sources = Nodes::tokens(tokens);
-        let read = to.sae.normalize(&to.resid);
-        let path = Path {
-            blocks: &blocks,
-            sources: &Directions { pos: sources.pos.clone(), rows: embed, scale: Vec::new() },
-            targets: &to.read_directions(),
-            read: read.as_ref(),
-            n_pos: tokens.token_id.len(),
-            batch_bytes: self.store.reading.sizes.batch,
-        };
-        let gradients = run.gradients(&path).await?;
-        Ok(Parts::new(sources, run.nodes(&to), gradients))
-    }
-
-    async fn latent_to_latent(
-        &self,
-        tokens: &Tokens,
-        layers: Range<usize>,
-        watch: &dyn Watch,
-    ) -> Result<Parts> {
-        let needs = blocks(0..layers.start)
-            .chain([Need::Sae(layers.start)])
-            .chain(blocks(layers.clone()))
-            .chain([Need::Sae(layers.end)]);
-        let mut run = Run::start(&self.store, tokens, needs.collect(), watch).await?;
-        let embed = run.embed().await?;
-        let before = run.forward(0..layers.start, embed).await?;
-        let from = run.encode(layers.start, before).await?;
-        let spliced = run.splice(&from).await?;
-        let (blocks, after) = run.linearize(layers.clone(), spliced.resid).await?;
-        let to = run.encode(layers.end, after).await?;
-
-        let read = to.sae.normalize(&to.resid);
-        let path = Path {
-            blocks: &blocks,
-            sources: &spliced.sources,
-            targets: &to.read_directions(),
-            read: read.as_ref(),
-            n_pos: tokens.token_id.len(),
-            batch_bytes: self.store.reading.sizes.batch,
-        };
-        let gradients = run.gradients(&path).await?;
-        let parts = Parts::new(run.nodes(&from), run.nodes(&to), gradients);
-        Ok(Parts { sae_error_norm: spliced.error_norm, ..parts })
-    }
-
-    /// To the `k` largest logits, or to the difference of the two logits of `pair`.
-    async fn latent_to_logit(
-        &self,
-        tokens: &Tokens,
-        layer: usize,
-        k: usize,
-        pair: Option<[u32; 2]>,
-        watch: &dyn Watch,
-    ) -> Result<Parts> {
+    /// Checks all that does not depend on files.
+    fn check(&self, request: &Request) -> Result<()> {
+        let invalid = |cause: &str| Error::RequestInvalid { cause: cause.into() };
+        if !request.threshold.is_finite() {
+            return Err(invalid("threshold is not a finite number"));
+        }
         let n_layer = self.store.config.n_layer;
-        let needs = blocks(0..layer)
-            .chain([Need::Sae(layer)])
-            .chain(blocks(layer..n_layer))
-            .chain([Need::Unembed]);
-        let mut run = Run::start(&self.store, tokens, needs.collect(), watch).await?;
-        let embed = run.embed().await?;
-        let before = run.forward(0..layer, embed).await?;
-        let from = run.encode(layer, before).await?;
-        let spliced = run.splice(&from).await?;
-        let (blocks, end) = run.linearize(layer..n_layer, spliced.resid).await?;
-        let unembed = run.unembed().await?;
+        let exists = |place: Place| match place.halves() <= 2 * n_layer {
+            true => Ok(()),
+            false => Err(Error::PlaceOutOfRange { place, last: n_layer - 1 }),
+        };
+        if let Targets::Place(place) = request.to {
+            exists(place)?;
+        }
+        match (request.from, &request.to) {
+            (Sources::Tokens, _) if request.error == ErrorTerm::Omit => {
+                Err(invalid("tokens have no error that could be omitted"))
+            }
+            (Sources::Tokens, _) => Ok(()),
+            (Sources::Place(from), &Targets::Place(to)) => {
+                exists(from)?;
+                let written = from.written();
+                match written.is_before(to) {
+                    true => Ok(()),
+                    false => Err(Error::PlaceOrder { from, written, to }),
+                }
+            }
+            (Sources::Place(from), Targets::Logits(_)) => exists(from),
+        }
+    }
+
+    async fn to_latents(
+        &self,
+        request: &Request,
+        to: Place,
+        tokens: &Tokens,
+        watch: &dyn Watch,
+    ) -> Result<Parts> {
+        // Of the MLP in front of its input, only the LayerNorm is needed, which has no weights left.
+        let needs = self.needs(request.from, to.halves(), Need::Sae(to));
+        let mut run = Run::start(&self.store, tokens, needs, watch).await?;
+        let (mut stream, sources, sae_error_norm) = self.sources(&mut run, request).await?;
+        let targets = run.latent_targets(&mut stream, to).await?;
+        let gradients = run.gradients(stream, sources.directions, &targets.directions).await?;
+        let parts = Parts::new(sources.nodes, targets.nodes, gradients);
+        Ok(Parts { sae_error_norm, ..parts })
+    }
+
+    async fn to_logits(
+        &self,
+        request: &Request,
+        wanted: &Wanted,
+        tokens: &Tokens,
+        watch: &dyn Watch,
+    ) -> Result<Parts> {
+        let needs = self.needs(request.from, 2 * self.store.config.n_layer, Need::Unembed);
+        let mut run = Run::start(&self.store, tokens, needs, watch).await?;
+        let (mut stream, sources, sae_error_norm) = self.sources(&mut run, request).await?;
+        let (unembed, read) = run.end(&mut stream).await?;
         let last = tokens.token_id.len() - 1;
-        let read = kernels::layer_norm(&end, unembed.layer_norm_epsilon as f32);
         let logits = unembed.logits(&kernels::gather_rows(&read.y, &[last as u32])).await?;
 
-        let top = self.chosen_logits(&logits, &largest(&logits, k));
-        let pair = pair.map(|pair| self.chosen_logits(&logits, &pair));
-        let (targets, rows) = match &pair {
-            None => (Nodes::logits(&top, last), unembed.read_rows(&top.token_id).await?),
-            Some(pair) => {
-                let rows = unembed.read_rows(&pair.token_id).await?;
+        let shown = match wanted {
+            Wanted::Top(k) => *k,
+            _ => SHOWN_LOGITS.min(self.store.config.vocab_size),
+        };
+        let top = self.chosen_logits(&logits, &largest(&logits, shown));
+        let mut pair_logits = None;
+        let (nodes, rows) = match wanted {
+            Wanted::Top(_) => (Nodes::logits(&top, last), unembed.read_rows(&top.token_id).await?),
+            Wanted::These(ids) => {
+                let chosen = self.chosen_logits(&logits, ids);
+                (Nodes::logits(&chosen, last), unembed.read_rows(ids).await?)
+            }
+            Wanted::Difference(ids) => {
+                let pair = self.chosen_logits(&logits, ids);
+                let rows = unembed.read_rows(ids).await?;
                 let (positive, negative) = rows.split_at(rows.len() / 2);
                 let difference = positive.iter().zip(negative).map(|(a, b)| a - b).collect();
-                (Nodes::logit_difference(pair, last), difference)
+                (Nodes::logit_difference(pair_logits.insert(pair), last), difference)
             }
         };
-        let path = Path {
-            blocks: &blocks,
-            sources: &spliced.sources,
-            targets: &Directions {
-                pos: targets.pos.clone(),
-                rows: self.store.upload(rows),
-                scale: Vec::new(),
-            },
-            read: Some(&read),
-            n_pos: tokens.token_id.len(),
-            batch_bytes: self.store.reading.sizes.batch,
-        };
-        let gradients = run.gradients(&path).await?;
-        Ok(Parts {
-            sae_error_norm: spliced.error_norm,
-            top_logits: Some(top),
-            pair_logits: pair,
-            ..Parts::new(run.nodes(&from), targets, gradients)
-        })
+        let targets = run.end_targets(nodes, rows, &read);
+        let gradients = run.gradients(stream, sources.directions, &targets.directions).await?;
+        let parts = Parts::new(sources.nodes, targets.nodes, gradients);
+        Ok(Parts { sae_error_norm, top_logits: Some(top), pair_logits, ..parts })
     }
 
-    fn check_layer(&self, layer: usize) -> Result<()> {
-        match layer <= self.store.config.n_layer {
-            true => Ok(()),
-            false => Err(Error::LayerOutOfRange { layer, last: self.store.config.n_layer }),
+    /// What a request reads, in the order of use: halves of blocks up to what `last` reads, and the SAE
+    /// of the sources on the way.
+    fn needs(&self, from: Sources, halves: usize, last: Need) -> Vec<Need> {
+        let (at, sae) = match from {
+            Sources::Tokens => (0, None),
+            Sources::Place(place) => (place.written().halves(), Some(Need::Sae(place))),
+        };
+        let to_sources = (0..at).map(Need::Half).chain(sae);
+        to_sources.chain((at..halves).map(Need::Half)).chain([last]).collect()
+    }
+
+    /// The sources, the stream behind them, and the norms of what their SAE misses.
+    async fn sources(
+        &self,
+        run: &mut Run<'_>,
+        request: &Request,
+    ) -> Result<(Stream, Ends, Vec<f32>)> {
+        let mut stream = run.embed().await?;
+        match request.from {
+            Sources::Tokens => {
+                let sources = run.token_sources(&mut stream);
+                Ok((stream, sources, Vec::new()))
+            }
+            Sources::Place(place) => {
+                let found = run.latent_sources(&mut stream, place, request.error).await?;
+                Ok((stream, found.0, found.1))
+            }
         }
+    }
+
+    /// The tokens that are asked for, checked.
+    fn wanted(&self, to: &LogitTargets) -> Result<Wanted> {
+        let vocab_size = self.store.config.vocab_size;
+        let counted = |k: usize| match (1..=vocab_size).contains(&k) {
+            true => Ok(k),
+            false => Err(Error::KOutOfRange { k, vocab_size }),
+        };
+        Ok(match to {
+            LogitTargets::TopLogits(k) => Wanted::Top(counted(*k)?),
+            LogitTargets::Logits(tokens) => {
+                counted(tokens.len())?;
+                let ids: Result<_> = tokens.iter().map(|token| self.token(token)).collect();
+                Wanted::These(ids?)
+            }
+            LogitTargets::LogitDifference([positive, negative]) => {
+                Wanted::Difference([self.token(positive)?, self.token(negative)?])
+            }
+        })
     }
 
     fn token(&self, token: &TokenRef) -> Result<u32> {
@@ -281,8 +271,14 @@ impl Session {
     }
 }
 
-fn blocks(layers: Range<usize>) -> impl Iterator<Item = Need> {
-    layers.map(Need::Block)
+/// Logits that are asked for.
+enum Wanted {
+    /// The largest.
+    Top(usize),
+    /// Those of these tokens.
+    These(Vec<u32>),
+    /// That of the first token minus that of the second.
+    Difference([u32; 2]),
 }
 
 /// Ids of the `k` largest values, largest first.

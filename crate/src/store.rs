@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
-use crate::config::{Gpt2Config, HookPoint, SaeConfig};
+use crate::config::{Gpt2Config, SaeConfig, SaeHints};
 use crate::error::{Error, Result};
-use crate::gpt2::{Block, Unembed};
+use crate::gpt2::{Attn, Mlp, Unembed};
 use crate::kernels::upload;
+use crate::places::Place;
+use crate::result::{ModelOrigin, SaeOrigin};
 use crate::sae::Sae;
 use crate::sizes::MAX_CONFIG_BYTES;
 use crate::source::{Part, Source};
@@ -17,22 +21,74 @@ use crate::watch::Meter;
 use crate::weights::{Gpt2Weights, Reading, SaeWeights};
 
 /// Where a model and its SAEs are, in the hub's layout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
 pub struct Addresses {
+    /// The model.
+    pub model: ModelAddress,
+    /// Its SAEs.
+    pub saes: Vec<SaeAddress>,
+}
+
+/// Where a model is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ModelAddress {
     /// Holds `config.json`, `tokenizer.json`, `model.safetensors`.
-    pub model: String,
-    /// Holds `blocks.{L}.hook_resid_pre/{cfg.json,sae_weights.safetensors}`; where folders are named
-    /// otherwise, the folder itself with `{hook}` for the hook's name or `{block}` for the number of
-    /// the block behind which it is.
-    pub saes: String,
+    pub address: String,
+    /// What its user calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub name: Option<String>,
+}
+
+/// Where an SAE is, or a folder of SAEs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct SaeAddress {
+    /// Holds `cfg.json` and `sae_weights.safetensors`; without `hook_name`, a folder of such for each
+    /// place, called by the place's name.
+    pub address: String,
+    /// The place that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hook_name: Option<Place>,
+    /// Where its decoder writes, if its `cfg.json` does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hook_name_out: Option<Place>,
+    /// The constant that its input is multiplied with, if its `cfg.json` asks for one and does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub norm_scaling_factor: Option<f64>,
+    /// What its user calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub name: Option<String>,
+}
+
+impl Addresses {
+    /// Folders in which the SAE of a place may be, in the order in which they are tried: those that stand
+    /// for the place, then folders of all places under each of its names.
+    pub fn folders(&self, place: Place) -> impl Iterator<Item = (&SaeAddress, Place, String)> {
+        let named = self.saes.iter().filter_map(move |sae| {
+            let name = sae.hook_name.filter(|name| name.is_same(place))?;
+            Some((sae, name, sae.address.clone()))
+        });
+        let folders = self.saes.iter().filter(|sae| sae.hook_name.is_none());
+        named.chain(folders.flat_map(move |sae| {
+            place.names().map(move |name| (sae, name, format!("{}/{name}", sae.address)))
+        }))
+    }
 }
 
 /// Weights that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    Block(usize),
-    /// The SAE of a layer, without its decoder.
-    Sae(usize),
+    /// A half of a block: 2 L is the attention of block L, 2 L + 1 its MLP.
+    Half(usize),
+    /// The SAE of a place, without its decoder.
+    Sae(Place),
     Unembed,
 }
 
@@ -44,13 +100,16 @@ pub(crate) struct Store {
     source: Box<dyn Source>,
     addresses: Addresses,
     weights: Gpt2Weights,
-    blocks: Vec<OnceCell<Rc<Block>>>,
+    attns: Vec<OnceCell<Rc<Attn>>>,
+    mlps: Vec<OnceCell<Rc<Mlp>>>,
     unembed: OnceCell<Rc<Unembed>>,
-    saes: RefCell<HashMap<usize, Rc<StoredSae>>>,
+    /// By the canonical name of their place.
+    saes: RefCell<HashMap<Place, Rc<StoredSae>>>,
 }
 
 struct StoredSae {
     weights: SaeWeights,
+    origin: SaeOrigin,
     loaded: OnceCell<Rc<Sae>>,
 }
 
@@ -63,7 +122,7 @@ impl Store {
         config: Gpt2Config,
         reading: Reading,
     ) -> Result<Self> {
-        let path = format!("{}/model.safetensors", addresses.model);
+        let path = format!("{}/model.safetensors", addresses.model.address);
         let weights = Gpt2Weights::open(&*source, &path, config.clone(), reading).await?;
         Ok(Self {
             reading,
@@ -71,7 +130,8 @@ impl Store {
             source,
             addresses,
             weights,
-            blocks: vec![OnceCell::new(); config.n_layer],
+            attns: vec![OnceCell::new(); config.n_layer],
+            mlps: vec![OnceCell::new(); config.n_layer],
             unembed: OnceCell::new(),
             saes: RefCell::default(),
             config,
@@ -87,8 +147,8 @@ impl Store {
     /// Returns the bytes of it: without decoder rows, which are known when the SAE has encoded.
     pub(crate) async fn plan(&self, ids: &[u32], needs: &[Need]) -> Result<u64> {
         for need in needs {
-            if let Need::Sae(layer) = need {
-                self.stored(*layer).await?;
+            if let Need::Sae(place) = need {
+                self.stored(*place).await?;
             }
         }
         let mut parts = self.weights.embed_parts(ids)?;
@@ -102,11 +162,14 @@ impl Store {
         let mut parts = Vec::new();
         for need in needs {
             match *need {
-                Need::Block(layer) if self.blocks[layer].get().is_none() => {
-                    parts.extend(self.weights.block_parts(layer)?);
+                Need::Half(half) if half % 2 == 0 && self.attns[half / 2].get().is_none() => {
+                    parts.extend(self.weights.attn_parts(half / 2)?);
                 }
-                Need::Sae(layer) => {
-                    let stored = self.saes.borrow()[&layer].clone();
+                Need::Half(half) if half % 2 == 1 && self.mlps[half / 2].get().is_none() => {
+                    parts.extend(self.weights.mlp_parts(half / 2)?);
+                }
+                Need::Sae(place) => {
+                    let stored = self.saes.borrow()[&place.canonical()].clone();
                     if stored.loaded.get().is_none() {
                         parts.extend(stored.weights.parts()?);
                     }
@@ -114,7 +177,7 @@ impl Store {
                 Need::Unembed if self.unembed.get().is_none() => {
                     parts.extend(self.weights.unembed_parts()?);
                 }
-                Need::Block(_) | Need::Unembed => {}
+                Need::Half(_) | Need::Unembed => {}
             }
         }
         Ok(parts)
@@ -132,12 +195,22 @@ impl Store {
         self.weights.embed(&*self.source, ids, &self.device, meter).await
     }
 
-    pub(crate) async fn block(&self, layer: usize, meter: &mut Meter<'_>) -> Result<Rc<Block>> {
-        if let Some(block) = self.blocks[layer].get() {
-            return Ok(block.clone());
+    /// The attention of a block.
+    pub(crate) async fn attn(&self, layer: usize, meter: &mut Meter<'_>) -> Result<Rc<Attn>> {
+        if let Some(attn) = self.attns[layer].get() {
+            return Ok(attn.clone());
         }
-        let block = self.weights.block(&*self.source, layer, &self.device, meter).await?;
-        Ok(self.blocks[layer].get_or_init(|| Rc::new(block)).clone())
+        let attn = self.weights.attn(&*self.source, layer, &self.device, meter).await?;
+        Ok(self.attns[layer].get_or_init(|| Rc::new(attn)).clone())
+    }
+
+    /// The MLP of a block.
+    pub(crate) async fn mlp(&self, layer: usize, meter: &mut Meter<'_>) -> Result<Rc<Mlp>> {
+        if let Some(mlp) = self.mlps[layer].get() {
+            return Ok(mlp.clone());
+        }
+        let mlp = self.weights.mlp(&*self.source, layer, &self.device, meter).await?;
+        Ok(self.mlps[layer].get_or_init(|| Rc::new(mlp)).clone())
     }
 
     pub(crate) async fn unembed(&self, meter: &mut Meter<'_>) -> Result<Rc<Unembed>> {
@@ -148,25 +221,30 @@ impl Store {
         Ok(self.unembed.get_or_init(|| Rc::new(unembed)).clone())
     }
 
-    pub(crate) async fn sae(&self, layer: usize, meter: &mut Meter<'_>) -> Result<Rc<Sae>> {
-        let stored = self.stored(layer).await?;
+    /// The SAE of a place, and where it is from.
+    pub(crate) async fn sae(
+        &self,
+        place: Place,
+        meter: &mut Meter<'_>,
+    ) -> Result<(Rc<Sae>, SaeOrigin)> {
+        let stored = self.stored(place).await?;
         if let Some(sae) = stored.loaded.get() {
-            return Ok(sae.clone());
+            return Ok((sae.clone(), stored.origin.clone()));
         }
         let sae = stored.weights.load(&*self.source, &self.device, meter).await?;
-        Ok(stored.loaded.get_or_init(|| Rc::new(sae)).clone())
+        Ok((stored.loaded.get_or_init(|| Rc::new(sae)).clone(), stored.origin.clone()))
     }
 
     /// Rows of `W_dec` of these latents, `[latents, d_model]`, ahead of what else the request
     /// needs. The SAE must be loaded.
     pub(crate) async fn decoder_rows(
         &self,
-        layer: usize,
+        place: Place,
         latents: &[u32],
         needs: &[Need],
         meter: &mut Meter<'_>,
     ) -> Result<Tensor<2>> {
-        let stored = self.stored(layer).await?;
+        let stored = self.stored(place).await?;
         let mut parts = stored.weights.decoder_parts(latents)?;
         meter.extend(Part::total(&parts));
         parts.extend(self.missing(needs)?);
@@ -175,28 +253,45 @@ impl Store {
         Ok(self.upload(rows))
     }
 
-    async fn stored(&self, layer: usize) -> Result<Rc<StoredSae>> {
-        if let Some(stored) = self.saes.borrow().get(&layer) {
+    async fn stored(&self, place: Place) -> Result<Rc<StoredSae>> {
+        let place = place.canonical();
+        if let Some(stored) = self.saes.borrow().get(&place) {
             return Ok(stored.clone());
         }
-        let weights = self.open_sae(layer).await?;
-        let stored = Rc::new(StoredSae { weights, loaded: OnceCell::new() });
-        self.saes.borrow_mut().insert(layer, stored.clone());
+        let stored = Rc::new(self.open_sae(place).await?);
+        self.saes.borrow_mut().insert(place, stored.clone());
         Ok(stored)
     }
 
-    async fn open_sae(&self, layer: usize) -> Result<SaeWeights> {
-        let hook = HookPoint::residual(layer, self.config.n_layer);
-        let saes = &self.addresses.saes;
-        let named = (saes.replace("{hook}", &hook.to_string()))
-            .replace("{block}", &layer.saturating_sub(1).to_string());
-        let folder = if named == *saes { format!("{saes}/{hook}") } else { named };
+    /// Opens the first SAE that stands for a place.
+    async fn open_sae(&self, place: Place) -> Result<StoredSae> {
+        let mut missing = Error::SaeMissing { place };
+        for (entry, named, folder) in self.addresses.folders(place) {
+            let file = format!("{folder}/cfg.json");
+            match self.source.read_whole(&file, MAX_CONFIG_BYTES).await {
+                Ok(json) => return self.open_sae_at(named, folder, &json, entry).await,
+                // A folder may lack a place, or have it under its other name.
+                Err(error) if error.code() == NOT_FOUND => missing = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing)
+    }
+
+    async fn open_sae_at(
+        &self,
+        place: Place,
+        folder: String,
+        json: &[u8],
+        entry: &SaeAddress,
+    ) -> Result<StoredSae> {
         let file = format!("{folder}/cfg.json");
-        let json = self.source.read_whole(&file, MAX_CONFIG_BYTES).await?;
-        let config = SaeConfig::from_json(&file, &json)?;
+        let &SaeAddress { hook_name_out, norm_scaling_factor, .. } = entry;
+        let hints = SaeHints { hook_name_out, norm_scaling_factor };
+        let config = SaeConfig::from_json(&file, json, hints)?;
         let invalid = |cause: String| Error::ConfigInvalid { file: file.clone(), cause };
-        if config.hook.layer != layer {
-            return Err(invalid(format!("it is for {} but stands under {hook}", config.hook)));
+        if !config.place.is_same(place) {
+            return Err(invalid(format!("it is for {} but stands under {place}", config.place)));
         }
         if config.d_in != self.config.d_model {
             return Err(invalid(format!(
@@ -204,7 +299,30 @@ impl Store {
                 config.d_in, self.config.d_model
             )));
         }
-        let file = format!("{folder}/sae_weights.safetensors");
-        SaeWeights::open(&*self.source, &file, config, self.reading).await
+        let written = config.place.written();
+        let origin = SaeOrigin {
+            hook_name_out: (written != config.place).then_some(written),
+            name: entry.name.clone(),
+            revision: revision(&folder),
+            address: folder,
+        };
+        let file = format!("{}/sae_weights.safetensors", origin.address);
+        let weights = SaeWeights::open(&*self.source, &file, config, self.reading).await?;
+        Ok(StoredSae { weights, origin, loaded: OnceCell::new() })
     }
+
+    /// Where the model is from.
+    pub(crate) fn origin(&self) -> ModelOrigin {
+        let ModelAddress { address, name } = self.addresses.model.clone();
+        ModelOrigin { revision: revision(&address), address, name }
+    }
+}
+
+/// Code of the errors that say so, whoever words them.
+const NOT_FOUND: &str = "file-not-found";
+
+/// The revision that an address of a hub names.
+fn revision(address: &str) -> Option<String> {
+    let (_, behind) = address.split_once("/resolve/")?;
+    behind.split('/').next().filter(|revision| !revision.is_empty()).map(String::from)
 }

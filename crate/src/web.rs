@@ -12,7 +12,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::error::{Error, READER_CODES, Result};
+use crate::error::{Error, READER_CODES, Result, short};
 use crate::kernels;
 use crate::request::Request;
 use crate::result::{Attribution, Nodes};
@@ -25,12 +25,6 @@ use crate::weights::Reading;
 thread_local! {
     static ON_FAULT: RefCell<Option<Function>> = const { RefCell::new(None) };
     static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
-}
-
-/// The device this build computes on: `webgpu` or `cpu`.
-#[wasm_bindgen(js_name = deviceKind)]
-pub fn device_kind() -> String {
-    if cfg!(feature = "webgpu") { "webgpu" } else { "cpu" }.into()
 }
 
 /// Installs the handler of faults after which this instance must not be used: a panic, or an
@@ -290,18 +284,19 @@ pub struct JsSession {
 
 #[wasm_bindgen(js_class = Session)]
 impl JsSession {
-    /// Opens the model at two base addresses, reading through a [`Reader`].
+    /// Opens the model and SAEs at [`Addresses`], reading through a [`Reader`].
     ///
     /// `shape` is what [`shape`](Self::shape) was on the same adapter before, to save the trials;
     /// `private` reads tables as a whole, so that the server cannot tell the prompt from what is asked
     /// of it.
     pub async fn open(
-        model: String,
-        saes: String,
+        addresses: JsValue,
         reader: Reader,
         shape: Option<String>,
         private: bool,
     ) -> std::result::Result<JsSession, JsValue> {
+        let addresses: Addresses = serde_wasm_bindgen::from_value(addresses)
+            .map_err(|error| js_error(Error::RequestInvalid { cause: short(error) }))?;
         let device = device().await.map_err(js_error)?;
         // The device is tried out and its kernels are compiled while files arrive.
         let tuned = JsFuture::from(future_to_promise({
@@ -316,7 +311,7 @@ impl JsSession {
         }));
         let source = Box::new(JsSource(reader));
         let reading = Reading { is_private: private, ..Reading::default() };
-        let session = Session::open_with(device, source, Addresses { model, saes }, reading).await;
+        let session = Session::open_with(device, source, addresses, reading).await;
         Ok(Self { session: session.map_err(js_error)?, shape: tuned.await? })
     }
 
@@ -366,7 +361,7 @@ impl JsSession {
         report: Function,
     ) -> std::result::Result<JsValue, JsValue> {
         let request: Request = serde_wasm_bindgen::from_value(request)
-            .map_err(|error| js_error(Error::RequestInvalid { cause: error.to_string() }))?;
+            .map_err(|error| js_error(Error::RequestInvalid { cause: short(error) }))?;
         let result = self.session.attribute(&request, &JsWatch(report)).await.map_err(js_error)?;
         Ok(columns(result))
     }

@@ -10,12 +10,12 @@ mod common;
 use sae_attribution::error::READER_CODES;
 use sae_attribution::kernels;
 use sae_attribution::source::Source;
-use sae_attribution::web::{JsSource, device, device_kind, has_subgroups};
+use sae_attribution::web::{JsSource, device, has_subgroups};
 use sae_attribution::{Error, Session};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
-use common::golden::{addresses, check_fixture};
+use common::golden::{addresses, all_addresses, check_fixture};
 use common::products::check_products;
 use common::sizes::check_sizes;
 
@@ -58,12 +58,13 @@ async fn cases_equal_the_reference() {
         let fixture = format!("{FIXTURES_URL}/fixtures/{name}");
         let device = device().await.unwrap_or_else(|error| panic!("{error}"));
         let own = Box::new(source().await);
-        let session = Session::open(device, own, addresses(&fixture)).await;
+        let addresses = all_addresses(&reader, &fixture).await;
+        let session = Session::open(device, own, addresses).await;
         let session = session.unwrap_or_else(|error| panic!("{error}"));
         let report = check_fixture(&session, &reader, &fixture, TOLERANCE).await;
         console_log!(
-            "{name} on {}, largest errors relative to the largest value:\n{report}",
-            device_kind()
+            "{name} on {:?}, largest errors relative to the largest value:\n{report}",
+            kernels::DEVICE_KIND
         );
     }
 }

@@ -1,22 +1,64 @@
 //! Compares a session's answers with what TransformerLens and SAELens gave.
 //!
-//! Expectations are made by `scripts/fixtures` from a fixture's own model and SAEs; its README
-//! describes every array. Comparisons are with the float64 arrays where there are any: the
+//! Expectations are made by `scripts/oracle` from a fixture's own model and SAEs; its README
+//! describes every array. Cases have the form of a request, or the form of the first fixtures, one of four
+//! kinds between layers of the residual stream. Comparisons are with the float64 arrays where there are any: the
 //! reference's own float32 error is about 1e-6 of the largest value.
 
 use std::fmt::Write;
 
-use sae_attribution::request::Request;
+use sae_attribution::request::{LogitTargets, Request, Sources, Targets};
 use sae_attribution::result::{Attribution, Nodes};
 use sae_attribution::source::Source;
 use sae_attribution::watch::Unwatched;
-use sae_attribution::{Addresses, Session};
+use sae_attribution::{Addresses, ModelAddress, SaeAddress, Session};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-/// Where a fixture's model and SAEs are.
+use crate::common::requests::{
+    latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
+};
+
+/// Where a fixture's model is, and its SAEs if they lie as usual.
 pub(crate) fn addresses(fixture: &str) -> Addresses {
-    Addresses { model: format!("{fixture}/model"), saes: format!("{fixture}/saes") }
+    let saes = SaeAddress { address: format!("{fixture}/saes"), ..SaeAddress::default() };
+    let model = ModelAddress { address: format!("{fixture}/model"), name: None };
+    Addresses { model, saes: vec![saes] }
+}
+
+/// Likewise where `saes.json` may say more of the SAEs.
+pub(crate) async fn all_addresses(source: &dyn Source, fixture: &str) -> Addresses {
+    let usual = addresses(fixture);
+    let Ok(list) = source.read_whole(&format!("{fixture}/saes.json"), 1 << 20).await else {
+        return usual;
+    };
+    let mut saes: Vec<SaeAddress> = serde_json::from_slice(&list).expect("a list of SAEs");
+    saes.iter_mut().for_each(|sae| sae.address = format!("{fixture}/{}", sae.address));
+    Addresses { saes, ..usual }
+}
+
+/// A case as a request.
+fn request_of(case: &Value) -> Request {
+    let layer = |key: &str| case[key].as_u64().expect("a layer");
+    let prompt = case["prompt"].as_str().expect("a prompt");
+    let request = match case["kind"].as_str() {
+        Some("token_to_latent") => token_to_latent(prompt, layer("layer")),
+        Some("latent_to_latent") => {
+            latent_to_latent(prompt, layer("layer_from"), layer("layer_to"))
+        }
+        Some("latent_to_logit") => latent_to_logit(prompt, layer("layer"), layer("k")),
+        Some("logit_difference") => {
+            let [positive, negative] = ["positive", "negative"].map(|key| case[key].clone());
+            logit_difference(prompt, layer("layer"), positive, negative)
+        }
+        Some(other) => panic!("no kind of case is called {other}"),
+        None => {
+            let mut request = case.clone();
+            request.as_object_mut().expect("an object").remove("name");
+            request
+        }
+    };
+    serde_json::from_value(request).expect("a request")
 }
 
 async fn whole(source: &dyn Source, path: &str) -> Vec<u8> {
@@ -43,9 +85,7 @@ pub(crate) async fn check_fixture(
     assert!(!cases.is_empty(), "{fixture} has no cases");
     for case in cases {
         let name = case["name"].as_str().expect("a name");
-        let mut request = case.clone();
-        request.as_object_mut().expect("an object").remove("name");
-        let request: Request = serde_json::from_value(request).expect("a request");
+        let request = request_of(case);
         let expected = Expected::read(source, &format!("{fixture}/expected/{name}")).await;
         let result = session
             .attribute(&request, &Unwatched)
@@ -126,39 +166,23 @@ impl Expected {
     }
 }
 
-/// What the reference says of every case of a kind.
-fn keys_of(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "token_to_latent" => &["to", "sparsity"],
-        "latent_to_latent" => &[
-            "from",
-            "to",
-            "sparsity",
-            "off_staircase",
-            "attributions",
-            "attribution_l1",
-            "sae_error_norm_per_position",
-        ],
-        "latent_to_logit" => &[
-            "from",
-            "sparsity",
-            "token_ids",
-            "logits",
-            "attributions",
-            "attribution_l1",
-            "sae_error_norm_per_position",
-        ],
-        "logit_difference" => &[
-            "from",
-            "token_ids",
-            "logits",
-            "logit_difference",
-            "attributions",
-            "attribution_l1",
-            "sae_error_norm_per_position",
-        ],
-        other => panic!("no kind of case is called {other}"),
-    }
+/// What the reference says of every case, by what its sources and targets are.
+fn keys_of(request: &Request) -> Vec<&'static str> {
+    let from: &[&str] = match request.from {
+        Sources::Tokens => &[],
+        Sources::Place(_) => {
+            &["from", "attributions", "attribution_l1", "sae_error_norm_per_position"]
+        }
+    };
+    let to: &[&str] = match (&request.from, &request.to) {
+        (Sources::Tokens, Targets::Place(_)) => &["to", "sparsity"],
+        (Sources::Place(_), Targets::Place(_)) => &["to", "sparsity", "off_staircase"],
+        (_, Targets::Logits(LogitTargets::LogitDifference(_))) => {
+            &["token_ids", "logits", "logit_difference"]
+        }
+        (_, Targets::Logits(_)) => &["token_ids", "logits", "sparsity"],
+    };
+    from.iter().chain(to).copied().collect()
 }
 
 struct Check {
@@ -224,16 +248,15 @@ impl Check {
             }
         }
 
-        let kind = json["case"]["kind"].as_str().expect("a kind");
-        for key in keys_of(kind) {
+        for key in keys_of(&result.request) {
             if json.get(key).is_none() && expected.floats(&[key]).is_none() {
                 self.lines.push(format!("the expected results lack {key:?}"));
             }
         }
-        // The reference lays token → latent out as [1, pos, latents].
+        // The first fixtures lay token → latent out as [1, pos, latents].
         let (rows, columns) = (result.targets.len(), result.sources.len());
-        let as_expected: Vec<f32> = match kind {
-            "token_to_latent" => (0..rows * columns)
+        let as_expected: Vec<f32> = match json["case"]["kind"].as_str() {
+            Some("token_to_latent") => (0..rows * columns)
                 .map(|i| result.gradients[i % rows * columns + i / rows])
                 .collect(),
             _ => result.gradients.clone(),
@@ -269,13 +292,13 @@ impl Check {
             }
         }
         if let Some(want) = json.get("token_ids") {
-            let found = match kind {
-                "logit_difference" => &result.pair_logits,
-                _ => &result.top_logits,
-            };
-            let found = found.as_ref().expect("logits");
-            self.equal("token ids", &found.token_id, want);
-            self.equal("token strings", &found.string, &json["token_strings"]);
+            let pair = result.pair_logits.as_ref().map(|pair| &pair.token_id);
+            self.equal("token ids", pair.unwrap_or(&result.targets.token_id), want);
+            let found = result.pair_logits.as_ref().or(result.top_logits.as_ref());
+            let found = found.expect("logits");
+            if found.token_id.len() == want.as_array().map_or(0, Vec::len) {
+                self.equal("token strings", &found.string, &json["token_strings"]);
+            }
         }
         if let Some(want) = json.get("logit_difference") {
             self.number("logit difference", result.targets.activation[0].into(), want, 1e-4);

@@ -2,4 +2,5 @@
 
 pub(crate) mod golden;
 pub(crate) mod products;
+pub(crate) mod requests;
 pub(crate) mod sizes;

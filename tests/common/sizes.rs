@@ -1,11 +1,15 @@
 //! Results do not depend on how much is read and computed at a time, nor on whether tables are read as
 //! a whole.
 
-use sae_attribution::request::{Request, TokenRef};
+use sae_attribution::Request;
 use sae_attribution::sizes::Sizes;
 use sae_attribution::watch::Unwatched;
 use sae_attribution::weights::Reading;
 use sae_attribution::{Attribution, Session};
+
+use crate::common::requests::{
+    latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
+};
 
 /// Every loop over parts goes round often: a tensor of the tiny fixture is many pieces, the header of
 /// a file is read in two parts, a batch holds a few directions.
@@ -19,19 +23,14 @@ pub(crate) const TINY_SIZES: Sizes = Sizes {
 };
 
 fn requests() -> [Request; 4] {
-    let prompt = || "The Eiffel tower is in the city of".to_owned();
-    let text = |text: &str| TokenRef::Text(text.into());
+    let prompt = "The Eiffel tower is in the city of";
     [
-        Request::TokenToLatent { prompt: prompt(), layer: 3 },
-        Request::LatentToLatent { prompt: prompt(), layer_from: 0, layer_to: 3, threshold: 2.0 },
-        Request::LatentToLogit { prompt: prompt(), layer: 2, k: 25 },
-        Request::LogitDifference {
-            prompt: prompt(),
-            layer: 3,
-            positive: text(" tennis"),
-            negative: text(" golf"),
-        },
+        token_to_latent(prompt, 3),
+        latent_to_latent(prompt, 0, 3),
+        latent_to_logit(prompt, 2, 25),
+        logit_difference(prompt, 3, " tennis", " golf"),
     ]
+    .map(|request| serde_json::from_value(request).expect("a request"))
 }
 
 /// Compares the tiny fixture's answers; `open` opens it.

@@ -21,16 +21,24 @@ pub(crate) const CONFIG: &str = "model/config.json";
 pub(crate) const TOKENIZER: &str = "model/tokenizer.json";
 pub(crate) const MODEL: &str = "model/model.safetensors";
 
-/// Places with an SAE, each of another architecture.
-pub(crate) const HOOKS: [&str; 3] =
-    ["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre", "blocks.1.hook_resid_post"];
+/// Places with an SAE, of every architecture.
+pub(crate) const HOOKS: [&str; 8] = [
+    "blocks.0.hook_resid_pre",
+    "blocks.1.hook_resid_pre",
+    "blocks.1.hook_resid_post",
+    "blocks.0.attn.hook_z",
+    "blocks.0.hook_attn_out",
+    "blocks.1.hook_resid_mid",
+    "blocks.1.ln2.hook_normalized",
+    "blocks.0.hook_mlp_out",
+];
 
-pub(crate) fn cfg_path(layer: usize) -> String {
-    format!("saes/{}/cfg.json", HOOKS[layer])
+pub(crate) fn cfg_path(sae: usize) -> String {
+    format!("saes/{}/cfg.json", HOOKS[sae])
 }
 
-pub(crate) fn sae_path(layer: usize) -> String {
-    format!("saes/{}/sae_weights.safetensors", HOOKS[layer])
+pub(crate) fn sae_path(sae: usize) -> String {
+    format!("saes/{}/sae_weights.safetensors", HOOKS[sae])
 }
 
 /// A tensor of a file: name, type, shape, bytes.
@@ -110,15 +118,35 @@ pub(crate) fn tokenizer() -> Value {
     })
 }
 
-pub(crate) fn cfg(layer: usize) -> Value {
+pub(crate) fn cfg(sae: usize) -> Value {
     let mut cfg = json!({
-        "d_in": D_MODEL, "d_sae": D_SAE, "hook_name": HOOKS[layer], "hook_layer": layer.min(1),
+        "d_in": D_MODEL, "d_sae": D_SAE, "hook_name": HOOKS[sae], "hook_layer": 1,
         "dtype": "float32", "apply_b_dec_to_input": true, "normalize_activations": "none",
         "prepend_bos": true, "context_size": 16,
     });
-    match layer {
-        0 => cfg["architecture"] = "standard".into(),
-        1 => {
+    match sae {
+        0 | 4 => cfg["architecture"] = "standard".into(),
+        3 => {
+            cfg["architecture"] = "jumprelu".into();
+            cfg["reshape_activations"] = "hook_z".into();
+        }
+        6 => {
+            // As sae_lens 6 writes it.
+            cfg = json!({
+                "architecture": "transcoder", "d_in": D_MODEL, "d_out": D_MODEL, "d_sae": D_SAE,
+                "dtype": "float32", "apply_b_dec_to_input": false,
+                "normalize_activations": "none", "reshape_activations": "none",
+                "metadata": {
+                    "hook_name": HOOKS[sae], "hook_name_out": "blocks.1.hook_mlp_out",
+                    "hook_head_index": null, "prepend_bos": true, "sae_lens_version": "6.1.0",
+                },
+            });
+        }
+        7 => {
+            cfg["normalize_activations"] = "expected_average_only_in".into();
+            cfg["norm_scaling_factor"] = 1.5.into();
+        }
+        1 | 5 => {
             cfg["architecture"] = "gated".into();
             cfg["normalize_activations"] = "layer_norm".into();
         }
@@ -161,13 +189,14 @@ pub(crate) fn model_tensors() -> Vec<Tensor> {
     all
 }
 
-pub(crate) fn sae_tensors(layer: usize) -> Vec<Tensor> {
-    let mut state = 100 + layer as u32;
+pub(crate) fn sae_tensors(sae: usize) -> Vec<Tensor> {
+    let mut state = 100 + sae as u32;
     let mut make = |name: &str, shape: &[usize]| Tensor::floats(name, shape, &mut state, 0.8);
     let mut all = vec![
         make("W_enc", &[D_MODEL, D_SAE]),
         make("W_dec", &[D_SAE, D_MODEL]),
         make("b_dec", &[D_MODEL]),
+        make("b_dec_out", &[D_MODEL]),
     ];
     // What every architecture reads, so that another one in cfg.json is one that can be loaded.
     for name in ["b_enc", "b_gate", "b_mag", "r_mag", "threshold"] {
@@ -188,9 +217,9 @@ pub(crate) fn files() -> HashMap<String, Vec<u8>> {
         (TOKENIZER.into(), tokenizer().to_string().into_bytes()),
         (MODEL.into(), file(&model_tensors())),
     ]);
-    for layer in 0..HOOKS.len() {
-        files.insert(cfg_path(layer), cfg(layer).to_string().into_bytes());
-        files.insert(sae_path(layer), file(&sae_tensors(layer)));
+    for sae in 0..HOOKS.len() {
+        files.insert(cfg_path(sae), cfg(sae).to_string().into_bytes());
+        files.insert(sae_path(sae), file(&sae_tensors(sae)));
     }
     files
 }

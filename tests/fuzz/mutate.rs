@@ -4,7 +4,7 @@
 use arbitrary::Unstructured;
 use serde_json::{Map, Value};
 
-use crate::micro::{self, Tensor};
+use crate::micro::{self, HOOKS, Tensor};
 
 /// Bytes that say what to do; where they end, nothing more is done.
 pub(crate) type Choices<'a> = Unstructured<'a>;
@@ -312,29 +312,32 @@ const PROMPTS: [&str; 12] = [
 
 /// A request, whose form is right or nearly so.
 pub(crate) fn request(choices: &mut Choices<'_>) -> Value {
-    let layers = [0, 1, 2, 0, 1, 2, 1, 3, 9];
-    let mut layer = || *pick(choices, &layers);
-    let [a, b] = [layer(), layer()];
+    let strange = ["blocks.2.hook_resid_pre", "blocks.9.hook_mlp_out", "tokens", "blocks.1.hook_x"];
+    let mut place = || match below(choices, 8) {
+        0 => *pick(choices, &strange),
+        _ => *pick(choices, &HOOKS),
+    };
+    let [a, b] = [place(), place()];
     let prompt = *pick(choices, &PROMPTS);
     let mut token = || match below(choices, 4) {
         0 => number(choices),
         _ => (*pick(choices, &["the", " the", "in", "x", "", "zz"])).into(),
     };
     let [positive, negative] = [token(), token()];
-    let mut request = match below(choices, 4) {
-        0 => serde_json::json!({"kind": "token_to_latent", "prompt": prompt, "layer": a}),
-        1 => serde_json::json!({
-            "kind": "latent_to_latent", "prompt": prompt, "layer_from": a, "layer_to": b,
-            "threshold": number(choices),
-        }),
-        2 => serde_json::json!({
-            "kind": "latent_to_logit", "prompt": prompt, "layer": a, "k": number(choices),
-        }),
-        _ => serde_json::json!({
-            "kind": "logit_difference", "prompt": prompt, "layer": a, "positive": positive,
-            "negative": negative,
-        }),
+    let from = if one_in(choices, 4) { "tokens" } else { a };
+    let to = match below(choices, 5) {
+        0 => serde_json::json!({"top_logits": number(choices)}),
+        1 => serde_json::json!({"logits": [positive, negative]}),
+        2 => serde_json::json!({"logit_difference": [positive, negative]}),
+        _ => b.into(),
     };
+    let mut request = serde_json::json!({"prompt": prompt, "from": from, "to": to});
+    if one_in(choices, 3) {
+        request["error"] = (*pick(choices, &["keep", "omit", "half"])).into();
+    }
+    if one_in(choices, 3) {
+        request["threshold"] = number(choices);
+    }
     if one_in(choices, 4) {
         json(choices, &mut request);
     }

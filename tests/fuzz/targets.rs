@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use sae_attribution::config::{Gpt2Config, SaeConfig};
+use sae_attribution::config::{Gpt2Config, SaeConfig, SaeHints};
+use sae_attribution::places::{Place, Site};
 use sae_attribution::result::Nodes;
 use sae_attribution::safetensors::Safetensors;
 use sae_attribution::sizes::Sizes;
@@ -15,7 +16,9 @@ use sae_attribution::source::{Chunk, LocalFuture, Source};
 use sae_attribution::tokenizer::Tokenizer;
 use sae_attribution::watch::{Meter, Phase, Progress, Unwatched, Watch};
 use sae_attribution::weights::Reading;
-use sae_attribution::{Addresses, Attribution, Error, Request, Result, Session};
+use sae_attribution::{
+    Addresses, Attribution, Error, ModelAddress, Request, Result, SaeAddress, Session,
+};
 
 use crate::micro;
 use crate::mutate::{self, Choices, below, one_in, pick};
@@ -95,15 +98,25 @@ fn config(choices: &mut Choices<'_>) {
 }
 
 fn cfg(choices: &mut Choices<'_>) {
-    let layer = below(choices, 3);
-    let json = mutate::json_text(choices, micro::cfg(layer));
-    match SaeConfig::from_json("cfg.json", &json) {
+    let sae = below(choices, micro::HOOKS.len());
+    let json = mutate::json_text(choices, micro::cfg(sae));
+    let hints = *pick(
+        choices,
+        &[
+            SaeHints::default(),
+            SaeHints {
+                hook_name_out: Some(Place { block: 1, site: Site::MlpOut }),
+                norm_scaling_factor: Some(2.0),
+            },
+        ],
+    );
+    match SaeConfig::from_json("cfg.json", &json, hints) {
         Err(error) => check_error(&error),
         Ok(config) => {
             note(ANSWERED);
             assert!(config.d_in > 0 && config.d_sae > 0);
-            let again = config.hook.to_string().parse();
-            assert_eq!(again, Ok(config.hook), "a place has one name");
+            let again = config.place.to_string().parse();
+            assert_eq!(again, Ok(config.place), "a place is found by its name");
         }
     }
 }
@@ -267,7 +280,9 @@ fn safetensors(choices: &mut Choices<'_>) {
 }
 
 fn addresses() -> Addresses {
-    Addresses { model: "model".into(), saes: "saes".into() }
+    let folder = SaeAddress { address: "saes".into(), ..SaeAddress::default() };
+    let model = ModelAddress { address: "model".into(), name: None };
+    Addresses { model, saes: vec![folder] }
 }
 
 fn open(server: &Server, reading: Reading) -> Result<Session> {
@@ -353,7 +368,8 @@ fn check_nodes(nodes: &Nodes, n_pos: usize, vocab_size: u32) {
     assert!(nodes.label.iter().all(|label| !label.contains(char::is_control)));
 }
 
-const GOOD: &str = r#"{"kind":"latent_to_logit","prompt":"in the inn","layer":1,"k":3}"#;
+const GOOD: &str =
+    r#"{"prompt":"in the inn","from":"blocks.1.hook_resid_pre","to":{"top_logits":3}}"#;
 
 fn good() -> serde_json::Value {
     serde_json::from_str(GOOD).unwrap()
@@ -383,15 +399,15 @@ fn request(choices: &mut Choices<'_>) {
 fn session(choices: &mut Choices<'_>) {
     let mut files = micro::files();
     for _ in 0..below(choices, 4) {
-        let layer = below(choices, 3);
+        let sae = below(choices, micro::HOOKS.len());
         let (path, bytes) = match below(choices, 8) {
             0 => (micro::CONFIG.into(), mutate::json_text(choices, micro::config())),
             1 => (micro::TOKENIZER.into(), mutate::json_text(choices, micro::tokenizer())),
             2 => (micro::MODEL.into(), mutate::safetensors(choices, micro::model_tensors())),
-            3 | 4 => (micro::cfg_path(layer), mutate::json_text(choices, micro::cfg(layer))),
+            3 | 4 => (micro::cfg_path(sae), mutate::json_text(choices, micro::cfg(sae))),
             _ => {
-                let tensors = micro::sae_tensors(layer);
-                (micro::sae_path(layer), mutate::safetensors(choices, tensors))
+                let tensors = micro::sae_tensors(sae);
+                (micro::sae_path(sae), mutate::safetensors(choices, tensors))
             }
         };
         files.insert(path, bytes);

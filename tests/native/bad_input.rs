@@ -13,13 +13,16 @@ use sae_attribution::source::LocalFuture;
 use sae_attribution::watch::{Phase, Progress, Watch};
 
 use crate::altered::{Altered, Raw, ask, changed, file, open};
+use crate::common::requests::{
+    latent_to_latent, latent_to_logit, logit_difference, resid, token_to_latent,
+};
 
 const SAE: &str = "saes/blocks.3.hook_resid_pre/sae_weights.safetensors";
 const SAE_CFG: &str = "saes/blocks.3.hook_resid_pre/cfg.json";
 const MODEL: &str = "model/model.safetensors";
 
 fn good() -> Value {
-    json!({"kind": "token_to_latent", "prompt": "The tower", "layer": 3})
+    token_to_latent("The tower", 3)
 }
 
 /// A safetensors file of a header and 16 bytes of data.
@@ -152,7 +155,7 @@ fn weights_too_large_for_float32_are_an_error_not_a_nan() {
     source.replace(SAE, huge);
     let session = open(&source).unwrap();
     assert_eq!(ask(&session, good()).unwrap_err().code(), "result-not-finite");
-    let other = json!({"kind": "token_to_latent", "prompt": "The tower", "layer": 2});
+    let other = token_to_latent("The tower", 2);
     ask(&session, other).unwrap();
 }
 
@@ -203,7 +206,7 @@ fn unusable_configurations_are_errors() {
         cfg.to_string()
     };
     for (bytes, code) in [
-        (with("architecture", "transcoder".into()), "sae-architecture-unknown"),
+        (with("architecture", "skip_transcoder".into()), "sae-architecture-unknown"),
         (with("activation_fn_str", "tanh-relu".into()), "sae-architecture-unknown"),
         (with("hook_name", "blocks.2.hook_resid_pre".into()), "config-invalid"),
         (with("hook_name", "blocks.3.hook_mlp_out".into()), "config-invalid"),
@@ -231,26 +234,56 @@ fn unusable_configurations_are_errors() {
 fn bad_requests_are_errors_that_name_what_is_wrong() {
     let session = open(&Altered::default()).unwrap();
     let p = "The tower";
-    let difference = |positive: Value| json!({"kind": "logit_difference", "prompt": p, "layer": 3, "positive": positive, "negative": " golf"});
-    let latents = |from: usize, to: usize| json!({"kind": "latent_to_latent", "prompt": p, "layer_from": from, "layer_to": to});
-    let logits = |layer: usize, k: usize| json!({"kind": "latent_to_logit", "prompt": p, "layer": layer, "k": k});
+    let difference = |positive: Value| logit_difference(p, 3, positive, " golf");
+    let latents = |from: u64, to: u64| latent_to_latent(p, from, to);
+    let logits = |layer: u64, k: u64| latent_to_logit(p, layer, k);
     for (request, code) in [
-        (json!({"kind": "token_to_latent", "prompt": p, "layer": 5}), "layer-out-of-range"),
-        (latents(0, 9), "layer-out-of-range"),
-        (latents(3, 3), "layer-order"),
-        (latents(3, 1), "layer-order"),
+        (token_to_latent(p, 5), "place-out-of-range"),
+        (latents(0, 9), "place-out-of-range"),
+        (latents(3, 3), "place-order"),
+        (latents(3, 1), "place-order"),
         (logits(3, 0), "k-out-of-range"),
         (logits(3, 3002), "k-out-of-range"),
-        (logits(77, 1), "layer-out-of-range"),
+        (logits(77, 1), "place-out-of-range"),
         (difference(" Barcelona!".into()), "not-one-token"),
         (difference("".into()), "not-one-token"),
         (difference(3001.into()), "token-out-of-range"),
         // The fixture has no SAE at the end of its last block.
-        (json!({"kind": "token_to_latent", "prompt": p, "layer": 4}), "file-not-found"),
+        (token_to_latent(p, 4), "file-not-found"),
     ] {
         let error = ask(&session, request.clone()).unwrap_err();
         assert_eq!(error.code(), code, "{request}: {error}");
         ask(&session, good()).unwrap();
+    }
+    let between = |from: &str, to: &str| json!({"prompt": p, "from": from, "to": to});
+    let omit = json!({"prompt": p, "from": "tokens", "to": resid(3), "error": "omit"});
+    for (request, code) in [
+        (omit, "request-invalid"),
+        (between("blocks.1.hook_mlp_out", "blocks.1.hook_resid_mid"), "place-order"),
+        (between("blocks.1.ln2.hook_normalized", "blocks.1.hook_mlp_out"), "place-order"),
+        (between("blocks.2.hook_resid_pre", "blocks.1.hook_resid_post"), "place-order"),
+        (between("blocks.4.hook_mlp_out", "blocks.3.hook_resid_pre"), "place-out-of-range"),
+        (between("tokens", "blocks.3.hook_mlp_out"), "file-not-found"),
+        (json!({"prompt": p, "from": resid(3), "to": {"logits": []}}), "k-out-of-range"),
+        (
+            json!({"prompt": p, "from": resid(3), "to": {"logits": [" golf", 3001]}}),
+            "token-out-of-range",
+        ),
+    ] {
+        let error = ask(&session, request.clone()).unwrap_err();
+        assert_eq!(error.code(), code, "{request}: {error}");
+        ask(&session, good()).unwrap();
+    }
+    // What has not the form of a request is none.
+    for request in [
+        between("blocks.1.hook_x", "blocks.3.hook_resid_pre"),
+        between("tokens", "tokens"),
+        json!({"prompt": p, "from": "tokens", "to": {"top_logits": 1, "logits": [1]}}),
+        json!({"prompt": p, "from": "tokens", "to": {"logit_difference": [1]}}),
+        json!({"prompt": p, "from": "tokens", "to": resid(3), "error": "half"}),
+        json!({"prompt": p, "from": "tokens", "to": resid(3), "layer": 3}),
+    ] {
+        assert!(serde_json::from_value::<Request>(request.clone()).is_err(), "{request}");
     }
     // The whole vocabulary is the most that can be asked for.
     assert_eq!(ask(&session, logits(3, 3001)).unwrap().targets.len(), 3001);
@@ -268,10 +301,7 @@ impl Watch for Until {
 
 #[test]
 fn cancelling_in_any_phase_leaves_the_session_usable() {
-    let request: Request = serde_json::from_value(
-        json!({"kind": "latent_to_logit", "prompt": "The tower", "layer": 1, "k": 3}),
-    )
-    .unwrap();
+    let request: Request = serde_json::from_value(latent_to_logit("The tower", 1, 3)).unwrap();
     for phase in [Phase::Load, Phase::Forward, Phase::Encode, Phase::Jacobian] {
         let session = open(&Altered::default()).unwrap();
         let watch = Until(phase);

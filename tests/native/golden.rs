@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use sae_attribution::Session;
 use sae_attribution::folder::Folder;
 
-use crate::common::golden::{addresses, check_fixture};
+use crate::common::golden::{all_addresses, check_fixture};
 
 /// Largest error relative to the largest value of an array.
 const TOLERANCE: f64 = 1e-5;
@@ -33,7 +33,8 @@ fn cases_equal_the_reference() {
     for fixture in fixtures {
         let fixture = fixture.to_str().expect("a UTF-8 path");
         let report = pollster::block_on(async {
-            let session = Session::open(Device::flex(), Box::new(Folder), addresses(fixture))
+            let addresses = all_addresses(&Folder, fixture).await;
+            let session = Session::open(Device::flex(), Box::new(Folder), addresses)
                 .await
                 .unwrap_or_else(|error| panic!("{error}"));
             check_fixture(&session, &Folder, fixture, TOLERANCE).await

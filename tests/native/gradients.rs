@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use sae_attribution::attribution::{Directions, Mode, Path, cheaper, jacobian, units};
+use sae_attribution::attribution::{Directions, Mode, Path, Vectors, cheaper, jacobian, units};
 use sae_attribution::config::ActivationNorm;
-use sae_attribution::gpt2::{Block, Linear, Linearized};
-use sae_attribution::kernels::{self, Normalized};
+use sae_attribution::gpt2::{Attn, Linear, LinearBlock, Mlp};
+use sae_attribution::kernels::{self, Normalized, Rows};
 use sae_attribution::sae::{Activation, Sae};
 use sae_attribution::source::LocalFuture;
 use sae_attribution::watch::{Meter, Phase, Progress, Unwatched, Watch};
@@ -44,21 +44,26 @@ impl Random {
     }
 
     fn block(&mut self) -> Block {
-        Block {
+        let attn = Attn {
             n_head: 3,
             layer_norm_epsilon: 1e-5,
             query_key: self.linear(D, 2 * D, 0.5),
-            value: self.linear(D, D, 0.5),
+            value: self.tensor([D, D], 0.5),
             output: self.linear(D, D, 0.4),
-            mlp_in: self.linear(D, 4 * D, 0.4),
-            mlp_out: self.linear(4 * D, D, 0.3),
-        }
+        };
+        let mlp = Mlp {
+            layer_norm_epsilon: 1e-5,
+            input: self.linear(D, 4 * D, 0.4),
+            output: self.linear(4 * D, D, 0.3),
+        };
+        Block { attn: Rc::new(attn), mlp: Rc::new(mlp) }
     }
 
     /// `N` directions, several at every position, with scales.
     fn directions(&mut self) -> Directions {
         let pos = (0..N).map(|i| (i * POS / N) as u32).collect();
-        Directions { pos, rows: self.tensor([N, D], 1.0), scale: self.values(N, 2.0) }
+        let rows = Vectors::Stream(self.tensor([N, D], 1.0));
+        Directions { pos, rows, scale: self.values(N, 2.0) }
     }
 }
 
@@ -70,10 +75,32 @@ pub(crate) fn values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
+/// Directions in the residual stream.
+pub(crate) fn stream(directions: &Directions) -> &Tensor<2> {
+    let Vectors::Stream(rows) = &directions.rows else { panic!("they are in the stream") };
+    rows
+}
+
+/// Both halves.
+#[derive(Clone)]
+pub(crate) struct Block {
+    pub(crate) attn: Rc<Attn>,
+    pub(crate) mlp: Rc<Mlp>,
+}
+
+impl Block {
+    pub(crate) fn forward(&self, resid: &Tensor<2>) -> (Tensor<2>, LinearBlock) {
+        let attn = self.attn.at(resid);
+        let resid = self.attn.out(attn.z(), Some(resid));
+        let (resid, mlp) = self.mlp.out(self.mlp.normalize(&resid), Some(&resid));
+        (resid, LinearBlock { attn, mlp: Some(mlp) })
+    }
+}
+
 /// A model of random blocks, and what is to be differentiated in it.
 struct Model {
     resid: Tensor<2>,
-    blocks: Vec<Rc<Block>>,
+    blocks: Vec<Block>,
     sources: Directions,
     targets: Directions,
 }
@@ -82,7 +109,7 @@ impl Model {
     fn random(seed: u64, blocks: usize) -> Self {
         let mut random = Random::new(seed);
         Self {
-            blocks: (0..blocks).map(|_| Rc::new(random.block())).collect(),
+            blocks: (0..blocks).map(|_| random.block()).collect(),
             sources: random.directions(),
             targets: random.directions(),
             resid: random.tensor([POS, D], 2.0),
@@ -90,7 +117,7 @@ impl Model {
     }
 
     /// The model run on a residual stream: linearised there, and its end.
-    fn run(&self, mut resid: Tensor<2>) -> (Vec<Linearized>, Tensor<2>) {
+    fn run(&self, mut resid: Tensor<2>) -> (Vec<LinearBlock>, Tensor<2>) {
         let mut linearized = Vec::new();
         for block in &self.blocks {
             let (after, at) = block.forward(&resid);
@@ -102,12 +129,16 @@ impl Model {
 
     fn gradients(&self, reader: &Reader, mode: Mode) -> Vec<f32> {
         let (blocks, end) = self.run(self.resid.clone());
-        let read = (reader.at)(&end);
+        let mut targets = self.targets.clone();
+        if let Some(read) = (reader.at)(&end) {
+            let own = Rows::own(&targets.pos, POS, &Device::flex());
+            let rows = kernels::normalize_jvp(stream(&targets), &own, &read, None);
+            targets.rows = Vectors::Stream(rows);
+        }
         let path = Path {
             blocks: &blocks,
             sources: &self.sources,
-            targets: &self.targets,
-            read: read.as_ref(),
+            targets: &targets,
             n_pos: POS,
             batch_bytes: 128 << 20,
         };
@@ -125,7 +156,7 @@ impl Model {
     /// Every target at a residual stream.
     fn targets_at(&self, reader: &Reader, resid: Tensor<2>) -> Vec<f64> {
         let end = values((reader.read)(self.run(resid).1));
-        let rows = values(self.targets.rows.clone());
+        let rows = values(stream(&self.targets).clone());
         (self.targets.pos.iter().zip(rows.chunks_exact(D)).zip(&self.targets.scale))
             .map(|((&pos, row), &scale)| {
                 let at = &end[pos as usize * D..][..D];
@@ -138,7 +169,7 @@ impl Model {
     /// A residual stream with `amount` of one source added.
     fn moved(&self, resid: &Tensor<2>, source: usize, amount: f32) -> Tensor<2> {
         let mut resid = values(resid.clone());
-        let row = &values(self.sources.rows.clone())[source * D..][..D];
+        let row = &values(stream(&self.sources).clone())[source * D..][..D];
         let amount = amount * self.sources.scale[source];
         let at = &mut resid[self.sources.pos[source] as usize * D..][..D];
         at.iter_mut().zip(row).for_each(|(x, v)| *x += amount * v);
@@ -181,13 +212,12 @@ impl Reader {
     }
 
     fn sae(norm: ActivationNorm) -> Self {
-        let square = |x: Tensor<2>| (x.clone() * x).sum_dim(1);
         let mut random = Random::new(9);
         let sae = Sae {
             hook_name: "blocks.0.hook_resid_pre".into(),
             d_sae: 8,
             norm,
-            apply_b_dec_to_input: true,
+            b_in: None,
             w_enc: random.tensor([D, 8], 0.5),
             b_dec: random.values(D, 0.1),
             activation: Activation::Relu { b_enc: vec![0.0; 8] },
@@ -195,18 +225,7 @@ impl Reader {
         Self {
             name: format!("{norm:?}"),
             at: Box::new(move |end| sae.normalize(&values(end.clone()))),
-            read: match norm {
-                ActivationNorm::LayerNorm => Box::new(move |rows| {
-                    let centered = rows.clone() - rows.mean_dim(1);
-                    let std = (square(centered.clone()) / (D as f64 - 1.0)).sqrt();
-                    centered / (std + 1e-5)
-                }),
-                ActivationNorm::ConstantNormRescale => Box::new(move |rows| {
-                    let norm = square(rows.clone()).sqrt();
-                    rows * (D as f64).sqrt() / norm
-                }),
-                _ => Box::new(|rows| rows),
-            },
+            read: Box::new(move |rows| reference::normalize(norm, rows)),
         }
     }
 
@@ -319,20 +338,13 @@ fn the_mode_with_fewer_products_is_chosen() {
     let mut model = Model::random(7, 2);
     let one = |directions: &Directions, at: usize| Directions {
         pos: directions.pos[at..=at].to_vec(),
-        rows: directions.rows.clone().slice([at..at + 1, 0..D]),
+        rows: Vectors::Stream(stream(directions).clone().slice([at..at + 1, 0..D])),
         scale: Vec::new(),
     };
     let (blocks, _) = model.run(model.resid.clone());
     let mode = |model: &Model| {
         let (sources, targets) = (&model.sources, &model.targets);
-        cheaper(&Path {
-            blocks: &blocks,
-            sources,
-            targets,
-            read: None,
-            n_pos: POS,
-            batch_bytes: 128 << 20,
-        })
+        cheaper(&Path { blocks: &blocks, sources, targets, n_pos: POS, batch_bytes: 128 << 20 })
     };
     model.targets = one(&model.targets, N - 1);
     assert_eq!(mode(&model), Mode::Reverse);
@@ -345,13 +357,14 @@ fn the_mode_with_fewer_products_is_chosen() {
 #[test]
 fn attributions_of_a_linear_model_are_complete() {
     let mut model = Model::random(3, 1);
-    let mut block = (*model.blocks[0]).clone();
-    block.layer_norm_epsilon = 1e6;
-    block.query_key.weight = block.query_key.weight * 0.0;
-    block.query_key.bias = block.query_key.bias * 0.0;
-    block.output.weight = block.output.weight * 1e3;
-    block.mlp_out.weight = block.mlp_out.weight * 0.0;
-    model.blocks = vec![Rc::new(block)];
+    let mut attn = (*model.blocks[0].attn).clone();
+    attn.layer_norm_epsilon = 1e6;
+    attn.query_key.weight = attn.query_key.weight * 0.0;
+    attn.query_key.bias = attn.query_key.bias * 0.0;
+    attn.output.weight = attn.output.weight * 1e3;
+    let mut mlp = (*model.blocks[0].mlp).clone();
+    mlp.output.weight = mlp.output.weight * 0.0;
+    model.blocks = vec![Block { attn: Rc::new(attn), mlp: Rc::new(mlp) }];
     let activations = Random::new(5).values(N, 1.0);
     let reader = Reader::none();
 

@@ -4,16 +4,16 @@
 use std::rc::Rc;
 
 use burn::tensor::{Device, Tensor};
-use sae_attribution::config::{Gpt2Config, SaeConfig};
+use sae_attribution::Session;
+use sae_attribution::config::{Gpt2Config, SaeConfig, SaeHints};
 use sae_attribution::folder::Folder;
-use sae_attribution::gpt2::Block;
 use sae_attribution::kernels::{self, upload};
 use sae_attribution::source::Source;
 use sae_attribution::watch::{Meter, Phase, Unwatched};
 use sae_attribution::weights::{Gpt2Weights, Reading, SaeWeights};
-use sae_attribution::{Request, Session};
 
 use crate::common::golden::addresses;
+use crate::common::requests::latent_to_logit;
 use crate::gradients::values;
 
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/models/demo");
@@ -35,8 +35,10 @@ async fn logits(ids: &[u32], layer: usize, without: &[f32]) -> Vec<f64> {
             let changed = values(resid).iter().zip(without).map(|(x, y)| x - y).collect();
             resid = upload(changed, config.d_model, &device);
         }
-        let block: Block = weights.block(&source, i, &device, &mut meter).await.unwrap();
-        resid = Rc::new(block).forward(&resid).0;
+        let attn = Rc::new(weights.attn(&source, i, &device, &mut meter).await.unwrap());
+        let mlp = Rc::new(weights.mlp(&source, i, &device, &mut meter).await.unwrap());
+        resid = attn.out(attn.at(&resid).z(), Some(&resid));
+        resid = mlp.out(mlp.normalize(&resid), Some(&resid)).0;
     }
     let unembed = weights.unembed(&source, &device, &mut meter).await.unwrap();
     let end = kernels::layer_norm(&resid, unembed.layer_norm_epsilon as f32);
@@ -47,7 +49,7 @@ async fn decoder_row(layer: usize, latent: u32) -> Vec<f32> {
     let folder = format!("{DEMO}/saes/blocks.{layer}.hook_resid_pre");
     let path = format!("{folder}/cfg.json");
     let json = Folder.read_whole(&path, 1 << 20).await.unwrap();
-    let config = SaeConfig::from_json(&path, &json).unwrap();
+    let config = SaeConfig::from_json(&path, &json, SaeHints::default()).unwrap();
     let file = format!("{folder}/sae_weights.safetensors");
     let weights = SaeWeights::open(&Folder, &file, config, Reading::default()).await.unwrap();
     let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
@@ -57,7 +59,7 @@ async fn decoder_row(layer: usize, latent: u32) -> Vec<f32> {
 async fn ablate_the_most_credited(prompt: &str, answer: &str, layer: usize) {
     let source = Box::new(Folder);
     let session = Session::open(Device::flex(), source, addresses(DEMO)).await.unwrap();
-    let request = Request::LatentToLogit { prompt: prompt.into(), layer, k: 5 };
+    let request = serde_json::from_value(latent_to_logit(prompt, layer as u64, 5)).unwrap();
     let result = session.attribute(&request, &Unwatched).await.unwrap();
     let top = result.top_logits.as_ref().unwrap();
     assert_eq!(top.string[0], answer, "the model knows this fact");

@@ -2,7 +2,7 @@
 //! and what cannot be computed with is an error, never a number.
 
 use sae_attribution::Error;
-use sae_attribution::config::{Gpt2Config, SaeConfig};
+use sae_attribution::config::{Gpt2Config, SaeConfig, SaeHints};
 use sae_attribution::kernels::upload;
 use sae_attribution::safetensors::Safetensors;
 use sae_attribution::sizes::{MAX_CONFIG_BYTES, MAX_HEADER_BYTES, MAX_TOKENIZER_BYTES, Sizes};
@@ -13,6 +13,9 @@ use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
 
 use crate::altered::{Altered, Raw, TINY, ask, changed, file, open};
+use crate::common::requests::{
+    latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
+};
 
 const SAE: &str = "saes/blocks.3.hook_resid_pre/sae_weights.safetensors";
 const SAE_CFG: &str = "saes/blocks.3.hook_resid_pre/cfg.json";
@@ -21,7 +24,7 @@ const TOKENIZER: &str = "model/tokenizer.json";
 const CONFIG: &str = "model/config.json";
 
 fn good() -> Value {
-    json!({"kind": "token_to_latent", "prompt": "The tower", "layer": 3})
+    token_to_latent("The tower", 3)
 }
 
 /// A JSON file of the fixture with one place changed.
@@ -135,9 +138,7 @@ fn texts_of_any_length_are_answered() {
     let long = "The ".repeat(300_000);
     assert_eq!(session.tokenize(&long).unwrap_err().code(), "request-invalid");
     assert_eq!(session.tokenize(&long[..900_000]).unwrap_err().code(), "prompt-too-long");
-    let target = json!({
-        "kind": "logit_difference", "prompt": "a", "layer": 3, "positive": long, "negative": 1,
-    });
+    let target = logit_difference("a", 3, long, 1);
     let error = ask(&session, target).unwrap_err();
     assert_eq!(error.code(), "request-invalid");
     assert!(error.to_string().len() < 300, "{error}");
@@ -270,7 +271,7 @@ fn a_file_cut_short_where_nobody_tells_its_length_is_an_error() {
         source.replace(name, bytes);
     }
     // The last tensor of either file is among those that this reads.
-    let logits = json!({"kind": "latent_to_logit", "prompt": "The tower", "layer": 3, "k": 3});
+    let logits = latent_to_logit("The tower", 3, 3);
     let error = ask(&open(&source).unwrap(), logits).unwrap_err();
     assert_eq!(error.code(), "fetch-failed", "{error}");
     source.restore();
@@ -312,13 +313,12 @@ fn results_beyond_memory_are_refused_before_they_are_computed() {
         }
         source.replace(&earlier, bytes);
     }
-    let pairs =
-        json!({"kind": "latent_to_latent", "prompt": prompt, "layer_from": 2, "layer_to": 3});
+    let pairs = latent_to_latent(&prompt, 2, 3);
     let (code, said) = code_of(&source, pairs);
     assert_eq!(code, "result-too-large");
     assert!(said.contains("65536 × 65536"), "{said}");
     // 128 × 4,096 latents at one place.
-    let one = json!({"kind": "latent_to_logit", "prompt": prompt, "layer": 3, "k": 1});
+    let one = latent_to_logit(&prompt, 3, 1);
     let (code, said) = code_of(&all_active(4096), one);
     assert_eq!(code, "too-many-latents");
     assert!(said.contains("blocks.3.hook_resid_pre"), "{said}");
@@ -360,7 +360,8 @@ fn messages_hold_little_of_what_a_file_says() {
         ("/d_in", json!(long)),
     ] {
         let json = with(SAE_CFG, pointer, value);
-        let error = SaeConfig::from_json("cfg.json", json.as_bytes()).unwrap_err();
+        let error =
+            SaeConfig::from_json("cfg.json", json.as_bytes(), SaeHints::default()).unwrap_err();
         assert!(error.to_string().len() < 500, "{pointer}: {}", error.to_string().len());
     }
 }
@@ -390,7 +391,7 @@ fn numbers_that_are_none_are_errors_wherever_they_arise() {
     ask(&open(&gated(0.5, 0.1)).unwrap(), good()).unwrap();
     // exp(100) is no float32; exp(88) is, but what it is multiplied with becomes none; and what a
     // large activation writes is none.
-    let logits = json!({"kind": "latent_to_logit", "prompt": "The tower", "layer": 3, "k": 3});
+    let logits = latent_to_logit("The tower", 3, 3);
     for (r_mag, b_mag, request) in [
         (100.0, 0.0, good()),
         (100.0, 0.0, logits.clone()),

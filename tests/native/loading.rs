@@ -7,12 +7,16 @@ use std::rc::Rc;
 
 use burn::tensor::Device;
 use sae_attribution::folder::Folder;
+use sae_attribution::result::Nodes;
 use sae_attribution::source::{Chunk, LocalFuture, Part, Source};
 use sae_attribution::watch::{Phase, Progress, Unwatched, Watch};
-use sae_attribution::{Attribution, Request, Result, Session};
+use sae_attribution::{Attribution, Result, Session};
+
+use serde_json::json;
 
 use crate::altered::TINY;
-use crate::common::golden::addresses;
+use crate::common::golden::{addresses, all_addresses};
+use crate::common::requests::latent_to_latent;
 
 const D_MODEL: u64 = 64;
 const ROW: u64 = 4 * D_MODEL;
@@ -74,9 +78,7 @@ impl Watch for Heard {
 }
 
 fn ask(session: &Session, prompt: &str, watch: &dyn Watch) -> Attribution {
-    let (layer_from, layer_to) = (1, 3);
-    let prompt = prompt.into();
-    let request = Request::LatentToLatent { prompt, layer_from, layer_to, threshold: 2.0 };
+    let request = serde_json::from_value(latent_to_latent(prompt, 1, 3)).unwrap();
     pollster::block_on(session.attribute(&request, watch)).unwrap()
 }
 
@@ -139,4 +141,44 @@ fn only_what_is_needed_is_read_and_only_once() {
 
     ask(&session, "The Eiffel tower is in Paris", &Unwatched);
     assert!(source.take().read.is_empty(), "the same again reads nothing");
+}
+
+/// Of the blocks only the halves up to the target, of the SAEs only what the sides need.
+#[test]
+fn halves_behind_the_target_are_not_read() {
+    const D: u64 = 32;
+    let [attn, mlp] = [4 * (4 * D * D + 6 * D), 4 * (8 * D * D + 7 * D)];
+    let encoder = |result: &Nodes| 4 * (result.d_sae.unwrap() as u64 * (D + 1) + D);
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/places");
+    for (from, to, attns, mlps) in [
+        ("blocks.0.hook_mlp_out", "blocks.2.hook_mlp_out", 3, 3),
+        ("blocks.0.hook_mlp_out", "blocks.2.hook_attn_out", 3, 2),
+        ("blocks.1.attn.hook_z", "blocks.1.hook_resid_mid", 2, 1),
+        // The error of a transcoder wants the true output of its MLP.
+        ("blocks.0.ln2.hook_normalized", "blocks.1.attn.hook_z", 2, 1),
+        ("tokens", "blocks.1.ln2.hook_normalized", 2, 1),
+    ] {
+        let source = Watched::default();
+        let session = pollster::block_on(async {
+            let addresses = all_addresses(&Folder, fixture).await;
+            Session::open(Device::flex(), Box::new(source.clone()), addresses).await.unwrap()
+        });
+        source.take();
+        let request = json!({"prompt": "The Eiffel tower is in Paris", "from": from, "to": to});
+        let request = serde_json::from_value(request).unwrap();
+        let result = pollster::block_on(session.attribute(&request, &Unwatched)).unwrap();
+        let log = source.take();
+        let distinct = |values: &[u32]| values.iter().collect::<BTreeSet<_>>().len() as u64;
+        let ids = &result.tokens.token_id;
+        let embed = 4 * D * (distinct(ids) + ids.len() as u64);
+        let read = log.bytes("model.safetensors");
+        assert_eq!(read, attns * attn + mlps * mlp + embed, "{from} to {to}");
+        let target = log.bytes(&format!("{to}/sae_weights.safetensors"));
+        assert_eq!(target, encoder(&result.targets), "{from} to {to}");
+        if from != "tokens" {
+            let decoder = 4 * D * distinct(&result.sources.latent);
+            let source = log.bytes(&format!("{from}/sae_weights.safetensors"));
+            assert_eq!(source, encoder(&result.sources) + decoder, "{from} to {to}");
+        }
+    }
 }

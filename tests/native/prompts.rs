@@ -1,20 +1,24 @@
 //! Prompts of every kind, and the result's JSON form.
 
 use burn::tensor::Device;
-use sae_attribution::{Addresses, Attribution, Error, Session};
-use serde_json::{Value, json};
+use sae_attribution::places::Place;
+use sae_attribution::{Addresses, Attribution, Error, SaeAddress, Session};
+use serde_json::Value;
 
 use crate::altered::{Altered, TINY, ask, open};
 use crate::common::golden::addresses;
+use crate::common::requests::{
+    latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
+};
 
 const ALL_KINDS: usize = 4;
 
 fn requests(prompt: &str) -> [Value; ALL_KINDS] {
     [
-        json!({"kind": "token_to_latent", "prompt": prompt, "layer": 2}),
-        json!({"kind": "latent_to_latent", "prompt": prompt, "layer_from": 1, "layer_to": 3}),
-        json!({"kind": "latent_to_logit", "prompt": prompt, "layer": 3, "k": 5}),
-        json!({"kind": "logit_difference", "prompt": prompt, "layer": 0, "positive": " tennis", "negative": 2993}),
+        token_to_latent(prompt, 2),
+        latent_to_latent(prompt, 1, 3),
+        latent_to_logit(prompt, 3, 5),
+        logit_difference(prompt, 0, " tennis", 2993),
     ]
 }
 
@@ -66,7 +70,7 @@ fn a_prompt_beyond_the_context_is_an_error_with_both_numbers() {
 #[test]
 fn labels_stay_on_one_line() {
     let session = open(&Altered::default()).unwrap();
-    let request = json!({"kind": "token_to_latent", "prompt": "a\nb", "layer": 0});
+    let request = token_to_latent("a\nb", 0);
     let result = ask(&session, request).unwrap();
     assert_eq!(result.sources.label[2], "'\\n' (2)");
     let latent = &result.targets.label[0];
@@ -79,7 +83,7 @@ fn the_json_form_is_read_back_unchanged() {
     for request in requests("The Eiffel tower") {
         let result = ask(&session, request).unwrap();
         let json = serde_json::to_string(&result).unwrap();
-        assert!(json.contains("\"format_version\":1"));
+        assert!(json.contains("\"format_version\":2"));
         let again: Attribution = serde_json::from_str(&json).unwrap();
         assert_eq!(again, result);
     }
@@ -98,35 +102,50 @@ fn the_end_of_the_last_block_is_a_layer() {
     source.replace("saes/blocks.3.hook_resid_post/sae_weights.safetensors", weights);
     let session = open(&source).unwrap();
     let prompt = "The Eiffel tower";
-    for (request, from) in [
-        (
-            json!({"kind": "latent_to_latent", "prompt": prompt, "layer_from": 2, "layer_to": 4}),
-            None,
-        ),
-        (json!({"kind": "latent_to_logit", "prompt": prompt, "layer": 4, "k": 3}), Some(4)),
-    ] {
+    for (request, from) in
+        [(latent_to_latent(prompt, 2, 4), None), (latent_to_logit(prompt, 4, 3), Some(4))]
+    {
         let result = ask(&session, request).unwrap();
         let nodes = if from.is_some() { &result.sources } else { &result.targets };
-        assert_eq!(nodes.hook_name.as_deref(), Some("blocks.3.hook_resid_post"));
+        assert_eq!(nodes.hook_name, Some(Place::resid_pre(4)), "as it was asked for");
+        let sae = nodes.sae.as_ref().unwrap();
+        assert!(sae.address.ends_with("saes/blocks.3.hook_resid_post"), "{}", sae.address);
         assert!(nodes.label[0].starts_with("F4."), "{}", nodes.label[0]);
         assert!(result.gradients.iter().any(|&g| g != 0.0));
     }
 }
 
 #[test]
-fn folders_of_any_name_are_found_by_hook_or_block() {
-    let plain = ask(&open(&Altered::default()).unwrap(), requests("The Eiffel tower")[1].clone());
-    for named in ["saes/{hook}", "oai/v5_32k_layer_{block}.pt"] {
-        let source = Altered::default();
-        for (block, hook) in [(0, "blocks.1.hook_resid_pre"), (2, "blocks.3.hook_resid_pre")] {
-            for file in ["cfg.json", "sae_weights.safetensors"] {
-                let bytes = std::fs::read(format!("{TINY}/saes/{hook}/{file}")).unwrap();
-                source.replace(&format!("oai/v5_32k_layer_{block}.pt/{file}"), bytes);
-            }
+fn saes_of_a_list_are_found_by_their_place() {
+    let request = requests("The Eiffel tower")[1].clone();
+    let plain = ask(&open(&Altered::default()).unwrap(), request.clone()).unwrap();
+    let source = Altered::default();
+    for layer in [1, 3] {
+        for file in ["cfg.json", "sae_weights.safetensors"] {
+            let path = format!("{TINY}/saes/blocks.{layer}.hook_resid_pre/{file}");
+            source.replace(&format!("oai/layer_{layer}/{file}"), std::fs::read(path).unwrap());
         }
-        let addresses = Addresses { saes: format!("{TINY}/{named}"), ..addresses(TINY) };
-        let session = Session::open(Device::flex(), Box::new(source), addresses);
-        let session = pollster::block_on(session).unwrap();
-        assert_eq!(ask(&session, requests("The Eiffel tower")[1].clone()), plain, "{named}");
     }
+    let entry = |address: &str, hook_name: &str| SaeAddress {
+        address: format!("{TINY}/oai/{address}"),
+        hook_name: Some(hook_name.parse().unwrap()),
+        name: Some("oai".into()),
+        ..SaeAddress::default()
+    };
+    // Under either name; of two for one place the first.
+    let saes = vec![
+        entry("layer_1", "blocks.1.hook_resid_pre"),
+        entry("layer_3", "blocks.2.hook_resid_post"),
+        entry("nowhere", "blocks.3.hook_resid_pre"),
+    ];
+    let addresses = Addresses { saes, ..addresses(TINY) };
+    let session = Session::open(Device::flex(), Box::new(source), addresses);
+    let session = pollster::block_on(session).unwrap();
+    let found = ask(&session, request).unwrap();
+    assert_eq!(found.gradients, plain.gradients);
+    assert_eq!(found.targets.hook_name, plain.targets.hook_name, "as it was asked for");
+    let sae = found.targets.sae.unwrap();
+    assert_eq!((sae.address, sae.name), (format!("{TINY}/oai/layer_3"), Some("oai".into())));
+    let error = ask(&session, token_to_latent("The", 2)).unwrap_err();
+    assert_eq!(error.code(), "sae-missing", "{error}");
 }

@@ -1,9 +1,9 @@
 //! How much is read and computed at a time changes nothing.
 
 use sae_attribution::weights::Reading;
-use serde_json::json;
 
 use crate::altered::{Altered, changed, open_with};
+use crate::common::requests::token_to_latent;
 use crate::common::sizes::{TINY_SIZES, check_sizes};
 
 #[test]
@@ -26,7 +26,7 @@ fn a_damaged_number_is_found_where_it_is_in_whichever_piece() {
             weight.change(|i, value| if i == index { f32::NEG_INFINITY } else { value });
         }),
     );
-    let request = json!({"kind": "token_to_latent", "prompt": "The tower", "layer": 3});
+    let request = token_to_latent("The tower", 3);
     for sizes in [TINY_SIZES, sae_attribution::sizes::Sizes::default()] {
         let session = open_with(&source, Reading { sizes, is_private: false }).unwrap();
         let error = crate::altered::ask(&session, request.clone()).unwrap_err();

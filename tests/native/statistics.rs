@@ -6,9 +6,12 @@ use std::cell::Cell;
 use sae_attribution::source::LocalFuture;
 use sae_attribution::watch::{Progress, Unwatched, Watch};
 use sae_attribution::{Attribution, Request};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::altered::{Altered, ask, changed, file, open};
+use crate::common::requests::{
+    latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
+};
 
 const PROMPT: &str = "The Eiffel tower is in Paris";
 const SAE: &str = "saes/blocks.0.hook_resid_pre/sae_weights.safetensors";
@@ -18,15 +21,12 @@ const D_SAE: u64 = 512;
 /// Latents of the smaller SAE that these tests put at layer 0.
 const FEWER: usize = 300;
 
-fn latent_to_latent() -> Value {
-    json!({"kind": "latent_to_latent", "prompt": PROMPT, "layer_from": 0, "layer_to": 3})
+fn latents() -> Value {
+    latent_to_latent(PROMPT, 0, 3)
 }
 
 fn difference() -> Value {
-    json!({
-        "kind": "logit_difference", "prompt": PROMPT, "layer": 3,
-        "positive": " tennis", "negative": " golf",
-    })
+    logit_difference(PROMPT, 3, " tennis", " golf")
 }
 
 /// The tiny fixture with an SAE of fewer latents at layer 0.
@@ -64,7 +64,7 @@ fn l1(values: &[f32]) -> f64 {
 #[test]
 fn counts_and_norms_are_those_of_the_columns() {
     let session = open(&with_fewer_latents()).unwrap();
-    let result = ask(&session, latent_to_latent()).unwrap();
+    let result = ask(&session, latents()).unwrap();
     let (n, m) = (result.sources.len() as u64, result.targets.len() as u64);
     let positions = result.tokens.token_id.len() as u64;
     let s = &result.statistics;
@@ -87,11 +87,11 @@ fn counts_and_norms_are_those_of_the_columns() {
         }
     }
 
-    let tokens = json!({"kind": "token_to_latent", "prompt": PROMPT, "layer": 0});
+    let tokens = token_to_latent(PROMPT, 0);
     let s = ask(&session, tokens).unwrap().statistics;
     let possible = (positions * FEWER as u64) as f64;
     assert_eq!((s.sparsity.total, s.sparsity_over_positions.total), (possible, 9.0 * possible));
-    let logits = json!({"kind": "latent_to_logit", "prompt": PROMPT, "layer": 0, "k": 7});
+    let logits = latent_to_logit(PROMPT, 0, 7);
     let s = ask(&session, logits).unwrap().statistics;
     assert_eq!(s.sparsity.total, (7 * FEWER) as f64);
     assert_eq!(s.sparsity_over_positions.total, 7.0 * possible);
@@ -101,7 +101,7 @@ fn counts_and_norms_are_those_of_the_columns() {
 #[test]
 fn large_counts_are_numbers_of_json() {
     let session = open(&Altered::default()).unwrap();
-    let mut result = ask(&session, latent_to_latent()).unwrap();
+    let mut result = ask(&session, latents()).unwrap();
     for (total, written) in [(603_979_776.0, "603979776"), (2f64.powi(60), "1.152921504606847e+18")]
     {
         result.statistics.sparsity.total = total;
@@ -115,7 +115,7 @@ fn large_counts_are_numbers_of_json() {
 #[test]
 fn a_pair_at_the_threshold_is_not_over_it() {
     let session = open(&Altered::default()).unwrap();
-    let result = ask(&session, latent_to_latent()).unwrap();
+    let result = ask(&session, latents()).unwrap();
     let apart = |i: usize| {
         let (row, column) = (i / result.sources.len(), i % result.sources.len());
         result.sources.pos[column] != result.targets.pos[row]
@@ -129,13 +129,11 @@ fn a_pair_at_the_threshold_is_not_over_it() {
 
 #[test]
 fn the_threshold_is_the_notebooks_unless_given() {
-    let request: Request = serde_json::from_value(latent_to_latent()).unwrap();
-    let Request::LatentToLatent { threshold, .. } = request else { panic!("{request:?}") };
-    assert_eq!(threshold, 2.0);
+    let request: Request = serde_json::from_value(latents()).unwrap();
+    assert_eq!(request.threshold, 2.0);
     let session = open(&Altered::default()).unwrap();
     for threshold in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        let prompt = PROMPT.into();
-        let request = Request::LatentToLatent { prompt, layer_from: 0, layer_to: 3, threshold };
+        let request = Request { threshold, ..request.clone() };
         let error = pollster::block_on(session.attribute(&request, &Unwatched)).unwrap_err();
         assert_eq!(error.code(), "request-invalid");
     }
@@ -152,7 +150,7 @@ fn beside_a_difference_stand_its_logits_and_the_largest() {
     let top = result.top_logits.unwrap();
     assert_eq!(top.logit.len(), 10);
     assert!(top.logit.is_sorted_by(|a, b| a >= b));
-    let all = json!({"kind": "latent_to_logit", "prompt": PROMPT, "layer": 3, "k": 3001});
+    let all = latent_to_logit(PROMPT, 3, 3001);
     let all = ask(&session, all).unwrap().top_logits.unwrap();
     assert_eq!(all.token_id[..10], top.token_id);
     let total: f32 = all.probability.iter().sum();
@@ -173,7 +171,7 @@ fn equal_logits_are_in_the_order_of_their_tokens() {
             }
         }),
     );
-    let all = json!({"kind": "latent_to_logit", "prompt": PROMPT, "layer": 3, "k": 3001});
+    let all = latent_to_logit(PROMPT, 3, 3001);
     let top = ask(&open(&source).unwrap(), all).unwrap().top_logits.unwrap();
     let equal = |id: &&u32| [20, 31, 700, 2900].contains(*id);
     assert_eq!(top.token_id.iter().filter(equal).copied().collect::<Vec<_>>(), [20, 31, 700, 2900]);
@@ -196,12 +194,12 @@ impl Watch for Work {
 #[test]
 fn work_is_what_the_shapes_say() {
     let session = open(&Altered::default()).unwrap();
-    let logits = json!({"kind": "latent_to_logit", "prompt": PROMPT, "layer": 3, "k": 25});
-    let tokens = json!({"kind": "token_to_latent", "prompt": PROMPT, "layer": 3});
+    let logits = latent_to_logit(PROMPT, 3, 25);
+    let tokens = token_to_latent(PROMPT, 3);
     let (positions, d) = (9.0, 64.0);
     for (request, blocks, encodes, jacobian) in [
         (tokens, 3.0, 1.0, 11_271_168.0),
-        (latent_to_latent(), 3.0, 2.0, 83_513_600.0),
+        (latents(), 3.0, 2.0, 83_513_600.0),
         (logits, 4.0, 1.0, 5_411_072.0),
         (difference(), 4.0, 1.0, 193_536.0),
     ] {

@@ -13,6 +13,8 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use crate::error::Result;
 
@@ -26,7 +28,21 @@ mod device;
 mod device;
 
 pub use device::*;
-pub use rows::Rows;
+pub use rows::{Rows, own_positions};
+
+/// A device to compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// The graphics processor.
+    Webgpu,
+    /// The processor.
+    Cpu,
+}
+
+/// The device of this build.
+pub const DEVICE_KIND: DeviceKind =
+    if cfg!(feature = "webgpu") { DeviceKind::Webgpu } else { DeviceKind::Cpu };
 
 /// A row-wise normalisation at the point it was linearised at:
 /// `dy = scale · (dx − mean(dx)) − coupling · y · Σ (y ∘ dx)`, the mean only where `centered`.

@@ -46,6 +46,11 @@ impl Rows {
         }
     }
 
+    /// One row for each direction, in its position; positions ascend.
+    pub fn own(pos: &[u32], n_pos: usize, device: &Device) -> Self {
+        Self::new(own_positions(pos, n_pos), device)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.len
@@ -71,6 +76,12 @@ impl Rows {
         let at = |direction: usize| (self.base[pos] + direction as i64) as usize;
         at(self.directions[pos].start)..at(self.directions[pos].end)
     }
+}
+
+/// The directions of each position, of directions with these ascending positions.
+pub fn own_positions(pos: &[u32], n_pos: usize) -> Vec<Range<usize>> {
+    let before = |at: usize| pos.partition_point(|&p| (p as usize) < at);
+    (0..n_pos).map(|at| before(at)..before(at + 1)).collect()
 }
 
 #[cfg(feature = "webgpu")]

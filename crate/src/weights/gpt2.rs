@@ -4,16 +4,16 @@
 //! |---|---|---|
 //! | `W_E` | `wte.weight` | `[vocab_size, d_model]` |
 //! | `W_pos` | `wpe.weight` | `[n_ctx, d_model]` |
-//! | `query_key`, `value` | `h.{i}.attn.c_attn.{weight,bias}`, folded with `h.{i}.ln_1.*` | `[d_model, 2 d_model]`, `[d_model, d_model]` |
-//! | `output` | `h.{i}.attn.c_proj.*`, centred | `[d_model, d_model]` |
-//! | `mlp_in` | `h.{i}.mlp.c_fc.*`, folded with `h.{i}.ln_2.*` | `[d_model, d_mlp]` |
-//! | `mlp_out` | `h.{i}.mlp.c_proj.*`, centred | `[d_mlp, d_model]` |
+//! | `Attn::query_key`, `value` | `h.{i}.attn.c_attn.{weight,bias}`, folded with `h.{i}.ln_1.*` | `[d_model, 2 d_model]`, `[d_model, d_model]` |
+//! | `Attn::output` | `h.{i}.attn.c_proj.*`, centred | `[d_model, d_model]` |
+//! | `Mlp::input` | `h.{i}.mlp.c_fc.*`, folded with `h.{i}.ln_2.*` | `[d_model, d_mlp]` |
+//! | `Mlp::output` | `h.{i}.mlp.c_proj.*`, centred | `[d_mlp, d_model]` |
 //! | `Unembed` | `wte.weight`, folded with `ln_f.*` | `[vocab_size, d_model]` |
 //!
 //! The weights are processed to the effect of TransformerLens' defaults: what writes to the
 //! residual stream is centred (the SAEs were trained on centred residuals), LayerNorm gains and
-//! biases move into the layers that read them. Centring the logits is left to where they are
-//! used, and folding the value biases changes no number.
+//! biases move into the layers that read them, and `b_V` into the bias of `W_O`: `hook_z` is without it.
+//! Centring the logits is left to where they are used.
 
 use burn::tensor::Device;
 use burn::tensor::Tensor;
@@ -21,7 +21,7 @@ use burn::tensor::Tensor;
 use super::{Reading, Rows, to_device};
 use crate::config::Gpt2Config;
 use crate::error::Result;
-use crate::gpt2::{Block, Linear, Unembed};
+use crate::gpt2::{Attn, Linear, Mlp, Unembed};
 use crate::kernels::{Upload, upload};
 use crate::safetensors::Safetensors;
 use crate::source::{Part, Source};
@@ -34,6 +34,24 @@ struct Dense {
     layer_norm: Option<String>,
     d_in: usize,
     d_out: usize,
+}
+
+impl Dense {
+    fn named(
+        layer: usize,
+        name: &str,
+        layer_norm: Option<&str>,
+        d_in: usize,
+        d_out: usize,
+    ) -> Self {
+        let full = |name: &str| format!("h.{layer}.{name}");
+        Self { name: full(name), layer_norm: layer_norm.map(full), d_in, d_out }
+    }
+}
+
+fn linear(weight: Tensor<2>, bias: Vec<f64>, device: &Device) -> Linear {
+    let d_out = bias.len();
+    Linear { weight, bias: upload(bias.into_iter().map(|b| b as f32).collect(), d_out, device) }
 }
 
 /// The model's checkpoint: its header is read, its tensors are on call.
@@ -91,30 +109,43 @@ impl Gpt2Weights {
         self.file.read(source, &self.name(tensor), &[length], meter).await
     }
 
-    /// The dense layers of a block, in the order in which they are applied.
-    fn dense(&self, layer: usize) -> [Dense; 4] {
-        let Gpt2Config { d_model: d, d_mlp, .. } = self.config;
+    /// The dense layers of a block's attention, in the order in which they are applied.
+    fn attn_dense(&self, layer: usize) -> [Dense; 2] {
+        let d = self.config.d_model;
         [
-            ("attn.c_attn", Some("ln_1"), d, 3 * d),
-            ("attn.c_proj", None, d, d),
-            ("mlp.c_fc", Some("ln_2"), d, d_mlp),
-            ("mlp.c_proj", None, d_mlp, d),
+            Dense::named(layer, "attn.c_attn", Some("ln_1"), d, 3 * d),
+            Dense::named(layer, "attn.c_proj", None, d, d),
         ]
-        .map(|(name, layer_norm, d_in, d_out)| Dense {
-            name: format!("h.{layer}.{name}"),
-            layer_norm: layer_norm.map(|name| format!("h.{layer}.{name}")),
-            d_in,
-            d_out,
-        })
     }
 
-    /// What [`block`](Self::block) reads, in the order of the file.
+    /// Likewise of its MLP.
+    fn mlp_dense(&self, layer: usize) -> [Dense; 2] {
+        let Gpt2Config { d_model: d, d_mlp, .. } = self.config;
+        [
+            Dense::named(layer, "mlp.c_fc", Some("ln_2"), d, d_mlp),
+            Dense::named(layer, "mlp.c_proj", None, d_mlp, d),
+        ]
+    }
+
+    /// What [`attn`](Self::attn) reads, in the order of the file.
     ///
     /// # Errors
     /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
-    pub fn block_parts(&self, layer: usize) -> Result<Vec<Part>> {
+    pub fn attn_parts(&self, layer: usize) -> Result<Vec<Part>> {
+        self.dense_parts(self.attn_dense(layer))
+    }
+
+    /// What [`mlp`](Self::mlp) reads, in the order of the file.
+    ///
+    /// # Errors
+    /// `tensor-missing`, `tensor-shape`, `tensor-dtype`.
+    pub fn mlp_parts(&self, layer: usize) -> Result<Vec<Part>> {
+        self.dense_parts(self.mlp_dense(layer))
+    }
+
+    fn dense_parts(&self, layers: [Dense; 2]) -> Result<Vec<Part>> {
         let mut parts = Vec::new();
-        for Dense { name, layer_norm, d_in, d_out } in self.dense(layer) {
+        for Dense { name, layer_norm, d_in, d_out } in layers {
             parts.push(self.part(&format!("{name}.weight"), &[d_in, d_out])?);
             parts.push(self.part(&format!("{name}.bias"), &[d_out])?);
             if let Some(name) = layer_norm {
@@ -151,36 +182,54 @@ impl Gpt2Weights {
         Ok(parts)
     }
 
-    /// Reads and processes one block.
+    /// Reads and processes the attention of a block.
     ///
     /// # Errors
     /// Those of [`Safetensors::read`].
-    pub async fn block(
+    pub async fn attn(
         &self,
         source: &dyn Source,
         layer: usize,
         device: &Device,
         meter: &mut Meter<'_>,
-    ) -> Result<Block> {
-        let [attn_in, attn_out, mlp_in, mlp_out] = self.dense(layer);
+    ) -> Result<Attn> {
+        let [input, output] = self.attn_dense(layer);
         let d = self.config.d_model;
-        // Queries and keys, and values.
-        let [query_key, value] = self.reading(source, &attn_in, [2 * d, d], device, meter).await?;
-        let output = self.writing(source, &attn_out, device, meter).await?;
-        let [mlp_in] = self.reading(source, &mlp_in, [mlp_in.d_out], device, meter).await?;
-        Ok(Block {
+        let ([query_key, value], mut biases) =
+            self.reading(source, &input, [2 * d, d], device, meter).await?;
+        let b_v = biases.split_off(2 * d);
+        Ok(Attn {
             n_head: self.config.n_head,
             layer_norm_epsilon: self.config.layer_norm_epsilon,
-            query_key,
+            query_key: linear(query_key, biases, device),
             value,
-            output,
-            mlp_in,
-            mlp_out: self.writing(source, &mlp_out, device, meter).await?,
+            output: self.writing(source, &output, &b_v, device, meter).await?,
+        })
+    }
+
+    /// Reads and processes the MLP of a block.
+    ///
+    /// # Errors
+    /// Those of [`Safetensors::read`].
+    pub async fn mlp(
+        &self,
+        source: &dyn Source,
+        layer: usize,
+        device: &Device,
+        meter: &mut Meter<'_>,
+    ) -> Result<Mlp> {
+        let [input, output] = self.mlp_dense(layer);
+        let ([w_in], b_in) = self.reading(source, &input, [input.d_out], device, meter).await?;
+        Ok(Mlp {
+            layer_norm_epsilon: self.config.layer_norm_epsilon,
+            input: linear(w_in, b_in, device),
+            output: self.writing(source, &output, &[], device, meter).await?,
         })
     }
 
     /// Reads layers that read a LayerNorm and lie side by side in one matrix, and folds that one's
-    /// gain and bias into them: `(x g + h) W + b = x (g W) + (h W + b)`.
+    /// gain and bias into them: `(x g + h) W + b = x (g W) + (h W + b)`. Returns `g W` of each, and
+    /// `h W + b` of all.
     async fn reading<const N: usize>(
         &self,
         source: &dyn Source,
@@ -188,7 +237,7 @@ impl Gpt2Weights {
         widths: [usize; N],
         device: &Device,
         meter: &mut Meter<'_>,
-    ) -> Result<[Linear; N]> {
+    ) -> Result<([Tensor<2>; N], Vec<f64>)> {
         let layer_norm = layer_norm.as_deref().expect("only layers that read one are read so");
         let gain = self.read(source, &format!("{layer_norm}.weight"), *d_in, meter).await?;
         let shift = self.read(source, &format!("{layer_norm}.bias"), *d_in, meter).await?;
@@ -204,29 +253,33 @@ impl Gpt2Weights {
         let weight = self.name(&format!("{name}.weight"));
         let shape = (*d_in, widths);
         let weights = to_device(&self.file, source, &weight, shape, fold, device, meter).await?;
-        let mut rest = folded.into_iter().map(|b| b as f32);
-        Ok(weights.map(|weight| {
-            let d_out = weight.dims()[1];
-            Linear { weight, bias: upload(rest.by_ref().take(d_out).collect(), d_out, device) }
-        }))
+        Ok((weights, folded))
     }
 
     /// Reads a layer that writes to the residual stream, and makes all that it writes have mean 0
-    /// (TransformerLens' `center_writing_weights`).
+    /// (TransformerLens' `center_writing_weights`). `constant` is what is always added to its input; it
+    /// moves into its bias.
     async fn writing(
         &self,
         source: &dyn Source,
         Dense { name, d_in, d_out, .. }: &Dense,
+        constant: &[f64],
         device: &Device,
         meter: &mut Meter<'_>,
     ) -> Result<Linear> {
         let mut bias = self.read(source, &format!("{name}.bias"), *d_out, meter).await?;
         center_row(&mut bias);
-        let center = |_, row: &mut [f32]| center_row(row);
+        let mut folded: Vec<f64> = bias.into_iter().map(f64::from).collect();
+        let center = |i: usize, row: &mut [f32]| {
+            center_row(row);
+            if let Some(constant) = constant.get(i) {
+                folded.iter_mut().zip(row).for_each(|(sum, w)| *sum += constant * f64::from(*w));
+            }
+        };
         let weight = self.name(&format!("{name}.weight"));
         let shape = (*d_in, [*d_out]);
         let [weight] = to_device(&self.file, source, &weight, shape, center, device, meter).await?;
-        Ok(Linear { weight, bias: upload(bias, *d_out, device) })
+        Ok(linear(weight, folded, device))
     }
 
     /// `W_E` of each token plus `W_pos`, both centred: `blocks.0.hook_resid_pre`.

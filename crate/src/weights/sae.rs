@@ -1,5 +1,6 @@
-//! An SAE's file, as sae_lens saves it: `W_enc [d_in, d_sae]`, `W_dec [d_sae, d_in]`, `b_dec [d_in]`, and
-//! the [`vectors`] of its architecture.
+//! An SAE's file, as sae_lens saves it: [`ENCODER`] `[d_in, d_sae]`, [`DECODER`] `[d_sae, d_in]`, the biases
+//! [`DECODER_BIAS`] and, of some transcoders, [`OUTPUT_BIAS`] (both `[d_in]`), and the [`vectors`] of its
+//! architecture (`[d_sae]`).
 
 use std::cell::RefCell;
 
@@ -12,6 +13,13 @@ use crate::sae::{Activation, Sae};
 use crate::safetensors::Safetensors;
 use crate::source::{Part, Source};
 use crate::watch::Meter;
+
+const ENCODER: &str = "W_enc";
+const DECODER: &str = "W_dec";
+/// Added by the decoder, and subtracted from the input where the configuration says so.
+const DECODER_BIAS: &str = "b_dec";
+/// Added by the decoder in its place, where the configuration says so.
+const OUTPUT_BIAS: &str = "b_dec_out";
 
 /// Names of the vectors of `d_sae` that an architecture has.
 fn vectors(architecture: Architecture) -> &'static [&'static str] {
@@ -43,7 +51,7 @@ impl SaeWeights {
         reading: Reading,
     ) -> Result<Self> {
         let file = Safetensors::open(source, file, &reading.sizes).await?;
-        let decoder = Rows::new("W_dec".into(), [config.d_sae, config.d_in], reading.is_private);
+        let decoder = Rows::new(DECODER.into(), [config.d_sae, config.d_in], reading.is_private);
         let opened = Self { file, config, norms: RefCell::default(), decoder };
         // A file without a decoder is refused before anything of it is fetched.
         opened.whole_decoder()?;
@@ -69,9 +77,12 @@ impl SaeWeights {
     pub fn parts(&self) -> Result<Vec<Part>> {
         let SaeConfig { d_in, d_sae, architecture, .. } = self.config;
         let mut parts = vec![
-            self.file.part("W_enc", &[d_in, d_sae], 0..d_in)?,
-            self.file.part("b_dec", &[d_in], 0..d_in)?,
+            self.file.part(ENCODER, &[d_in, d_sae], 0..d_in)?,
+            self.file.part(DECODER_BIAS, &[d_in], 0..d_in)?,
         ];
+        if self.config.has_b_dec_out {
+            parts.push(self.file.part(OUTPUT_BIAS, &[d_in], 0..d_in)?);
+        }
         for name in vectors(architecture) {
             parts.push(self.file.part(name, &[d_sae], 0..d_sae)?);
         }
@@ -92,12 +103,12 @@ impl SaeWeights {
         device: &Device,
         meter: &mut Meter<'_>,
     ) -> Result<Sae> {
-        let SaeConfig { hook, d_in, d_sae, architecture, apply_b_dec_to_input, norm } = self.config;
+        let SaeConfig { place, d_in, d_sae, architecture, norm, .. } = self.config;
         let mut norms = Vec::new();
         if self.is_rescaled() {
             let take = |_, rows: Vec<f32>| norms.extend(rows.chunks_exact(d_in).map(norm_of));
             let shape = [d_sae, d_in];
-            self.file.read_pieces(source, "W_dec", &shape, 0..d_sae, meter, take).await?;
+            self.file.read_pieces(source, DECODER, &shape, 0..d_sae, meter, take).await?;
         }
         // A constant scale of the input is an SAE of the unscaled input with other weights, and
         // p·‖W_dec‖ with f/‖W_dec‖ likewise.
@@ -107,9 +118,13 @@ impl SaeWeights {
             row.iter_mut().zip(&norms).for_each(|(w, norm)| *w *= norm);
         };
         let shape = (d_in, [d_sae]);
-        let [w_enc] = to_device(&self.file, source, "W_enc", shape, rescale, device, meter).await?;
-        let mut b_dec = self.file.read(source, "b_dec", &[d_in], meter).await?;
+        let [w_enc] = to_device(&self.file, source, ENCODER, shape, rescale, device, meter).await?;
+        let mut b_dec = self.file.read(source, DECODER_BIAS, &[d_in], meter).await?;
         b_dec.iter_mut().for_each(|b| *b /= factor);
+        let b_in = self.config.apply_b_dec_to_input.then(|| b_dec.clone());
+        if self.config.has_b_dec_out {
+            b_dec = self.file.read(source, OUTPUT_BIAS, &[d_in], meter).await?;
+        }
         let mut read = Vec::new();
         for name in vectors(architecture) {
             read.push(self.file.read(source, name, &[d_sae], meter).await?);
@@ -134,8 +149,7 @@ impl SaeWeights {
             }
         };
         *self.norms.borrow_mut() = norms;
-        let hook_name = hook.to_string();
-        Ok(Sae { hook_name, d_sae, norm, apply_b_dec_to_input, w_enc, b_dec, activation })
+        Ok(Sae { hook_name: place.to_string(), d_sae, norm, b_in, w_enc, b_dec, activation })
     }
 
     /// The constant that the input is multiplied with.
