@@ -11,6 +11,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { requestOf, sourceOf } from './cases.mjs';
 import { start } from '../tests/page/browser.mjs';
 
 const { values: options, positionals } = parseArgs({
@@ -203,13 +204,14 @@ const heapUsed = await heapMeter(await browser.context.newCDPSession(page));
 const report = [];
 let failed = 0;
 try {
-  for (const { name, ...request } of cases) {
+  for (const one of cases) {
+    const { name } = one;
     let heap = 0;
     const sampling = setInterval(async () => {
       heap = Math.max(heap, await heapUsed());
     }, 50);
     const answer = await page.evaluate(
-      async ([base, device, request]) => {
+      async ([source, device, request]) => {
         const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
         const { toJson } = await import(/* @vite-ignore */ `${location.origin}/figure/result.js`);
         const client = new Client();
@@ -243,7 +245,7 @@ try {
           return result;
         };
         const once = await phases('open', async (enter) => {
-          const opened = await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
+          const opened = await client.open(source, { device });
           return { opened, result: await answer(enter) };
         });
         const { opened, result } = once.value;
@@ -262,7 +264,7 @@ try {
           result: toJson(result),
         };
       },
-      [`${browser.url}/fixture`, options.device, request],
+      /** @type {const} */ ([sourceOf(fixture, `${browser.url}/fixture`), options.device, requestOf(one)]),
     );
     clearInterval(sampling);
     const { wrong, errors } = compare(JSON.parse(answer.result), name);

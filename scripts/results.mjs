@@ -16,7 +16,7 @@ const FOLDER = new URL('../www/results/', import.meta.url);
 const index = JSON.parse(readFileSync(new URL('index.json', FOLDER), 'utf8'));
 const wanted = process.argv.slice(2);
 
-/** @param {any} result */
+/** @param {any} result with addresses relative to the site, wherever it is served */
 function compact(result) {
   const { attributions: _, ...kept } = result;
   // JSON.stringify would write a float32 as the double that it is.
@@ -41,25 +41,25 @@ try {
           ['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load),
         );
         const client = new Client();
-        const { model, saes } = SOURCES[source];
+        const { model, saes, latents } = SOURCES[source];
         await client.open({ model, saes }, { device: 'cpu' });
         const result = await client.attribute(request);
         // What the latents mean is there with the first look, where files beside the SAEs tell it.
         /** @type {Record<string, Record<string, string>>} */
         const latent_labels = {};
-        for (const { hook_name, latent } of [result.sources, result.targets]) {
-          if (!hook_name || SOURCES[source].latents !== 'contexts') continue;
-          const response = await fetch(`${SOURCES[source].saes}/${hook_name}/contexts.json`);
-          const { latents } = await response.json();
+        for (const { hook_name, sae, latent } of [result.sources, result.targets]) {
+          if (!hook_name || latents !== 'contexts') continue;
+          const response = await fetch(`${sae.address}/contexts.json`);
+          const contexts = (await response.json()).latents;
           latent_labels[hook_name] = Object.fromEntries(
-            [...latent].filter((i) => latents[i]?.label).map((i) => [i, latents[i].label]),
+            [...latent].filter((i) => contexts[i]?.label).map((i) => [i, contexts[i].label]),
           );
         }
         return toJson({ ...result, latent_labels });
       },
       { source, request },
     );
-    const text = compact(JSON.parse(json));
+    const text = compact(JSON.parse(json.replaceAll(`${browser.url}/`, '')));
     writeFileSync(new URL(file, FOLDER), `${text}\n`);
     const kilobytes = (/** @type {number} */ n) => `${Math.round(n / 1000)} KB`;
     console.log(`${file}: ${kilobytes(text.length)}, ${kilobytes(gzipSync(text).length)} as sent with gzip. ${title}`);

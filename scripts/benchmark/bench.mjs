@@ -285,7 +285,7 @@ if (wanted('long') && options.fixture) {
     `${found.repeats} requests in one session: wasm memory ${Math.round(found.first / 1e6)} MB after the first, ${Math.round(found.last / 1e6)} MB after the last`,
   );
   const shown = await browser.context.newPage();
-  await shown.goto(`${browser.url}/?device=cpu&model=/fixture/model&saes=/fixture/saes&layers=0,3,9`);
+  await shown.goto(`${browser.url}/?device=cpu&model=/fixture/model&saes=/fixture/saes&places=0,3,9`);
   await shown.evaluate(() => {
     const tasks = /** @type {number[]} */ (/** @type {any} */ (globalThis).tasks = []);
     new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({

@@ -37,8 +37,9 @@ async function bare(urls, bytes) {
 async function ours(base, device) {
   const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
   const client = new Client();
-  await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
-  const request = { kind: 'latent_to_latent', prompt: 'The Eiffel tower is in Paris', layer_from: 0, layer_to: 3 };
+  await client.open({ model: { address: `${base}/model` }, saes: [{ address: `${base}/saes` }] }, { device });
+  const [from, to] = [0, 3].map((layer) => `blocks.${layer}.hook_resid_pre`);
+  const request = { prompt: 'The Eiffel tower is in Paris', from, to };
   let [seconds, since, bytes, network] = [0, performance.now(), 0, 0];
   let loading = true;
   const controller = new AbortController();

@@ -7,10 +7,10 @@
 export async function long({ base, prompt, device, repeats }) {
   const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
   const client = new Client();
-  await client.open({ model: `${base}/model`, saes: `${base}/saes` }, { device });
+  await client.open({ model: { address: `${base}/model` }, saes: [{ address: `${base}/saes` }] }, { device });
   const ask = async (/** @type {string} */ prompt) => {
     let flop = 0;
-    const request = { kind: 'latent_to_latent', prompt, layer_from: 0, layer_to: 3 };
+    const request = { prompt, from: 'blocks.0.hook_resid_pre', to: 'blocks.3.hook_resid_pre' };
     let before = -1;
     const result = await client.attribute(request, {
       onProgress: (/** @type {any} */ progress) => {

@@ -6,13 +6,12 @@
 // is a virtual environment of Python 3.11 with requirements.lock.txt. Exits 1 where a result differs.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { layersOf } from '../../www/figure/request.js';
 import { fromJson } from '../../www/figure/result.js';
-import { python } from '../../www/app/snippet.js';
+import { originsOf, python } from '../../www/app/snippet.js';
 import { SOURCES } from '../../www/app/sources.js';
 
 /** Part of the largest value that a number may be off: what the page says of itself. */
@@ -37,38 +36,29 @@ function apart(found, expected) {
 
 /** @type {import('../../www/app/results.js').Precomputed[]} */
 const index = JSON.parse(readFileSync(new URL('index.json', RESULTS), 'utf8'));
-/** Addresses of the same SAEs: by hook as on this page, and by the block behind which they are. */
-const layouts = { hook: SOURCES.demo, block: { ...SOURCES.demo, saes: `${SOURCES.demo.saes}/by_{block}.pt` } };
 // The folders that the snippet tells its reader to download stand beside it.
 const folder = mkdtempSync(join(tmpdir(), 'sae-attribution-snippet-'));
-symlinkSync(fileURLToPath(SOURCES.demo.model), join(folder, 'model'));
-mkdirSync(join(folder, 'saes'));
-for (const hook of readdirSync(fileURLToPath(SOURCES.demo.saes))) {
-  const [, block, place] = /** @type {RegExpExecArray} */ (/^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(hook));
-  const names = [
-    hook,
-    ...(place === 'post' ? [`by_${block}.pt`] : Number(block) > 0 ? [`by_${Number(block) - 1}.pt`] : []),
-  ];
-  for (const name of names) symlinkSync(join(fileURLToPath(SOURCES.demo.saes), hook), join(folder, 'saes', name));
+/** @param {string} name @param {string | undefined} address relative to the site */
+function link(name, address) {
+  rmSync(join(folder, name), { force: true });
+  if (address) symlinkSync(fileURLToPath(new URL(`../../www/${address}`, import.meta.url)), join(folder, name));
 }
 try {
   for (const { file, source, request } of index) {
     if (source !== 'demo' || (wanted.length > 0 && !wanted.includes(file))) continue;
     const result = fromJson(readFileSync(new URL(file, RESULTS), 'utf8'));
-    for (const [layout, addresses] of Object.entries(layouts)) {
-      // The embedding is behind no block.
-      if (layout === 'block' && layersOf(request).includes(0)) continue;
-      writeFileSync(join(folder, 'snippet.py'), python(request, addresses) + TAIL);
-      execFileSync(interpreter, ['snippet.py'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
-      const found = JSON.parse(readFileSync(join(folder, 'found.json'), 'utf8'));
-      const off = [apart(found.gradients, result.gradients), apart(found.attributions, result.attributions)];
-      const good = off.every((part) => part <= WITHIN);
-      if (!good) process.exitCode = 1;
-      const figures = off.map((part) => part.toExponential(1)).join(' and ');
-      console.log(
-        `${good ? 'same' : 'DIFFERS'}: ${file}, SAEs by ${layout}: gradients and attributions off by ${figures} of the largest`,
-      );
-    }
+    const origins = originsOf(result);
+    link('model', origins.model);
+    link('source', origins.from?.address);
+    link('target', origins.to?.address);
+    writeFileSync(join(folder, 'snippet.py'), python(request, origins) + TAIL);
+    execFileSync(interpreter, ['snippet.py'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const found = JSON.parse(readFileSync(join(folder, 'found.json'), 'utf8'));
+    const off = [apart(found.gradients, result.gradients), apart(found.attributions, result.attributions)];
+    const good = off.every((part) => part <= WITHIN);
+    if (!good) process.exitCode = 1;
+    const figures = off.map((part) => part.toExponential(1)).join(' and ');
+    console.log(`${good ? 'same' : 'DIFFERS'}: ${file}: gradients and attributions off by ${figures} of the largest`);
   }
 } finally {
   rmSync(folder, { recursive: true });

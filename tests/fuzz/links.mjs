@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { decodeState, encodeState } from '../../www/app/links.js';
 import { describeRequest } from '../../www/figure/request.js';
 import { keyOf } from '../../www/app/results.js';
-import { fromAddress, revisionsOf, SOURCES } from '../../www/app/sources.js';
+import { fromAddress, revisionsOf, sorted, SOURCES } from '../../www/app/sources.js';
+import { isPlace } from '../../www/runtime/places.js';
 import { DEFAULT_VIEW } from '../../www/figure/view.js';
 import { describeFetch } from '../../www/app/words.js';
 import { assertPython, flipped, hostileText, repeat } from './hostile.mjs';
@@ -18,25 +19,27 @@ import { random } from './random.mjs';
 
 const PAGE = 'https://page.example/sae/';
 const HASHES = [
-  'source=demo&kind=latent_to_latent&prompt=The+Eiffel+tower&layer_from=0&layer_to=2&cell=84%2C14&threshold=0.5',
-  'source=tiny&kind=token_to_latent&prompt=a&layer=3&shown=gradients&rows=total&columns=value&across=1&limit=0.25',
-  'kind=latent_to_logit&prompt=&layer=9&k=25',
-  'source=gpt2-small&kind=logit_difference&prompt=x&layer=12&positive=+tennis&negative_id=13126',
+  'source=demo&prompt=The+Eiffel+tower&from=blocks.0.hook_resid_pre&to=blocks.2.hook_mlp_out&error=omit&cell=84%2C14&threshold=0.5',
+  'source=tiny&prompt=a&from=tokens&to=blocks.3.attn.hook_z&shown=gradients&rows=total&columns=value&across=1&limit=0.25',
+  'prompt=&from=blocks.9.hook_resid_mid&top_logits=25',
+  'prompt=x&from=tokens&logit=+a&logit_id=7&logit=b',
+  'source=gpt2-small-res-jb&prompt=x&from=blocks.11.hook_resid_post&positive=+tennis&negative_id=13126',
 ];
 const QUERIES = [
   'source=tiny&device=cpu',
-  'model=https://huggingface.co/a/b/resolve/main&saes=https://huggingface.co/c/d/resolve/main/{hook}_768&layers=0,3,9',
-  'model=models/tiny/model&saes=models/tiny/saes/v5_{block}.pt&layers=1&device=webgpu',
+  'model=https://huggingface.co/a/b/resolve/main&saes=https://huggingface.co/c/d/resolve/main&places=0,3,blocks.9.hook_mlp_out',
+  'model=models/tiny/model&saes=models/tiny/saes/%7Bx%7D&places=1&device=webgpu',
   'model=https://m.example/m/&saes=//s.example:8080/s?x=1',
 ];
 const KEYS = [
   'source',
-  'kind',
   'prompt',
-  'layer',
-  'layer_from',
-  'layer_to',
-  'k',
+  'from',
+  'to',
+  'top_logits',
+  'logit',
+  'logit_id',
+  'error',
   'positive',
   'negative',
   'positive_id',
@@ -50,7 +53,7 @@ const KEYS = [
   'cell',
   'model',
   'saes',
-  'layers',
+  'places',
   'device',
   '__proto__',
   'constructor',
@@ -118,25 +121,16 @@ function address(query) {
   }
   const source = sources[selected];
   if (selected === 'given') {
-    for (const name of /** @type {const} */ (['model', 'saes'])) {
-      const url = new URL(source[name]);
+    for (const { address } of [source.model, ...source.saes]) {
+      const url = new URL(address);
       assert.match(url.protocol, /^https?:$/);
       assert.equal(url.username + url.password + url.hash, '');
-      assert.ok(!/[{}]/.test(url.host), 'a place for a host');
-      assert.ok(!/[\s\0-\x1f\u007f-\uffff]/.test(source[name]), 'not as an address is written');
-      assert.ok(
-        !/[{}]|%7[bd]/i.test(name === 'saes' ? source.saes.replace(/\{(hook|block)\}/g, '') : source.model),
-        'braces',
-      );
+      assert.ok(!/[\s\0-\x1f\u007f-\uffff]/.test(address), 'not as an address is written');
     }
-    assert.ok(
-      source.layers.length > 0 &&
-        source.layers.length <= 256 &&
-        source.layers.every((layer) => Number.isInteger(layer) && layer >= 0),
-    );
-    assert.equal(new Set(source.layers).size, source.layers.length);
+    assert.ok(source.places.length > 0 && source.places.length <= 256 && source.places.every(isPlace));
+    assert.deepEqual(sorted(source.places), source.places);
     assert.ok(source.title.length < 1000);
-    assert.ok(!/[\0-\x1f\u202a-\u202e\u2066-\u2069]/.test(source.title + revisionsOf(source, page)));
+    assert.ok(!/[\0-\x1f\u202a-\u202e\u2066-\u2069]/.test(source.title + revisionsOf([source.model.address], page)));
   }
   return { source, page };
 }
@@ -154,14 +148,20 @@ export const run = (options) =>
       const { request } = state;
       const view = { ...DEFAULT_VIEW, ...state.view };
       assert.ok(Number.isFinite(view.threshold) && (view.limit === undefined || view.limit > 0));
-      const asked = request ?? /** @type {const} */ ({ kind: 'token_to_latent', prompt: '', layer: 0 });
+      const asked = request ?? {
+        prompt: '',
+        from: 'tokens',
+        to: 'blocks.0.hook_resid_pre',
+        error: 'keep',
+        threshold: view.threshold,
+      };
       const again = decodeState(encodeState(state.source, asked, view));
       assert.deepEqual({ ...DEFAULT_VIEW, ...again.view }, view, 'a link to it looks another way');
       assert.equal(again.source ?? '', state.source ?? '');
       assert.deepEqual(again.request, asked, 'a link to it asks for something else');
       assert.equal(keyOf(state.source, asked), keyOf(state.source, /** @type {any} */ (again.request)));
       assert.ok(describeRequest(asked) && describeFetch(source, asked, page));
-      assertPython(asked, source);
+      assertPython(asked, { model: source.model.address, from: source.saes[0], to: source.saes[0] });
     },
     random,
   );

@@ -9,9 +9,11 @@ import { pathToFileURL } from 'node:url';
 import { clipped, pairsAcross, summarise } from '../../www/figure/analysis.js';
 import { csv, picture } from '../../www/app/export.js';
 import { decodeState, encodeState } from '../../www/app/links.js';
-import { describeRequest, layersOf } from '../../www/figure/request.js';
-import { fromJson, toJson, toJsonParts } from '../../www/figure/result.js';
+import { describeRequest, viewOf } from '../../www/figure/request.js';
+import { fromJson, titleOf, toJson, toJsonParts } from '../../www/figure/result.js';
 import { keyOf } from '../../www/app/results.js';
+import { originsOf } from '../../www/app/snippet.js';
+import { addressesRead, revisionsOf, sourceOf, SOURCES } from '../../www/app/sources.js';
 import { DEFAULT_VIEW, SORTS } from '../../www/figure/view.js';
 import { axes, describeCell, describeNodes, savedLabel } from '../../www/figure/axes.js';
 import * as findings from '../../www/app/panels/findings.js';
@@ -25,7 +27,7 @@ import { random } from './random.mjs';
 /** @typedef {import('./hostile.mjs').Random} Random */
 
 const RESULTS = new URL('../../www/results/', import.meta.url);
-const SOURCE = { model: 'https://m.example/m', saes: 'https://m.example/s' };
+const PAGE = new URL('https://page.example/sae/');
 
 /** A few nodes of a result, over its first tokens. @param {string} file */
 function cut(file) {
@@ -43,8 +45,10 @@ function cut(file) {
     Object.fromEntries(Object.entries(found).map(([key, value]) => [key, /** @type {any[]} */ (value).slice(0, 2)]));
   const { statistics: told, top_logits, pair_logits, off_staircase } = result;
   return {
-    format_version: 1,
+    format_version: 2,
     request: result.request,
+    runtime: result.runtime,
+    model: result.model,
     tokens: { token_id: result.tokens.token_id.slice(0, nTokens), string: result.tokens.string.slice(0, nTokens) },
     sources: nodes(result.sources, nSources),
     targets: nodes(result.targets, nTargets),
@@ -165,7 +169,7 @@ async function use(result, random) {
   const summary = await summarise(attributions, targets.pos, sources.pos);
   const limit = defaultLimit(attributions);
   assert.ok(limit > 0 && limit < Infinity && clipped(attributions, limit) >= 0);
-  const across = await pairsAcross(result, request.kind === 'latent_to_latent' ? (request.threshold ?? 2) : 0);
+  const across = await pairsAcross(result, request.threshold ?? 2);
   assert.ok(summary && across);
   for (let row = 0; row < targets.pos.length; row++) {
     for (let column = 0; column < sources.pos.length; column++)
@@ -175,7 +179,7 @@ async function use(result, random) {
     const matrix = { values: attributions, ...axes(result, view, summary, meaning), limit };
     const { svg } = picture(matrix, {
       document,
-      title: `${describeRequest(request)} ${request.prompt}`,
+      title: titleOf(result),
       notes: [describeNodes(sources)],
     });
     assert.ok(!/<(?!\/?(svg|title|text|image|path|rect)[\s>/])/.test(svg), 'markup in a picture');
@@ -198,12 +202,13 @@ async function use(result, random) {
     ...findings.pairsAcross(result, across, options),
   ].join('\n');
   assert.ok(!/[\0-\t\v-\x1f\u202a-\u202e\u2066-\u2069]/.test(written), 'a control character is shown');
-  assert.ok(layersOf(request).every(Number.isInteger));
-  const threshold = request.kind === 'latent_to_latent' ? (request.threshold ?? 2) : 2;
-  const state = decodeState(encodeState('tiny', request, { ...view, threshold }));
+  assert.ok(describeRequest(request) && viewOf(request) && revisionsOf(addressesRead(result), PAGE));
+  assert.ok(!/[\0-\x1f\u202a-\u202e\u2066-\u2069]/.test(titleOf(result) + revisionsOf(addressesRead(result), PAGE)));
+  sourceOf(SOURCES, result, PAGE, 'demo');
+  const state = decodeState(encodeState('tiny', request, { ...view, threshold: request.threshold ?? 2 }));
   assert.ok(state.request, 'its link asks for nothing');
   assert.equal(keyOf('tiny', state.request), keyOf('tiny', request), 'its link asks for something else');
-  assertPython(request, SOURCE);
+  assertPython(request, originsOf(result));
 }
 
 /** @param {{seed: number, cases?: number, seconds?: number}} options */

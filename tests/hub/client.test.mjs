@@ -30,7 +30,7 @@ const RUNTIME = `
   export const onFault = () => {};
   const never = () => new Promise(() => {});
   export class Session {
-    static async open(model, saes, reader) {
+    static async open({ model: { address: model } }, reader) {
       if (model.includes('never')) await never();
       if (model.includes('bad')) {
         await reader.readWhole(model + '/config.json', 1000);
@@ -89,7 +89,7 @@ async function visit(t, limits = {}) {
         const { call } = /** @type {any} */ (globalThis);
         const signal = cancelAfter === undefined ? undefined : AbortSignal.timeout(cancelAfter);
         return name === 'open'
-          ? call(name, { model: what, saes: what }, { device: 'cpu', signal })
+          ? call(name, { model: { address: what }, saes: [{ address: what }] }, { device: 'cpu', signal })
           : call(name, name === 'tokenize' ? what : { prompt: what }, { signal });
       }, /** @type {[string, any, any]} */ ([name, what, cancelAfter])),
   };
@@ -193,7 +193,7 @@ test('a model that opens though it was cancelled is not the one that answers nex
   const models = await page.evaluate(async () => {
     const { call } = /** @type {any} */ (globalThis);
     const open = (/** @type {string} */ model, /** @type {AbortSignal} */ signal) =>
-      call('open', { model, saes: model }, { device: 'cpu', signal });
+      call('open', { model: { address: model }, saes: [{ address: model }] }, { device: 'cpu', signal });
     await open('right', new AbortController().signal);
     // Cancelled at every moment from the asking to the answer.
     const found = [];

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { run, start } from '../page/browser.mjs';
+import { resid, run, start } from '../page/browser.mjs';
 import { startHub } from './server.mjs';
 
 const FIXTURE = new URL('../fixtures/tiny/', import.meta.url).pathname;
@@ -18,7 +18,9 @@ const HEADER = 64 * 1024;
 const CHECK = 'bytes=0-0';
 const BLOCK = 4 * (12 * D_MODEL ** 2 + 13 * D_MODEL);
 const ENCODER = D_SAE * ROW + ROW + 4 * D_SAE;
-const REQUEST = { kind: 'latent_to_latent', prompt: 'The Eiffel tower is in Paris', layer_from: 0, layer_to: 3 };
+const REQUEST = { prompt: 'The Eiffel tower is in Paris', from: resid(0), to: resid(3) };
+
+/** @typedef {import('../../www/runtime/protocol.js').Source} Source */
 
 /** @type {Awaited<ReturnType<typeof startHub>>} */
 let hub;
@@ -46,7 +48,7 @@ function publish(name, options) {
   const base = urls[0].slice(0, urls[0].indexOf(name) + name.length);
   const at = (/** @type {string} */ path) => hub.at(`${base}/${path}`);
   return {
-    source: { model: `${base}/model`, saes: `${base}/saes` },
+    source: { model: { address: `${base}/model` }, saes: [{ address: `${base}/saes` }] },
     at,
     bytes: (/** @type {string} */ path) => at(path).seen.bytes,
     requests: () => urls.flatMap((url) => hub.at(url).seen.ranges),
@@ -57,7 +59,7 @@ function publish(name, options) {
 /**
  * A tab with a client of its own that has opened a source.
  * @param {import('node:test').TestContext} t
- * @param {{model: string, saes: string}} source
+ * @param {Source} source
  * @param {{isPrivate?: boolean}} [options]
  */
 async function visit(t, source, { isPrivate } = {}) {
@@ -88,10 +90,10 @@ async function visit(t, source, { isPrivate } = {}) {
           return { code: /** @type {any} */ (error).code };
         }
       }, /** @type {[object, number | undefined]} */ ([request, cancelAfter])),
-    /** Bytes that are kept of a source. @param {{model: string, saes: string}} source */
+    /** Bytes that are kept of a source. @param {Source} source */
     cached: async ({ model }) => {
       const all = await page.evaluate(() => /** @type {any} */ (globalThis).client.cached());
-      const base = model.replace(/model$/, '');
+      const base = model.address.replace(/model$/, '');
       return all.reduce(
         (/** @type {number} */ sum, /** @type {any} */ { url, bytes }) => sum + (url.startsWith(base) ? bytes : 0),
         0,
@@ -142,7 +144,7 @@ test('bytes are those of the tensors needed; the next prompt reads rows alone, t
 });
 
 test('whole tables: what is asked for is the same whatever the prompt', async (t) => {
-  const logits = { kind: 'latent_to_logit', layer: 3, k: 5 };
+  const logits = { from: resid(3), to: { top_logits: 5 } };
   const prompts = ['The Eiffel tower is in Paris', 'a city'];
   for (const [kind, request] of Object.entries({ latents: REQUEST, logits })) {
     for (const isPrivate of [true, false]) {
@@ -197,7 +199,7 @@ test(
         return order;
       },
       [REQUEST, 1, 0].map((what) =>
-        typeof what === 'number' ? { kind: 'token_to_latent', prompt: 'The', layer: what } : what,
+        typeof what === 'number' ? { prompt: 'The', from: 'tokens', to: resid(what) } : what,
       ),
     );
     assert.deepEqual(order, ['middle cancelled', 'long', 'short']);
@@ -234,7 +236,7 @@ test('a file that changes is an error once; the next request starts with the new
   const name = 'changing';
   const { source } = publish(name);
   const tab = await visit(t, source);
-  const right = await tab.ask({ ...REQUEST, layer_to: 1 });
+  const right = await tab.ask({ ...REQUEST, to: resid(1) });
   const path = 'model/model.safetensors';
   const bytes = readFileSync(FIXTURE + path);
   // The same tensors with one number changed in the last block, which the first request did not read.
@@ -242,10 +244,10 @@ test('a file that changes is an error once; the next request starts with the new
   const tensors = JSON.parse(bytes.toString('utf8', 8, 8 + header));
   bytes.writeFloatLE(0.125, 8 + header + tensors['h.3.mlp.c_proj.bias'].data_offsets[0]);
   hub.put(`${name}/${path}`, bytes);
-  const changed = await tab.ask({ kind: 'latent_to_logit', prompt: REQUEST.prompt, layer: 3, k: 5 });
+  const changed = await tab.ask({ prompt: REQUEST.prompt, from: resid(3), to: { top_logits: 5 } });
   assert.equal(changed.code, 'file-changed');
-  assert.equal((await tab.ask({ kind: 'latent_to_logit', prompt: REQUEST.prompt, layer: 3, k: 5 })).code, undefined);
-  assert.deepEqual(await tab.ask({ ...REQUEST, layer_to: 1 }), right);
+  assert.equal((await tab.ask({ prompt: REQUEST.prompt, from: resid(3), to: { top_logits: 5 } })).code, undefined);
+  assert.deepEqual(await tab.ask({ ...REQUEST, to: resid(1) }), right);
 });
 
 test('tensors that lie are refused, and not kept', async (t) => {
@@ -277,7 +279,9 @@ test('the page asks once to keep what came from elsewhere', async (t) => {
       return true;
     };
   });
-  await page.goto(`${browser.url}/?${new URLSearchParams({ ...source, layers: '0,3', device: 'cpu' })}`);
+  await page.goto(
+    `${browser.url}/?${new URLSearchParams({ model: source.model.address, saes: source.saes[0].address, places: '0,3', device: 'cpu' })}`,
+  );
   for (const prompt of ['The Eiffel tower', 'The Eiffel tower is in Paris']) {
     await page.fill('#prompt', prompt);
     assert.match((await run(page)) ?? '', /^Done/);

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { PAGE, serve } from '../../scripts/serve.mjs';
+import { SOURCES } from '../../www/app/sources.js';
+import { saesAt } from '../../www/runtime/places.js';
 
 /** WebGPU through SwiftShader, and no traffic of Chromium's own. */
 export const CHROMIUM_ARGS = [
@@ -99,6 +101,9 @@ export async function openResult(page, name, result) {
   rmSync(folder, { recursive: true });
 }
 
+/** The residual stream before a block. @param {number} block */
+export const resid = (block) => `blocks.${block}.hook_resid_pre`;
+
 /** A link to a request on the bundled random model. @param {Record<string, string | number>} state */
 export function linkTo(state) {
   return `#${new URLSearchParams(Object.entries({ source: 'tiny', ...state }).map(([key, value]) => [key, String(value)]))}`;
@@ -107,22 +112,20 @@ export function linkTo(state) {
 /** What the page shows first: on the bundled trained model. */
 export const DEMO = linkTo({
   source: 'demo',
-  kind: 'latent_to_latent',
   prompt: 'The Eiffel tower is in Paris',
-  layer_from: 0,
-  layer_to: 2,
+  from: resid(0),
+  to: resid(2),
 });
 
 export const EIFFEL = 'The Eiffel tower is in Paris';
 /** Requests on the bundled random model whose results were computed before. */
 export const LINKS = {
-  latent_to_latent: linkTo({ kind: 'latent_to_latent', prompt: EIFFEL, layer_from: 0, layer_to: 3 }),
-  token_to_latent: linkTo({ kind: 'token_to_latent', prompt: EIFFEL, layer: 3 }),
-  latent_to_logit: linkTo({ kind: 'latent_to_logit', prompt: 'The Eiffel tower is in the city of', layer: 3, k: 25 }),
+  latent_to_latent: linkTo({ prompt: EIFFEL, from: resid(0), to: resid(3) }),
+  token_to_latent: linkTo({ prompt: EIFFEL, from: 'tokens', to: resid(3) }),
+  latent_to_logit: linkTo({ prompt: 'The Eiffel tower is in the city of', from: resid(3), top_logits: 25 }),
   logit_difference: linkTo({
-    kind: 'logit_difference',
     prompt: 'Fact: Serena Williams plays the sport of',
-    layer: 3,
+    from: resid(3),
     positive: ' tennis',
     negative: ' golf',
   }),
@@ -133,12 +136,21 @@ export const LINKS = {
  * @param {number} rows
  * @param {number} columns
  * @param {(i: number) => number} value
- * @param {{tokens?: string[], pos?: (i: number, n: number) => number}} [options]
+ * @param {{tokens?: string[], pos?: (i: number, n: number) => number, source?: string}} [options] source: one of the
+ *   page that it is said to be of, from the first to the second of its places
  */
-export function madeUp(rows, columns, value, { tokens = [' x'], pos = () => 0 } = {}) {
+export function madeUp(rows, columns, value, { tokens = [' x'], pos = () => 0, source } = {}) {
+  const { model, saes, places } = source
+    ? SOURCES[source]
+    : {
+        model: { address: 'https://m.example/model' },
+        saes: [{ address: 'https://m.example/saes' }],
+        places: [resid(0), resid(1)],
+      };
   const nodes = (/** @type {number} */ layer, /** @type {number} */ n) => ({
     kind: 'latent',
-    hook_name: `blocks.${layer}.hook_resid_pre`,
+    hook_name: places[layer],
+    sae: { address: saesAt(saes, places[layer])[0].address },
     d_sae: 24576,
     pos: Array.from({ length: n }, (_, i) => pos(i, n)),
     latent: Array.from({ length: n }, (_, i) => i),
@@ -150,8 +162,10 @@ export function madeUp(rows, columns, value, { tokens = [' x'], pos = () => 0 } 
   const counts = (/** @type {{pos: number[]}} */ side) =>
     tokens.map((_, at) => side.pos.filter((pos) => pos === at).length);
   return {
-    format_version: 1,
-    request: { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1 },
+    format_version: 2,
+    request: { prompt: '', from: places[0], to: places[1], error: 'keep', threshold: 2 },
+    runtime: { version: '0.1.0', device: 'cpu' },
+    model,
     tokens: { token_id: tokens.map((_, i) => i), string: tokens },
     sources,
     targets,

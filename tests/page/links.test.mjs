@@ -6,8 +6,10 @@ import { after, before, test } from 'node:test';
 import { decodeState, encodeState } from '../../www/app/links.js';
 import { keyOf } from '../../www/app/results.js';
 import { python } from '../../www/app/snippet.js';
+import { SOURCES } from '../../www/app/sources.js';
+import { saesAt } from '../../www/runtime/places.js';
 import { DEFAULT_VIEW } from '../../www/figure/view.js';
-import { EIFFEL, LINKS, linkTo, openPage, run, settled, start } from './browser.mjs';
+import { resid, EIFFEL, LINKS, linkTo, openPage, run, settled, start } from './browser.mjs';
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
@@ -20,10 +22,13 @@ test('every state survives its link', () => {
   const prompt = 'ein "Wort" & mehr #1 = 100 % 🗼\u202e\n';
   /** @type {import('../../www/runtime/protocol.js').Request[]} */
   const requests = [
-    { kind: 'token_to_latent', prompt, layer: 3 },
-    { kind: 'latent_to_latent', prompt, layer_from: 0, layer_to: 11, threshold: 0.5 },
-    { kind: 'latent_to_logit', prompt: '', layer: 9, k: 25 },
-    { kind: 'logit_difference', prompt, layer: 12, positive: ' tennis', negative: '&' },
+    { prompt, from: 'tokens', to: 'blocks.3.attn.hook_z' },
+    { prompt, from: 'blocks.0.ln2.hook_normalized', to: 'blocks.11.hook_mlp_out', error: 'omit' },
+    { prompt: '', from: resid(9), to: { top_logits: 25 } },
+    { prompt, from: resid(9), to: { logits: [' b', 7, ' a', '&', 0] } },
+    { prompt, from: 'blocks.11.hook_resid_post', to: { logit_difference: [' tennis', '&'] } },
+    { prompt, from: 'tokens', to: { logit_difference: [3, '3'] } },
+    { prompt, from: 'tokens', to: { top_logits: 1 } },
   ];
   /** @type {import('../../www/figure/view.js').View} */
   const view = {
@@ -36,18 +41,31 @@ test('every state survives its link', () => {
     cell: { row: 7, column: 9 },
   };
   for (const request of requests) {
-    assert.deepEqual(decodeState(`#${encodeState('tiny', request, view)}`), { source: 'tiny', request, view });
+    assert.deepEqual(decodeState(`#${encodeState('tiny', request, view)}`), {
+      source: 'tiny',
+      request: { error: 'keep', ...request, threshold: 0.5 },
+      view,
+    });
   }
   assert.deepEqual(decodeState(encodeState('tiny', requests[0], DEFAULT_VIEW)).view, {});
   // The threshold only selects from an answer.
-  assert.equal(keyOf('a', requests[1]), keyOf('a', { .../** @type {any} */ (requests[1]), threshold: 9 }));
+  assert.equal(keyOf('a', requests[1]), keyOf('a', { ...requests[1], threshold: 9 }));
+  assert.equal(keyOf('a', requests[0]), keyOf('a', { ...requests[0], error: 'keep' }));
+  assert.equal(new Set(requests.map((request) => keyOf('a', request))).size, requests.length);
+  assert.notEqual(keyOf('a', requests[1]), keyOf('a', { ...requests[1], error: 'keep' }));
   for (const hash of [
     '',
     '#',
     '#%',
     '#%E0%A4%A',
-    '#kind=latent_to_latent',
-    '#prompt=a&kind=x',
+    '#from=tokens&to=blocks.1.hook_resid_pre',
+    '#prompt=a&from=tokens',
+    '#prompt=a&to=blocks.1.hook_resid_pre',
+    '#prompt=a&from=token&to=blocks.1.hook_resid_pre',
+    '#prompt=a&from=tokens&to=tokens',
+    '#prompt=a&from=tokens&to=blocks.1.hook_resid_pre&error=omit',
+    '#prompt=a&from=tokens&positive=x',
+    '#prompt=a&kind=token_to_latent&layer=1',
     '#cell=-1,2&rows=up&limit=-3&threshold=NaN',
     '#='.repeat(999),
   ]) {
@@ -59,11 +77,11 @@ test('every state survives its link', () => {
 
 test('a link restores what was looked at, and follows what changes', async () => {
   const view = { across: 1, columns: 'total', shown: 'gradients', threshold: 1, cell: '80,20' };
-  const at = `${LINKS.latent_to_latent}&${new URLSearchParams(/** @type {any} */ (view))}`;
-  const { page, problems } = await openPage(browser, at);
+  const link = `${LINKS.latent_to_latent}&${new URLSearchParams(/** @type {any} */ (view))}`;
+  const { page, problems } = await openPage(browser, link);
   await settled(page);
   assert.equal(await page.inputValue('#prompt'), EIFFEL);
-  assert.equal(await page.inputValue('#layer_to'), '3');
+  assert.equal(await page.inputValue('#to'), resid(3));
   assert.equal(await page.inputValue('#shown'), 'gradients');
   assert.equal(await page.inputValue('#columns'), 'total');
   assert.ok(await page.isChecked('#across'));
@@ -92,12 +110,12 @@ test('a link restores what was looked at, and follows what changes', async () =>
 test('a link to what was not computed fills the form and is ready to run', async () => {
   const { page, problems } = await openPage(
     browser,
-    `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'The city', layer: 1 })}`,
+    `?device=cpu${linkTo({ prompt: 'The city', from: 'tokens', to: resid(1) })}`,
   );
   await settled(page);
   assert.match(
     (await page.textContent('#status')) ?? '',
-    /^The link is read\. Run fetches the model and the SAE of layer 1 from this site/,
+    /^The link is read\. Run fetches the model and the SAE at blocks\.1\.hook_resid_pre from this site/,
   );
   assert.equal(await page.inputValue('#prompt'), 'The city');
   assert.match((await page.textContent('#plot')) ?? '', /Press Run/);
@@ -113,7 +131,7 @@ test('a link to what was not computed fills the form and is ready to run', async
   assert.equal(await page.textContent('#title'), heading);
   // So is what was computed before.
   await page.fill('#prompt', EIFFEL);
-  await page.selectOption('#layer', '3');
+  await page.selectOption('#to', resid(3));
   await page.waitForFunction(() => /^Computed before/.test(document.querySelector('#status')?.textContent ?? ''));
   assert.match((await page.textContent('#title')) ?? '', /Eiffel/);
   assert.deepEqual(problems, []);
@@ -123,12 +141,12 @@ test('a link to what was not computed fills the form and is ready to run', async
 test('malformed links and hostile hashes open the page as ever', async () => {
   for (const hash of [
     '#%E0%A4%A',
-    '#source=<script>&kind=constructor&prompt=x',
+    '#source=<script>&from=constructor&to=__proto__&prompt=x',
     '#source=constructor',
-    '#source=__proto__&kind=token_to_latent&prompt=a&layer=1',
-    '#kind=latent_to_latent&prompt=a&layer_from=99&layer_to=__proto__',
+    '#source=__proto__&from=tokens&prompt=a&to=blocks.1.hook_resid_pre',
+    '#prompt=a&from=blocks.99.hook_resid_pre&to=blocks.9999.hook_mlp_out',
     '#cell=99999999,99999999',
-    `#prompt=${'x'.repeat(10_000)}&kind=token_to_latent&layer=2`,
+    `#prompt=${'x'.repeat(10_000)}&from=tokens&to=blocks.2.hook_resid_pre`,
   ]) {
     const { page, problems } = await openPage(browser, hash);
     await settled(page);
@@ -149,7 +167,7 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
     return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
   };
   const json = JSON.parse((await take('save')).bytes.toString());
-  assert.deepEqual([json.format_version, json.gradients.length, json.attributions.length], [1, 25 * 205, 25 * 205]);
+  assert.deepEqual([json.format_version, json.gradients.length, json.attributions.length], [2, 25 * 205, 25 * 205]);
 
   const csv = await take('save-csv');
   const lines = csv.bytes.toString().trim().split('\n');
@@ -187,9 +205,12 @@ test('the embed code shows the result in a frame of its own', async () => {
   await page.click('#code-close');
   await page.goto(src);
   await page.waitForSelector('.heatmap-canvas');
-  assert.match((await page.textContent('#title')) ?? '', /token → latent, layer 3 · The Eiffel/);
+  assert.match((await page.textContent('#title')) ?? '', /^tiny · token → latent, resid_pre 3 · The Eiffel/);
   assert.match((await page.textContent('#cell-text')) ?? '', /' E' \(2\) → F3\./);
-  assert.match((await page.getAttribute('#full', 'href')) ?? '', /index\.html#source=tiny&kind=token_to_latent/);
+  assert.match(
+    (await page.getAttribute('#full', 'href')) ?? '',
+    /index\.html#source=tiny&prompt=The\+Eiffel.*&from=tokens&to=blocks\.3/,
+  );
   for (const bad of ['', '?result=results/none.json', '?result=javascript:alert(1)', '?result=results/index.json']) {
     await page.goto(`${browser.url}/embed.html${bad}`);
     await page.waitForSelector('#plot .empty');
@@ -211,9 +232,10 @@ test('Python is offered for each view, with the prompt quoted', async () => {
   assert.match(code, /models\/tiny\/model/);
   await page.keyboard.press('Escape');
   await page.close();
+  const { model, saes } = SOURCES['gpt2-small-res-jb'];
   const evil = python(
-    { kind: 'token_to_latent', prompt: '""" + __import__("os") \\ \u2028 😀\n', layer: 1 },
-    undefined,
+    { prompt: '""" + __import__("os") \\ \u2028 😀\n', from: 'tokens', to: resid(1) },
+    { model: model.address, to: saesAt(saes, resid(1))[0] },
   );
   assert.ok(evil.includes(String.raw`model.to_tokens("\"\"\" + __import__(\"os\") \\ \u2028 \U0001f600\n")`), evil);
   assert.match(evil, /gpt2-small-res-jb/);

@@ -57,7 +57,7 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await settled(page);
     assert.deepEqual(await violations(page), [], 'logit difference');
     await page.goto('about:blank');
-    await page.goto(`${browser.url}/?device=cpu&source=gpt2-small`);
+    await page.goto(`${browser.url}/?device=cpu&source=gpt2-small-res-jb`);
     await page.route('https://huggingface.co/**', (route) =>
       route.fulfill({ status: 404, headers: { 'Access-Control-Allow-Origin': '*' } }),
     );
@@ -148,7 +148,7 @@ test('markup, bidi controls and 10,000 characters show as text and break nothing
   for (const odd of [
     {},
     { tokens: 3 },
-    { request: { kind: 'logit_difference', prompt: '', layer: EVIL[0], positive: EVIL[0], negative: EVIL[1] } },
+    { request: { prompt: '', from: EVIL[0], to: { logit_difference: [EVIL[0], EVIL[1]] } } },
     { tokens: { string: [{}] } },
     { statistics: 5 },
     { top_logits: { string: 3 } },

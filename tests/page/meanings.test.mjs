@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { readContexts } from '../../www/app/meanings/contexts.js';
-import { dashboardOf, layerOf } from '../../www/app/meanings/neuronpedia.js';
-import { folderOf, layerAt, partsOf } from '../../www/runtime/places.js';
-import { hookName, passed } from '../../www/figure/schema.js';
-import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+import { createNeuronpedia } from '../../www/app/meanings/neuronpedia.js';
+import { SOURCES } from '../../www/app/sources.js';
+import { resid, DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -20,50 +19,25 @@ before(async () => {
 });
 after(() => browser.close());
 
-test('the folder of an SAE is the one that the runtime reads', () => {
-  // As tests/native/prompts.rs has it read.
-  for (const [saes, hook, folder] of [
-    ['https://m/s', 'blocks.3.hook_resid_pre', 'https://m/s/blocks.3.hook_resid_pre'],
-    ['https://m/s', 'blocks.11.hook_resid_post', 'https://m/s/blocks.11.hook_resid_post'],
-    ['https://m/s/{hook}_768', 'blocks.8.hook_resid_pre', 'https://m/s/blocks.8.hook_resid_pre_768'],
-    ['https://m/s/v5_{block}.pt', 'blocks.1.hook_resid_pre', 'https://m/s/v5_0.pt'],
-    ['https://m/s/v5_{block}.pt', 'blocks.11.hook_resid_post', 'https://m/s/v5_11.pt'],
-    ['https://m/s/v5_{block}.pt', 'blocks.0.hook_resid_pre', 'https://m/s/v5_0.pt'],
-    [
-      'https://m/{block}/{hook}/{hook}',
-      'blocks.2.hook_resid_pre',
-      'https://m/1/blocks.2.hook_resid_pre/blocks.2.hook_resid_pre',
-    ],
-  ]) {
-    assert.equal(folderOf(saes, hook), folder);
-    // The folder of all and the name of each, as Python puts them together.
-    const [base, name] = partsOf(saes);
-    const block = Math.max(Number(layerAt(hook)) - 1, 0);
-    assert.equal(`${base}/${name}`.replaceAll('{hook}', hook).replaceAll('{block}', String(block)), folder);
-  }
-  for (const hook of [
-    'blocks.0.hook_resid_pre',
-    'blocks.9999.hook_resid_post',
-    'blocks.10000.hook_resid_pre',
-    'blocks.1.hook_mlp_out',
-    'blocks.1.hook_resid_pre\n',
-    '../x',
-    '',
-  ]) {
-    const isPlace = layerAt(hook) !== undefined;
-    assert.equal(passed(hookName, hook) !== undefined, isPlace, hook);
-    assert.equal(folderOf('s', hook) !== undefined, isPlace, hook);
-  }
-});
-
 test('places have their names on neuronpedia.org', () => {
-  assert.equal(layerOf('blocks.3.hook_resid_pre'), '3-res-jb');
-  assert.equal(layerOf('blocks.11.hook_resid_post'), '12-res-jb');
-  assert.equal(layerOf('../blocks.3.hook_resid_pre/x'), undefined);
+  const of = (/** @type {string} */ source) =>
+    createNeuronpedia(/** @type {any} */ ({ getItem: () => null }), /** @type {any} */ (SOURCES[source].latents));
+  const resJb = of('gpt2-small-res-jb');
   assert.match(
-    dashboardOf('blocks.3.hook_resid_pre', 17) ?? '',
+    resJb.dashboardOf('blocks.3.hook_resid_pre', 17) ?? '',
     /^https:\/\/www\.neuronpedia\.org\/gpt2-small\/3-res-jb\/17\?embed=true&/,
   );
+  const page = (/** @type {string} */ source, /** @type {string} */ place) =>
+    of(source).pageOf(place, 5)?.replace('https://www.neuronpedia.org/gpt2-small/', '');
+  assert.equal(page('gpt2-small-res-jb', 'blocks.11.hook_resid_post'), '12-res-jb/5');
+  assert.equal(page('gpt2-small-res-jb', 'blocks.12.hook_resid_pre'), '12-res-jb/5');
+  assert.equal(page('gpt2-small-v5-32k', 'blocks.0.hook_attn_out'), '0-att_32k-oai/5');
+  assert.equal(page('gpt2-small-resid-post-v5-128k', 'blocks.4.hook_resid_pre'), '3-res_post_128k-oai/5');
+  assert.equal(page('gpt2-small-transcoders', 'blocks.8.ln2.hook_normalized'), '8-tres-dc/5');
+  assert.equal(page('gpt2-small-res-jb-feature-splitting-768', 'blocks.8.hook_resid_pre'), '8-res_fs768-jb/5');
+  for (const place of ['../blocks.3.hook_resid_pre/x', '__proto__', 'constructor', 'blocks.3.hook_mlp_out'])
+    assert.equal(resJb.pageOf(place, 5), undefined);
+  assert.equal(SOURCES['gpt2-small-mlp-tm'].latents, undefined);
 });
 
 test('contexts that are malformed are as good as none', () => {
@@ -137,7 +111,10 @@ async function withContexts(page, file) {
     const response = await route.fetch();
     await route.fulfill({
       response,
-      body: (await response.text()).replace(/layers: \[0, 1, 2, 3\],/, "layers: [0, 1, 2, 3], latents: 'contexts',"),
+      body: (await response.text()).replace(
+        'before([0, 1, 2, 3]),\n  }',
+        "before([0, 1, 2, 3]), latents: 'contexts',\n  }",
+      ),
     });
   });
   await page.route('**/contexts.json', (route) => route.fulfill({ json: file }));
@@ -203,7 +180,7 @@ test('the bundled model’s latents have names at first sight, and contexts when
   // What is run gets its names too, and takes them along when it is saved.
   await page.goto('about:blank');
   await page.goto(
-    `${browser.url}/?device=cpu${linkTo({ source: 'demo', kind: 'latent_to_logit', prompt: 'The capital of', layer: 2, k: 5 })}`,
+    `${browser.url}/?device=cpu${linkTo({ source: 'demo', prompt: 'The capital of', from: resid(2), top_logits: 5 })}`,
   );
   await settled(page);
   assert.match((await run(page)) ?? '', /Done in/);
@@ -247,17 +224,17 @@ test('neuronpedia.org is asked only after consent, in batches, and once', async 
             })),
         }),
   );
-  await page.goto(`${browser.url}/?source=gpt2-small`);
+  await page.goto(`${browser.url}/?source=gpt2-small-res-jb`);
   await settled(page);
   await openResult(
     page,
     'r.json',
-    madeUp(20, 2100, (i) => (i % 17) - 8),
+    madeUp(20, 2100, (i) => (i % 17) - 8, { source: 'gpt2-small-res-jb' }),
   );
   await page.focus('.heatmap');
   for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
   await page.waitForSelector('#agree');
-  assert.match((await page.textContent('#latent')) ?? '', /sends it the layer and index .* never your prompt/);
+  assert.match((await page.textContent('#latent')) ?? '', /sends it the place and index .* never your prompt/);
   assert.deepEqual(asked, []);
   await page.click('#agree');
   await page.waitForFunction(() =>
@@ -282,7 +259,7 @@ test('neuronpedia.org is asked only after consent, in batches, and once', async 
   await openResult(
     page,
     'r.json',
-    madeUp(20, 2100, (i) => (i % 17) - 8),
+    madeUp(20, 2100, (i) => (i % 17) - 8, { source: 'gpt2-small-res-jb' }),
   );
   await page.focus('.heatmap');
   for (const key of ['ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
@@ -310,12 +287,12 @@ test('a refusal or no connection is told, and stops nothing', async () => {
   ])) {
     const page = await browser.context.newPage();
     await neuronpedia(page, answer);
-    await page.goto(`${browser.url}/?source=gpt2-small`);
+    await page.goto(`${browser.url}/?source=gpt2-small-res-jb`);
     await settled(page);
     await openResult(
       page,
       'r.json',
-      madeUp(5, 7, (i) => (i % 5) - 2),
+      madeUp(5, 7, (i) => (i % 5) - 2, { source: 'gpt2-small-res-jb' }),
     );
     await page.focus('.heatmap');
     for (const key of ['ArrowRight', 'Enter']) await page.keyboard.press(key);

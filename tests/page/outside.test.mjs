@@ -12,14 +12,16 @@ import { csv } from '../../www/app/export.js';
 import { fetchText } from '../../www/runtime/loading/fetch-text.js';
 import { decodeState, encodeState } from '../../www/app/links.js';
 import { createNeuronpedia } from '../../www/app/meanings/neuronpedia.js';
+import { asRequest, viewOf } from '../../www/figure/request.js';
 import { fromJson, toJson, toJsonParts } from '../../www/figure/result.js';
 import { createResults, keyOf } from '../../www/app/results.js';
 import { floats, list, passed, record, text } from '../../www/figure/schema.js';
 import { python } from '../../www/app/snippet.js';
-import { fromAddress, revisionsOf, SOURCES } from '../../www/app/sources.js';
+import { addressesOf, fromAddress, revisionsOf, SOURCES } from '../../www/app/sources.js';
+import { saesAt } from '../../www/runtime/places.js';
 import { DEFAULT_VIEW } from '../../www/figure/view.js';
 import { defaultLimit } from '../../www/figure/scale.js';
-import { LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+import { resid, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @typedef {import('../../www/runtime/protocol.js').Request} Request */
 
@@ -40,7 +42,7 @@ after(() => browser.close());
 const SAVED = Object.fromEntries(
   ['token-latent', 'latent-latent', 'latent-logit', 'logit-difference'].map((name) => {
     const result = JSON.parse(readFileSync(`${WWW}results/tiny-${name}.json`, 'utf8'));
-    return [result.request.kind, result];
+    return [viewOf(result.request), result];
   }),
 );
 
@@ -49,9 +51,9 @@ function changed(result, path, value) {
   const copy = structuredClone(result);
   const keys = path.split('.');
   const last = /** @type {string} */ (keys.pop());
-  const at = keys.reduce((found, key) => found[key], copy);
-  if (value === undefined) delete at[last];
-  else at[last] = value;
+  const parent = keys.reduce((found, key) => found[key], copy);
+  if (value === undefined) delete parent[last];
+  else parent[last] = value;
   return copy;
 }
 
@@ -86,17 +88,41 @@ test('a result with anything else in a place than what belongs there is refused,
   /** @type {[any, string, unknown, RegExp][]} */
   const cases = [
     [latents, 'format_version', '1', /format_version/],
-    [latents, 'request.kind', 'constructor', /request\.kind/],
-    [latents, 'request.kind', 'token_to_latent', /request\.layer/],
-    [latents, 'request.layer_from', "0)\n__import__('os').system('id')\n(", /request\.layer_from/],
-    [latents, 'request.layer_to', 1.5, /request\.layer_to/],
-    [latents, 'request.layer_to', -1, /request\.layer_to/],
+    [latents, 'format_version', 1, /it is of format 1, an older one; run its request again\.$/],
+    [latents, 'format_version', 3, /format_version is not 2/],
+    [latents, 'request.from', 'constructor', /request\.from/],
+    [latents, 'request.from', 'tokens', /sources\.kind/],
+    [latents, 'request.from', "0)\n__import__('os').system('id')\n(", /request\.from/],
+    [latents, 'request.from', 'blocks.1.hook_resid_pre', /sources\.hook_name is not the place/],
+    [latents, 'request.to', 1.5, /request\.to/],
+    [latents, 'request.to', 'tokens', /request\.to/],
+    [latents, 'request.to', null, /request\.to/],
+    [latents, 'request.to', { top_logits: 5 }, /targets\.kind/],
+    [latents, 'request.error', 'drop', /request\.error/],
+    [tokens, 'request.error', 'omit', /request\.error/],
     [latents, 'request.threshold', '2', /request\.threshold/],
     [latents, 'request.prompt', { toString: 1 }, /request\.prompt/],
-    [logits, 'request.k', '25', /request\.k/],
-    [logits, 'request.k', 1e999, /request\.k/],
-    [difference, 'request.positive', [' tennis'], /request\.positive/],
-    [difference, 'request.negative', -1, /request\.negative/],
+    [logits, 'request.to', {}, /request\.to/],
+    [logits, 'request.to.logits', [1], /request\.to is not a place, nor one kind of logits/],
+    [logits, 'request.to.top_logits', '25', /request\.to\.top_logits/],
+    [logits, 'request.to.top_logits', 1e999, /request\.to\.top_logits/],
+    [logits, 'request.to', { logits: [] }, /request\.to\.logits/],
+    [logits, 'request.to', { logits: [' a', {}] }, /request\.to\.logits\[1\]/],
+    [logits, 'request.to', JSON.parse('{"__proto__": [1]}'), /request\.to/],
+    [difference, 'request.to.logit_difference.0', [' tennis'], /request\.to\.logit_difference\[0\]/],
+    [difference, 'request.to.logit_difference.1', -1, /request\.to\.logit_difference\[1\]/],
+    [difference, 'request.to.logit_difference', [1], /request\.to\.logit_difference/],
+    [latents, 'runtime', undefined, /runtime/],
+    [latents, 'runtime.device', 'gpu', /runtime\.device/],
+    [latents, 'runtime.version', 1, /runtime\.version/],
+    [latents, 'model', 'x', /model/],
+    [latents, 'model.address', undefined, /model\.address/],
+    [latents, 'model.name', {}, /model\.name/],
+    [latents, 'sources.sae', undefined, /sources\.sae/],
+    [latents, 'sources.sae.address', { toString: 1 }, /sources\.sae\.address/],
+    [latents, 'targets.sae.hook_name_out', '../x', /targets\.sae\.hook_name_out/],
+    [latents, 'targets.sae.revision', 7, /targets\.sae\.revision/],
+    [tokens, 'sources.sae', 7, /^$/],
     [latents, 'tokens.string.1', { toString: 1 }, /tokens\.string\[1\]/],
     [latents, 'tokens.token_id', { length: 3e8 }, /tokens\.token_id/],
     [latents, 'tokens.token_id.0', null, /tokens\.token_id\[0\]/],
@@ -152,7 +178,16 @@ test('a result with anything else in a place than what belongs there is refused,
       assert.match(error?.message ?? '', place, path);
     }
   }
-  for (const json of ['', 'null', '3', '[]', '"x"', '{"format_version": 2}', '['.repeat(100_000)]) {
+  for (const json of [
+    '',
+    'null',
+    '3',
+    '[]',
+    '"x"',
+    '{"format_version": 2}',
+    '{"format_version": 1}',
+    '['.repeat(100_000),
+  ]) {
     assert.equal(refusal(json)?.code, 'result-invalid', json.slice(0, 20));
   }
 });
@@ -178,7 +213,7 @@ test('what passes is rebuilt from known fields, and inherits nothing', () => {
   const result = /** @type {any} */ (fromJson(json));
   assert.equal(result.unknown, undefined);
   assert.equal(result.polluted, undefined);
-  assert.deepEqual(Object.keys(result.request), ['kind', 'prompt', 'layer_from', 'layer_to', 'threshold']);
+  assert.deepEqual(Object.keys(result.request), ['prompt', 'from', 'to', 'error', 'threshold']);
   const labels = record(text(99), text(99), 9)(JSON.parse('{"__proto__":"x","constructor":"y"}'), '');
   assert.equal(Object.getPrototypeOf(labels), null);
   assert.equal(passed(text(3), 'abcd'), undefined);
@@ -208,8 +243,8 @@ test('a hostile result is refused by the page, which goes on; a request is all t
   const hostile = [
     changed(SAVED.token_to_latent, 'sources.token_id', { length: 3e8 }),
     changed(SAVED.latent_to_latent, 'sources.hook_name', '__proto__'),
-    changed(SAVED.latent_to_latent, 'request.kind', 'x'),
-    changed(SAVED.token_to_latent, 'request.layer', "0)\n__import__('os').system('id')\n("),
+    changed(SAVED.latent_to_latent, 'request.from', 'x'),
+    changed(SAVED.token_to_latent, 'request.to', "0)\n__import__('os').system('id')\n("),
   ];
   const shown = await page.textContent('#title');
   for (const result of hostile) {
@@ -228,8 +263,8 @@ test('a hostile result is refused by the page, which goes on; a request is all t
     await page.click('#fit');
     await page.evaluate(() => document.querySelector('#status')?.removeAttribute('data-code'));
   }
-  const extra = changed(changed(SAVED.token_to_latent, 'request.source', 'gpt2-small'), 'request.file', 'x');
-  await openResult(page, 'extra.json', { ...extra, ...{ request: { ...extra.request, run: 'x', threshold: 'x' } } });
+  const extra = changed(changed(SAVED.token_to_latent, 'request.source', 'gpt2-small-res-jb'), 'request.file', 'x');
+  await openResult(page, 'extra.json', { ...extra, ...{ request: { ...extra.request, run: 'x', kind: 'x' } } });
   assert.equal(await page.inputValue('#source'), 'tiny');
   assert.ok(await page.isChecked('input[value=token_to_latent]'));
   assert.equal(await page.evaluate(() => /** @type {any} */ ({}).polluted), undefined);
@@ -249,16 +284,10 @@ test('an address that cannot be used is said, and the demo takes its place', () 
     ['model=x&saes=data:,x', /“saes”/],
     ['model=https://me:secret@m/s&saes=x', /password/],
     ['model=x&saes=https://me@m/s', /password/],
-    ['model={hook}&saes=x', /braces/],
-    ['model=https://m/?{hook}&saes=x', /braces/],
-    ['model=x&saes=https://{hook}/', /braces/],
-    [`model=x&saes=${encodeURIComponent("https://m/s#/{hook}{__import__('os').system('id')}")}`, /#/],
-    [`model=x&saes=${encodeURIComponent("https://m/s/{hook}{__import__('os').system('id')}")}`, /braces/],
-    [`model=x&saes=${encodeURIComponent('https://m/s/{hook}?{x}')}`, /braces/],
-    [`model=x&saes=${encodeURIComponent('https://m/s/{HOOK}')}`, /braces/],
+    [`model=x&saes=${encodeURIComponent("https://m/s#/{__import__('os').system('id')}")}`, /#/],
     ['model=x', /belong together/],
     ['saes=x', /belong together/],
-    ['model=x&saes=y&layers=a,-1,1.5,', /layers/],
+    ['model=x&saes=y&places=a,-1,1.5,blocks.1.hook_resid,', /“places”/],
     ['source=constructor', /“source”/],
     ['source=__proto__', /“source”/],
   ];
@@ -271,13 +300,19 @@ test('an address that cannot be used is said, and the demo takes its place', () 
   }
   const given = (/** @type {string} */ query) => fromAddress(new URL(`?${query}`, PAGE));
   const { sources, selected, problem } = given(
-    `model=models/a/&saes=${encodeURIComponent('https://m/s/{hook}_{block}.pt')}&layers=3,3,0,x,${'7,'.repeat(999)}`,
+    `model=models/a/&saes=https://m/s&places=blocks.3.hook_mlp_out,3,0,blocks.2.hook_resid_post,x,${'7,'.repeat(999)}`,
   );
   assert.deepEqual([selected, problem], ['given', undefined]);
   assert.deepEqual(
     { ...sources.given, title: '' },
-    { title: '', model: 'https://page.example/sae/models/a', saes: 'https://m/s/{hook}_{block}.pt', layers: [3, 0, 7] },
+    {
+      title: '',
+      model: { address: 'https://page.example/sae/models/a' },
+      saes: [{ address: 'https://m/s' }],
+      places: [resid(0), resid(3), 'blocks.3.hook_mlp_out', resid(7)],
+    },
   );
+  assert.deepEqual(given('model=x&saes=y').sources.given.places.length, 13);
   assert.equal(given('').selected, 'demo');
   assert.equal(given('source=tiny&device=gpu').device, undefined);
 });
@@ -296,22 +331,29 @@ test('a page with an address that cannot be used opens, says so, and runs', asyn
 
 test('which revision a source is of can be told from its addresses', async () => {
   assert.equal(
-    revisionsOf(SOURCES['gpt2-small'], PAGE),
+    revisionsOf(addressesOf(SOURCES['gpt2-small-res-jb'], { prompt: '', from: resid(0), to: resid(3) }), PAGE),
     'openai-community/gpt2 at 607a30d, jbloom/GPT2-Small-SAEs-Reformatted at 57d08a4',
   );
-  assert.match(
-    revisionsOf(SOURCES['gpt2-small-oai-32k'], PAGE),
-    /jbloom\/GPT2-Small-OAI-v5-32k-resid-post-SAEs at 21df74d$/,
-  );
-  assert.match(revisionsOf(SOURCES['gpt2-small-splitting-768'], PAGE), /Layer-8 at 2adca04$/);
-  // What comes from a hub is pinned: what is kept of it need not be asked about.
-  for (const { model, saes } of Object.values(SOURCES)) {
-    for (const address of [model, saes]) assert.match(address, /^file:|\/resolve\/[0-9a-f]{40}(\/|$)/);
-  }
-  assert.equal(revisionsOf({ model: 'https://page.example/m', saes: '/s' }, PAGE), 'files of this site');
-  assert.equal(revisionsOf({ model: 'folder:m', saes: 'folder:s' }, PAGE), 'a folder of this computer');
+  // What comes from a hub is pinned where a revision is known: what is kept of it need not be asked about.
+  const unpinned = Object.entries(SOURCES)
+    .filter(([, { saes }]) => saes.some(({ address }) => !/^file:|\/resolve\/[0-9a-f]{40}\//.test(address)))
+    .map(([name]) => name);
+  assert.deepEqual(unpinned, [
+    'gpt2-small-attn-out-v5-128k',
+    'gpt2-small-mlp-out-v5-32k',
+    'gpt2-small-resid-mid-v5-32k',
+    'gpt2-small-v5-32k',
+    'gpt2-small-mlp-tm',
+    'gpt2-small-res_scl-ajt',
+    'gpt2-small-res_sle-ajt',
+    'gpt2-small-res_slefr-ajt',
+  ]);
+  for (const { model } of Object.values(SOURCES)) assert.match(model.address, /^file:|\/resolve\/[0-9a-f]{40}$/);
+  assert.equal(revisionsOf(['https://page.example/m', '/s'], PAGE), 'files of this site');
+  assert.equal(revisionsOf(['folder:m', 'folder:s'], PAGE), 'a folder of this computer');
+  assert.equal(revisionsOf(['http://['], PAGE), 'files of an address that is none');
   assert.equal(
-    revisionsOf({ model: 'https://h.example/a/b/resolve/main', saes: 'https://h.example/s' }, PAGE),
+    revisionsOf(['https://h.example/a/b/resolve/main', 'https://h.example/s'], PAGE),
     'h.example/a/b at main, which may change, files of h.example, which may change',
   );
   const { page } = await openPage(browser, LINKS.token_to_latent);
@@ -319,13 +361,19 @@ test('which revision a source is of can be told from its addresses', async () =>
   await page.waitForFunction(
     () => document.querySelector('#revision')?.textContent === 'Computed from files of this site.',
   );
-  // A file does not say of which model it is.
+  // A file says of which model it is, whichever is chosen.
   await openResult(
     page,
     'r.json',
     madeUp(2, 2, () => 1),
   );
-  assert.equal(await page.textContent('#revision'), '');
+  assert.equal(await page.textContent('#revision'), 'Computed from files of m.example, which may change.');
+  await openResult(
+    page,
+    'jb.json',
+    madeUp(2, 2, () => 1, { source: 'gpt2-small-res-jb' }),
+  );
+  assert.match((await page.textContent('#revision')) ?? '', /gpt2 at 607a30d, .*Reformatted at 57d08a4\.$/);
   await page.close();
 });
 
@@ -356,28 +404,35 @@ test('the bytes that a request is said to read are those of the files', () => {
     /^(W_enc|b_enc|b_dec)$/,
   );
   const blocks = (/** @type {number} */ n) => size(model, new RegExp(`^h\\.[0-${n - 1}]\\.`));
+  const attention = (/** @type {number} */ block) => size(model, new RegExp(`^h\\.${block}\\.(ln_1|attn)\\.`));
   const head = size(model, /^wte\.weight$/);
   /** @type {[Request, number][]} */
   const cases = [
-    [{ kind: 'token_to_latent', prompt: '', layer: 2 }, blocks(2) + sae],
-    [{ kind: 'latent_to_latent', prompt: '', layer_from: 1, layer_to: 3 }, blocks(3) + 2 * sae],
-    [{ kind: 'latent_to_logit', prompt: '', layer: 1, k: 5 }, blocks(4) + sae + head],
-    [{ kind: 'logit_difference', prompt: '', layer: 3, positive: '', negative: '' }, blocks(4) + sae + head],
+    [{ prompt: '', from: 'tokens', to: resid(2) }, blocks(2) + sae],
+    [{ prompt: '', from: resid(1), to: resid(3) }, blocks(3) + 2 * sae],
+    [{ prompt: '', from: resid(1), to: 'blocks.2.hook_attn_out' }, blocks(2) + attention(2) + 2 * sae],
+    [{ prompt: '', from: resid(1), to: 'blocks.2.hook_mlp_out' }, blocks(3) + 2 * sae],
+    [{ prompt: '', from: resid(1), to: { top_logits: 5 } }, blocks(4) + sae + head],
+    [{ prompt: '', from: resid(3), to: { logit_difference: ['', ''] } }, blocks(4) + sae + head],
+    [{ prompt: '', from: 'tokens', to: { logits: [1] } }, blocks(4) + head],
   ];
   for (const [request, wanted] of cases) {
     // Its SAEs keep their biases in twice the width.
-    assert.ok(Math.abs(bytes(request) / wanted - 1) < 0.02, `${request.kind}: ${bytes(request)}, not ${wanted}`);
+    assert.ok(
+      Math.abs(bytes(request) / wanted - 1) < 0.02,
+      `${JSON.stringify(request)}: ${bytes(request)}, not ${wanted}`,
+    );
   }
   // The published file of the SAE at layer 6: a header of 320 bytes, encoder, decoder and their biases.
-  const published = SOURCES['gpt2-small'].bytes?.({ kind: 'token_to_latent', prompt: '', layer: 0 }) ?? 0;
+  const published = SOURCES['gpt2-small-res-jb'].bytes?.({ prompt: '', from: 'tokens', to: resid(0) }) ?? 0;
   assert.equal(320 + published + 4 * 24_576 * 768, 151_096_640);
 });
 
 test('the bytes that a request is said to read are those that a server gives', async (t) => {
   /** @type {Request[]} */
   const requests = [
-    { kind: 'token_to_latent', prompt: 'The tower', layer: 2 },
-    { kind: 'latent_to_latent', prompt: 'The tower', layer_from: 1, layer_to: 3 },
+    { prompt: 'The tower', from: 'tokens', to: resid(2) },
+    { prompt: 'The tower', from: resid(1), to: resid(3) },
   ];
   // Requests of logits read the unembedding once more, from what is kept by then: that is up to the disk.
   for (const [i, request] of requests.entries()) {
@@ -385,7 +440,7 @@ test('the bytes that a request is said to read are those that a server gives', a
     const folder = `hub-${i}/resolve`;
     const { page } = await openPage(
       browser,
-      `?device=cpu&model=${folder}/model&saes=${folder}/saes&layers=1,2,3${linkTo({ source: 'given', ...request })}`,
+      `?device=cpu&model=${folder}/model&saes=${folder}/saes&places=1,2,3${linkTo({ source: 'given', .../** @type {any} */ (request) })}`,
     );
     await settled(page);
     let given = 0;
@@ -399,8 +454,8 @@ test('the bytes that a request is said to read are those that a server gives', a
     const said = /** @type {(request: Request) => number} */ (SOURCES.demo.bytes)(request);
     // Of each file the first 64 KiB are read for its header, whatever of it was wanted.
     const most = 1.03 * said + files.size * 65_536;
-    assert.ok(given >= 0.98 * said && given <= most, `${request.kind}: ${given} given, ${said} said`);
-    t.diagnostic(`${request.kind}: ${given} bytes given, ${said} said`);
+    assert.ok(given >= 0.98 * said && given <= most, `${request.from}: ${given} given, ${said} said`);
+    t.diagnostic(`${request.from}: ${given} bytes given, ${said} said`);
     await page.close();
   }
 });
@@ -409,23 +464,23 @@ test('the bytes that a request is said to read are those that a server gives', a
 
 test('a target by its id survives its link, the form, and is not a text', async () => {
   /** @type {Request} */
-  const request = { kind: 'logit_difference', prompt: 'a', layer: 3, positive: 2996, negative: '2993' };
+  const request = { prompt: 'a', from: resid(3), to: { logit_difference: [2996, '2993'] } };
   const hash = encodeState('tiny', request, DEFAULT_VIEW);
   assert.match(hash, /positive_id=2996&negative=2993/);
-  assert.deepEqual(decodeState(hash).request, request);
+  assert.deepEqual(decodeState(hash).request, { ...request, error: 'keep', threshold: 2 });
   assert.equal(keyOf('tiny', /** @type {Request} */ (decodeState(hash).request)), keyOf('tiny', request));
-  assert.notEqual(keyOf('tiny', { ...request, positive: '2996' }), keyOf('tiny', request));
+  assert.notEqual(keyOf('tiny', { ...request, to: { logit_difference: ['2996', '2993'] } }), keyOf('tiny', request));
 
   const { page, problems } = await openPage(browser, `#${hash}`);
   await settled(page);
   assert.equal(await page.inputValue('#positive'), 'token 2996');
-  await page.selectOption('#layer', '2');
-  await page.waitForFunction(() => /layer=2&positive_id=2996&negative=2993/.test(location.hash));
+  await page.selectOption('#from', resid(2));
+  await page.waitForFunction(() => /from=blocks\.2\.hook_resid_pre&positive_id=2996&negative=2993/.test(location.hash));
   await page.fill('#positive', ' golf');
   await page.press('#positive', 'Tab');
   await page.waitForFunction(() => /positive=\+golf/.test(location.hash));
   // A result knows what its tokens read as; what the form shows is asked for by id again.
-  const saved = { ...SAVED.logit_difference, request: { ...request, positive: 2996, negative: 2993 } };
+  const saved = { ...SAVED.logit_difference, request: { ...request, to: { logit_difference: [2996, 2993] } } };
   await openResult(page, 'ids.json', saved);
   assert.equal(await page.inputValue('#positive'), ' tennis');
   await page.waitForFunction(() => /positive_id=2996&negative_id=2993/.test(location.hash));
@@ -436,106 +491,148 @@ test('a target by its id survives its link, the form, and is not a text', async 
 test('a field that cannot hold what was asked asks it again all the same', async () => {
   const { page } = await openPage(
     browser,
-    linkTo({ kind: 'logit_difference', prompt: 'a\rb', layer: 2, positive: '\n', negative: ' golf' }),
+    linkTo({ prompt: 'a\rb', from: resid(2), positive: '\n', negative: ' golf' }),
   );
   await settled(page);
-  await page.selectOption('#layer', '1');
-  await page.waitForFunction(() => /prompt=a%0Db&layer=1&positive=%0A&/.test(location.hash));
+  await page.selectOption('#from', resid(1));
+  await page.waitForFunction(() => /prompt=a%0Db&from=blocks\.1\.hook_resid_pre&positive=%0A&/.test(location.hash));
   await page.close();
 });
 
 test('a link without a threshold asks with the notebook’s; what no request holds is left out', () => {
-  const { request } = decodeState('#kind=latent_to_latent&prompt=a&layer_from=0&layer_to=1');
-  assert.deepEqual(request, { kind: 'latent_to_latent', prompt: 'a', layer_from: 0, layer_to: 1, threshold: 2 });
+  const { request } = decodeState(`#prompt=a&from=${resid(0)}&to=${resid(1)}`);
+  assert.deepEqual(request, { prompt: 'a', from: resid(0), to: resid(1), error: 'keep', threshold: 2 });
   for (const rest of [
-    'layer_to=99999',
-    'layer_to=1e3',
-    'layer_to=-1',
-    `layer_to=1&prompt=${'x'.repeat(2 ** 20 + 1)}`,
-  ]) {
-    assert.equal(
-      decodeState(`#kind=latent_to_latent&layer_from=0&prompt=a&${rest}`.replace('prompt=a&layer_to=1&', 'layer_to=1&'))
-        .request,
-      undefined,
-      rest.slice(0, 20),
-    );
-  }
+    'to=blocks.99999.hook_resid_pre',
+    'to=blocks.1e3.hook_resid_pre',
+    'to=3',
+    'top_logits=0',
+    'top_logits=1e3',
+    'logit=a&logit_id=-1',
+    'positive=a&negative_id=99999999999',
+    `to=${resid(1)}&error=drop`,
+  ])
+    assert.equal(decodeState(`#from=${resid(0)}&prompt=a&${rest}`).request, undefined, rest);
+  assert.equal(decodeState(`#from=${resid(0)}&to=${resid(1)}&prompt=${'x'.repeat(2 ** 20 + 1)}`).request, undefined);
   for (const view of ['threshold=1e39', 'limit=1e39', 'limit=1e-60', 'limit=0'])
     assert.deepEqual(decodeState(view).view, {}, view);
   assert.deepEqual(decodeState('threshold=-0').view, { threshold: 0 });
-  assert.equal(decodeState('kind=token_to_latent&layer=1&prompt=%EF%BF%BD').request?.prompt, '\ufffd');
+  assert.equal(decodeState(`from=tokens&to=${resid(1)}&prompt=%EF%BF%BD`).request?.prompt, '\ufffd');
 });
 
 // --- Python ---
 
+/** Where a bundled result of the demo is read. */
+const DEMO = {
+  model: 'models/demo/model',
+  from: { address: 'models/demo/saes/from' },
+  to: { address: 'models/demo/saes/to' },
+};
+
 test('nothing but numbers and literals gets into the Python', () => {
   const evil = "0)\n__import__('os').system('id')\n(";
-  const demo = SOURCES.demo;
   /** @type {any[]} */
   const bad = [
-    { kind: 'token_to_latent', prompt: '', layer: evil },
-    { kind: 'latent_to_latent', prompt: '', layer_from: evil, layer_to: 1 },
-    { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: evil },
-    { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1, threshold: NaN },
-    { kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 1, threshold: evil },
-    { kind: 'latent_to_logit', prompt: '', layer: 1, k: evil },
-    { kind: 'latent_to_logit', prompt: '', layer: 1.5, k: 1 },
-    { kind: 'logit_difference', prompt: '', layer: 1, positive: NaN, negative: 1 },
+    { prompt: '', from: 'tokens', to: evil },
+    { prompt: '', from: evil, to: resid(1) },
+    { prompt: '', from: resid(0), to: `${resid(1)}${evil}` },
+    { prompt: '', from: resid(0), to: resid(1), threshold: NaN },
+    { prompt: '', from: resid(0), to: resid(1), threshold: evil },
+    { prompt: '', from: resid(1), to: { top_logits: evil } },
+    { prompt: '', from: resid(1), to: { top_logits: 1.5 } },
+    { prompt: '', from: resid(1), to: { logits: [1, NaN] } },
+    { prompt: '', from: resid(1), to: { logit_difference: [NaN, 1] } },
   ];
   for (const request of bad) {
     assert.throws(
-      () => python(request, demo),
+      () => python(request, DEMO),
       (/** @type {any} */ error) => error.code === 'request-invalid',
       JSON.stringify(request),
     );
   }
-  const layered = { model: 'https://m/a\nimport os', saes: 'https://m/s\rimport os/x/{block}/y\'"\\{hook}' };
-  const code = python({ kind: 'token_to_latent', prompt: '', layer: 1 }, layered);
+  const hostile = { model: 'https://m/a\nimport os', to: { address: 'https://m/s\rimport os\n' } };
+  const code = python({ prompt: '', from: 'tokens', to: resid(1) }, hostile);
   assert.ok(!/^import os/m.test(code), code);
-  assert.ok(
-    code.includes(String.raw`folder = "{block}/y'\"\\{hook}".replace("{hook}", hook).replace("{block}", str(block))`),
-    code,
-  );
+  const out = { ...DEMO, from: { address: 'x', hook_name_out: evil } };
+  assert.throws(() => python({ prompt: '', from: resid(0), to: resid(1) }, out), { code: 'request-invalid' });
 });
 
-test('the Python of each request names its own layers and numbers, each where it belongs', () => {
-  const lines = (/** @type {Request} */ request) => python(request, SOURCES.demo).split('\n');
-  const has = (/** @type {string[]} */ code, /** @type {string[]} */ wanted) => {
-    for (const line of wanted)
-      assert.ok(
-        code.some((found) => found.trim().startsWith(line)),
-        `${line}\n${code.join('\n')}`,
-      );
+test('the Python of each request names its own places and numbers, each where it belongs', () => {
+  const has = (
+    /** @type {Request} */ request,
+    /** @type {string[]} */ wanted,
+    /** @type {string[]} */ unwanted = [],
+    origins = DEMO,
+  ) => {
+    const code = python(request, origins);
+    for (const part of wanted) assert.ok(code.includes(part), `${part}\n${code}`);
+    for (const part of unwanted) assert.ok(!code.includes(part), `not ${part}\n${code}`);
   };
-  has(lines({ kind: 'token_to_latent', prompt: 'p', layer: 5 }), [
-    'sae = load_sae(5)',
-    'return sae.encode(model(embedded * scales[:, None], start_at_layer=0, stop_at_layer=5))',
-  ]);
-  has(lines({ kind: 'latent_to_latent', prompt: 'p', layer_from: 5, layer_to: 7, threshold: 0.25 }), [
-    'sae = load_sae(5)',
-    'resid = model(tokens, stop_at_layer=5) ',
-    'later = load_sae(7)',
-    'return later.encode(model(resid_from(values), start_at_layer=5, stop_at_layer=7))',
+  has(
+    { prompt: 'p', from: 'tokens', to: resid(5) },
+    [
+      '# Download as folder “model”, with all that is in it: models/demo/model',
+      '# Download as folder “target”: models/demo/saes/to',
+      '("blocks.0.hook_resid_pre", lambda y, hook: y * x[:, None])',
+      // The last place of a model has this name alone.
+      'reads = ("blocks.4.hook_resid_post", lambda y, hook: found.append(y))',
+    ],
+    ['source =', 'across'],
+  );
+  has({ prompt: 'p', from: 'blocks.5.hook_attn_out', to: 'blocks.5.hook_mlp_out', threshold: 0.25 }, [
+    '# Download as folder “source”: models/demo/saes/from',
+    'names_filter=["blocks.5.hook_attn_out"])',
+    'acts = source.encode(cache["blocks.5.hook_attn_out"])',
+    'error = cache["blocks.5.hook_attn_out"] - source.decode(acts)',
+    'return [("blocks.5.hook_attn_out", lambda y, hook: written)]',
+    'reads = ("blocks.5.hook_mlp_out", lambda',
     'across = (attributions > 0.25)',
   ]);
-  has(lines({ kind: 'latent_to_logit', prompt: 'p', layer: 5, k: 9 }), [
-    'sae = load_sae(5)',
-    'resid = model(tokens, stop_at_layer=5) ',
-    'return model(resid_from(values), start_at_layer=5)[0, -1]',
-    'top = last_logits(acts[at]).topk(9)',
+  // A transcoder reads at one place and writes at another.
+  has(
+    { prompt: 'p', from: 'blocks.1.ln2.hook_normalized', to: 'blocks.2.attn.hook_z', error: 'omit' },
+    [
+      'names_filter=["blocks.1.ln2.hook_normalized", "blocks.1.hook_mlp_out"])',
+      'acts = source.encode(cache["blocks.1.ln2.hook_normalized"])',
+      'error = 0 ',
+      'return [("blocks.1.hook_mlp_out", lambda y, hook: written)]',
+      'reads = ("blocks.2.attn.hook_z", lambda',
+    ],
+    ['- source.decode'],
+  );
+  has(
+    { prompt: 'p', from: resid(5), to: { top_logits: 9 } },
+    ['to = targets(x).topk(9).indices'],
+    ['target =', 'across'],
+  );
+  has({ prompt: 'p', from: resid(5), to: { logits: [7, ' b'] } }, [
+    'to = torch.tensor([7, model.to_single_token(" b")])',
   ]);
-  has(lines({ kind: 'logit_difference', prompt: 'p', layer: 5, positive: 11, negative: ' b' }), [
-    'sae = load_sae(5)',
-    'positive = 11',
-    'negative = model.to_single_token(" b")',
-    'logits = model(resid_from(values), start_at_layer=5)[0, -1]',
+  has({ prompt: 'p', from: resid(5), to: { logit_difference: [11, ' b'] } }, [
+    'positive, negative = 11, model.to_single_token(" b")',
     'return (logits[positive] - logits[negative])[None]',
   ]);
-  // GPT-2 as it is published needs no folders; the same SAEs with another model do.
-  const request = /** @type {Request} */ ({ kind: 'token_to_latent', prompt: '', layer: 0 });
-  assert.match(python(request, SOURCES['gpt2-small']), /from_pretrained\("gpt2-small-res-jb"/);
-  assert.match(python(request, { ...SOURCES['gpt2-small'], model: 'https://evil.example/m' }), /MODEL, SAES/);
-  assert.match(python(request, SOURCES['gpt2-small-oai-32k']), /folder = "v5_32k_layer_\{block\}\.pt"\.replace\(/);
+  // GPT-2 and what SAELens knows of its SAEs need no folders; others do.
+  const of = (/** @type {string} */ source, /** @type {Request} */ request) => {
+    const { model, saes } = SOURCES[source];
+    const [from, to] = [request.from, request.to].map((place) => saesAt(saes, String(place))[0]);
+    return { model: model.address, from, to };
+  };
+  const known = (/** @type {string} */ source, /** @type {Request} */ request, /** @type {string[]} */ wanted) =>
+    has(request, wanted, ['# Download as folder “model”'], /** @type {any} */ (of(source, request)));
+  known('gpt2-small-res-jb', { prompt: '', from: 'tokens', to: resid(0) }, [
+    'target = SAE.from_pretrained("gpt2-small-res-jb", "blocks.0.hook_resid_pre", device="cpu")[0]',
+  ]);
+  known('gpt2-small-v5-32k', { prompt: '', from: 'blocks.1.hook_attn_out', to: 'blocks.1.hook_mlp_out' }, [
+    'source = SAE.from_pretrained("gpt2-small-attn-out-v5-32k", "blocks.1.hook_attn_out", device="cpu")[0]',
+    'target = SAE.from_pretrained("gpt2-small-mlp-out-v5-32k", "blocks.1.hook_mlp_out", device="cpu")[0]',
+  ]);
+  known('gpt2-small-res-jb-feature-splitting-768', { prompt: '', from: 'tokens', to: resid(8) }, [
+    'SAE.from_pretrained("gpt2-small-res-jb-feature-splitting", "blocks.8.hook_resid_pre_768", device="cpu")[0]',
+  ]);
+  known('gpt2-small-transcoders', { prompt: '', from: 'tokens', to: 'blocks.8.ln2.hook_normalized' }, [
+    '# Download as folder “target”: https://huggingface.co/callummcdougall/arena-demos-transcoder/resolve/',
+  ]);
 });
 
 // --- answers ---
@@ -553,10 +650,11 @@ const answering = (t, answer) => t.mock.method(globalThis, 'fetch', async () => 
 
 const [CONSENT, EXPLANATIONS] = ['sae-attribution.neuronpedia', 'sae-attribution.explanations'];
 const HOOK = 'blocks.3.hook_resid_pre';
+const NAMES = { [HOOK]: '3-res-jb' };
 
 test('who withdraws consent is forgotten: nothing is kept, known or asked for', async (t) => {
   const storage = storageOf();
-  const neuronpedia = createNeuronpedia(storage);
+  const neuronpedia = createNeuronpedia(storage, NAMES);
   const asked = answering(t, () => Response.json([{ index: '5', explanations: [{ description: 'words' }] }]));
   assert.equal(await neuronpedia.load(HOOK, [5]), false);
   assert.equal(asked.mock.callCount(), 0);
@@ -590,12 +688,12 @@ test('who withdraws consent is forgotten: nothing is kept, known or asked for', 
 
 test('an answer or a storage with anything else in it is as good as none', async (t) => {
   for (const kept of ['3', '{}', '[3]', '[["x"]]', '[["3-res-jb/1", {}]]', '[["__proto__", "x"]]', 'no JSON']) {
-    const neuronpedia = createNeuronpedia(storageOf({ [EXPLANATIONS]: kept }));
+    const neuronpedia = createNeuronpedia(storageOf({ [EXPLANATIONS]: kept }), NAMES);
     assert.equal(neuronpedia.get(HOOK, 1), undefined, kept);
   }
-  assert.equal(createNeuronpedia(storageOf({ [EXPLANATIONS]: '[["3-res-jb/1", "x"]]' })).get(HOOK, 1), 'x');
+  assert.equal(createNeuronpedia(storageOf({ [EXPLANATIONS]: '[["3-res-jb/1", "x"]]' }), NAMES).get(HOOK, 1), 'x');
 
-  const neuronpedia = createNeuronpedia(storageOf({ [CONSENT]: 'true' }));
+  const neuronpedia = createNeuronpedia(storageOf({ [CONSENT]: 'true' }), NAMES);
   const odd = [
     null,
     3,
@@ -620,7 +718,7 @@ test('an answer or a storage with anything else in it is as good as none', async
 
 test('contexts are read of places alone', async (t) => {
   const asked = answering(t, () => Response.json({ format_version: 1, sentences: [], latents: { 1: { label: 'x' } } }));
-  const contexts = createContexts('https://m/saes');
+  const contexts = createContexts([{ address: 'https://m/saes' }]);
   for (const hook of ['../../x?', '__proto__', 'blocks.1.hook_resid_pre/..', ''])
     assert.equal((await contexts.load(hook)).size, 0);
   assert.equal(asked.mock.callCount(), 0);
@@ -631,7 +729,8 @@ test('contexts are read of places alone', async (t) => {
 test('a list of results is believed as a whole or not at all', async (t) => {
   const good = JSON.parse(readFileSync(`${WWW}results/index.json`, 'utf8'));
   const asked = answering(t, () => Response.json(good));
-  assert.deepEqual(await createResults('https://m/results/').precomputed(), good);
+  const full = good.map((/** @type {any} */ entry) => ({ ...entry, request: asRequest(entry.request, '') }));
+  assert.deepEqual(await createResults('https://m/results/').precomputed(), full);
   for (const change of [
     { file: '../x.json' },
     { file: 'https://evil/x.json' },
@@ -677,7 +776,7 @@ test('expectations are those of the documented form', () => {
   for (const [path, value] of /** @type {[string, unknown][]} */ ([
     ['title', 3],
     ['cases', {}],
-    ['cases.0.request.kind', 'x'],
+    ['cases.0.request.from', 'x'],
     ['cases.0.expect.0.path', 'constructor().x'],
     ['cases.0.expect.0.equals', { toString: 1 }],
     ['cases.0.expect.3.within', 'x'],

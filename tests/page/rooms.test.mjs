@@ -33,7 +33,7 @@ function importsOf(text) {
     [...within.matchAll(pattern)].map(([, path]) => path);
   return {
     modules: [
-      ...found(code, /(?:\bfrom|^\s*import)\s*['"`](.+?)['"`]/gm),
+      ...found(code, /(?:(?<!['"`])\bfrom|^\s*import)\s*['"`](.+?)['"`]/gm),
       ...found(code, /\bimport\(\s*['"`](.+?)['"`]/g),
       // Whatever else begins so: the address of a worker.
       ...found(code, /['"`](\.{1,2}\/[^'"`$]*)['"`]/g),

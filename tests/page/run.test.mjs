@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { openPage as open, openResult, run, settled, start } from './browser.mjs';
+import { resid, openPage as open, openResult, run, settled, start } from './browser.mjs';
 
 const EXPECTED = new URL('../fixtures/tiny/expected/', import.meta.url);
 
@@ -36,18 +36,18 @@ test('an emulated adapter is passed over for the CPU build, and the page says so
 test('each of the four attributions is drawn, with the numbers of the reference', async () => {
   const { page, problems } = await openPage(browser, '?device=cpu');
   const cases = [
-    ['latent_to_latent', 'The Eiffel tower is in Paris', '100 × 181', { layer_from: '0', layer_to: '3' }],
-    ['token_to_latent', 'The Eiffel tower is in Paris', '9 × 181', { layer: '3' }],
-    ['latent_to_logit', 'The Eiffel tower is in the city of', '205 × 25', { layer: '3' }],
-    ['logit_difference', 'Fact: Serena Williams plays the sport of', '', { layer: '3' }],
+    ['latent_to_latent', 'The Eiffel tower is in Paris', '100 × 181', { from: resid(0), to: resid(3) }],
+    ['token_to_latent', 'The Eiffel tower is in Paris', '9 × 181', { to: resid(3) }],
+    ['latent_to_logit', 'The Eiffel tower is in the city of', '205 × 25', { from: resid(3) }],
+    ['logit_difference', 'Fact: Serena Williams plays the sport of', '', { from: resid(3) }],
   ];
-  for (const [kind, prompt, size, layers] of cases) {
-    await page.check(`input[value=${kind}]`);
+  for (const [view, prompt, size, places] of cases) {
+    await page.check(`input[value=${view}]`);
     await page.fill('#prompt', /** @type {string} */ (prompt));
-    for (const [id, layer] of Object.entries(layers)) await page.selectOption(`#${id}`, layer);
+    for (const [id, place] of Object.entries(places)) await page.selectOption(`#${id}`, place);
     assert.match((await run(page)) ?? '', /Done in/);
     const statistics = await page.textContent('#statistics');
-    assert.ok(statistics?.includes(`${size}`), `${kind}: ${statistics}`);
+    assert.ok(statistics?.includes(`${size}`), `${view}: ${statistics}`);
     assert.ok(await page.isVisible('.heatmap-canvas'));
   }
   const { logit_difference, token_logits } = expected('logit_difference_3');
@@ -143,7 +143,7 @@ test('the saved JSON opens again and shows the same; other files are refused', a
   await page.click('#save');
   const path = await (await download).path();
   const json = JSON.parse(readFileSync(path, 'utf8'));
-  assert.equal(json.format_version, 1);
+  assert.equal(json.format_version, 2);
   assert.equal(json.gradients.length, 100 * 181);
   const statistics = await page.textContent('#statistics');
 
@@ -156,6 +156,7 @@ test('the saved JSON opens again and shows the same; other files are refused', a
   evil.tokens.string[0] = '<b>bold</b>';
   const bad = [
     ['{"format_version": 2}', 'result-invalid'],
+    [JSON.stringify({ ...json, format_version: 1 }), 'result-invalid'],
     ['not json', 'result-invalid'],
     ['null', 'result-invalid'],
     [JSON.stringify({ ...json, gradients: [1] }), 'result-invalid'],
@@ -192,10 +193,6 @@ test('errors say what to do, and the next good request is answered', async () =>
   await page.fill('#prompt', ' the'.repeat(200));
   await fails('prompt-too-long', /201 tokens .* at most 128/);
   await works();
-  await page.check('input[value=latent_to_latent]');
-  await page.selectOption('#layer_from', '3');
-  await fails('layer-order', /must come before/);
-  await works();
   await page.check('input[value=logit_difference]');
   await page.fill('#positive', ' Barcelona!');
   await fails('not-one-token', /must be exactly one/);
@@ -217,12 +214,12 @@ test('errors say what to do, and the next good request is answered', async () =>
 });
 
 test('a missing SAE and a missing model are errors that name the file', async () => {
-  const at = '?device=cpu&model=models/tiny/model&saes=models/tiny/saes&layers=0,3,7';
-  const { page } = await openPage(browser, at);
+  const query = '?device=cpu&model=models/tiny/model&saes=models/tiny/saes&places=0,3,7';
+  const { page } = await openPage(browser, query);
   await page.check('input[value=token_to_latent]');
-  await page.selectOption('#layer', '7');
-  assert.match((await run(page)) ?? '', /\[layer-out-of-range\]$/);
-  await page.selectOption('#layer', '3');
+  await page.selectOption('#to', resid(7));
+  assert.match((await run(page)) ?? '', /\[place-out-of-range\]$/);
+  await page.selectOption('#to', resid(3));
   assert.match((await run(page)) ?? '', /Done in/);
   await page.goto(`${browser.url}/?device=cpu&model=models/none&saes=models/none`);
   await settled(page);
@@ -265,7 +262,7 @@ test('cancel ends a request in any phase and keeps what was loaded', async () =>
   let reads = 0;
   page.on('request', (request) => (reads += Number(/sae_weights|model\.safetensors/.test(request.url()))));
   await page.check('input[value=token_to_latent]');
-  await page.selectOption('#layer', '0');
+  await page.selectOption('#to', resid(0));
   assert.match((await run(page)) ?? '', /Done in/);
   assert.match((await page.textContent('#device')) ?? '', /Computing on WebGPU: asked for/);
   await page.close();
@@ -304,7 +301,7 @@ test('a lost device is an error, and the next run gets a fresh one', async () =>
     await route.fulfill({ response, body: `${await response.text()}\n${prelude}` });
   });
   await page.check('input[value=token_to_latent]');
-  await page.selectOption('#layer', '0');
+  await page.selectOption('#to', resid(0));
   assert.match((await run(page)) ?? '', /Done in/);
   const lose = () => page.workers()[0].evaluate(() => /** @type {any} */ (globalThis).deviceForTest.destroy());
   // Between two runs nobody need know.
@@ -346,12 +343,12 @@ test('a server that ignores ranges, fails at times or sends too little', async (
   // Two failures, then the answer: nobody need know.
   let failures = 2;
   await page.route(weights, (route) => (failures-- > 0 ? route.fulfill({ status: 503 }) : route.continue()));
-  await page.selectOption('#layer_to', '1');
+  await page.selectOption('#to', resid(1));
   assert.match((await run(page)) ?? '', /Done in/);
   assert.ok(failures < 0);
   await page.unroute(weights);
 
-  await page.selectOption('#layer_to', '2');
+  await page.selectOption('#to', resid(2));
   await page.route(weights, (route) => route.fulfill({ status: 403 }));
   assert.match((await run(page)) ?? '', /(refuses access|403).*\[access-denied\]$/);
   await page.unroute(weights);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { advice, describeFetch, progressTeller } from '../../www/app/words.js';
-import { LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+import { resid, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
@@ -15,12 +15,12 @@ before(async () => {
 after(() => browser.close());
 
 test('progress tells bytes, rate, time left and what for', () => {
-  const tell = progressTeller({ kind: 'latent_to_latent', prompt: '', layer_from: 0, layer_to: 9 });
+  const tell = progressTeller({ prompt: '', from: resid(0), to: resid(9) });
   const load = (/** @type {number} */ done) => /** @type {const} */ ({ phase: 'load', done, total: 100e6, flop: 0 });
-  assert.equal(tell(load(0), 0), 'Loading weights for latent → latent, layers 0 → 9: 0 KB of 100.0 MB');
+  assert.equal(tell(load(0), 0), 'Loading weights for latent → latent, resid_pre 0 → resid_pre 9: 0 KB of 100.0 MB');
   assert.equal(
     tell(load(20e6), 4000),
-    'Loading weights for latent → latent, layers 0 → 9: 20.0 MB of 100.0 MB · 5.0 MB/s · about 16 s left',
+    'Loading weights for latent → latent, resid_pre 0 → resid_pre 9: 20.0 MB of 100.0 MB · 5.0 MB/s · about 16 s left',
   );
   assert.match(
     tell({ ...load(40e6), rate: 1e6, cached: 20e6 }, 5000),
@@ -31,11 +31,17 @@ test('progress tells bytes, rate, time left and what for', () => {
 
 test('the page says what Run will fetch, and from where', () => {
   const page = new URL('https://example.org/sae/');
-  const source = { title: '', layers: [], model: 'https://huggingface.co/a', saes: 'https://example.org/saes' };
-  const request = /** @type {const} */ ({ kind: 'token_to_latent', prompt: '', layer: 3 });
+  const of = (/** @type {string} */ model, /** @type {string} */ saes) => ({
+    title: '',
+    places: [],
+    model: { address: model },
+    saes: [{ address: saes }],
+  });
+  const source = of('https://huggingface.co/a', 'https://example.org/saes');
+  const request = { prompt: '', from: 'tokens', to: resid(3) };
   assert.equal(
     describeFetch(source, request, page),
-    'Run fetches the model and the SAE of layer 3 from huggingface.co and this site, and the runtime from this site. ' +
+    'Run fetches the model and the SAE at blocks.3.hook_resid_pre from huggingface.co and this site, and the runtime from this site. ' +
       'The prompt is not sent, but huggingface.co and this site can tell its tokens and latents from the rows that are fetched; “Whole tables” hides them.',
   );
   assert.match(
@@ -46,7 +52,7 @@ test('the page says what Run will fetch, and from where', () => {
   assert.match(describeFetch(large, request, page), /^Run fetches .*\(about 650\.0 MB\)/);
   assert.match(describeFetch(large, request, page, { savesData: true }), /^Your browser asks to save data/);
   assert.match(
-    describeFetch({ ...source, model: 'folder:a', saes: 'folder:a' }, request, page),
+    describeFetch(of('folder:a', 'folder:a'), request, page),
     /from the folder of this computer.* The prompt stays here\.$/,
   );
   assert.notEqual(advice('device-failed'), '');
@@ -54,8 +60,8 @@ test('the page says what Run will fetch, and from where', () => {
 });
 
 test('whole tables are said, computed with and remembered', async () => {
-  const at = `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'a', layer: 1 })}`;
-  const { page, problems } = await openPage(browser, at);
+  const link = `?device=cpu${linkTo({ prompt: 'a', from: 'tokens', to: resid(1) })}`;
+  const { page, problems } = await openPage(browser, link);
   await settled(page);
   assert.match((await page.textContent('#status')) ?? '', /this site can tell its tokens and latents/);
   await page.check('#private');
@@ -71,7 +77,7 @@ test('whole tables are said, computed with and remembered', async () => {
 });
 
 test('loading shows progress and can be cancelled', async () => {
-  const { page } = await openPage(browser, `?device=cpu${linkTo({ kind: 'token_to_latent', prompt: 'a', layer: 2 })}`);
+  const { page } = await openPage(browser, `?device=cpu${linkTo({ prompt: 'a', from: 'tokens', to: resid(2) })}`);
   await settled(page);
   await page.route('**/*.safetensors', async (route) => {
     await new Promise((resolve) => setTimeout(resolve, 400));
@@ -79,7 +85,7 @@ test('loading shows progress and can be cancelled', async () => {
   });
   await page.click('#run');
   await page.waitForFunction(() =>
-    /^Loading weights for token → latent, layer 2: .* of .*B/.test(
+    /^Loading weights for token → latent, resid_pre 2: .* of .*B/.test(
       document.querySelector('#status')?.textContent ?? '',
     ),
   );
@@ -138,10 +144,10 @@ test('a target that is not one token is told before it is run', async () => {
 });
 
 test('what is kept is listed with its size, and can be deleted', async () => {
-  const hub = '?device=cpu&model=tiny/resolve/model&saes=tiny/resolve/saes&layers=1';
+  const hub = '?device=cpu&model=tiny/resolve/model&saes=tiny/resolve/saes&places=1';
   const { page, problems } = await openPage(
     browser,
-    `${hub}${linkTo({ source: 'given', kind: 'token_to_latent', prompt: 'a', layer: 1 })}`,
+    `${hub}${linkTo({ source: 'given', prompt: 'a', from: 'tokens', to: resid(1) })}`,
   );
   await settled(page);
   assert.match((await run(page)) ?? '', /Done in/);

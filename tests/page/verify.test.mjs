@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { requestOf } from '../../scripts/cases.mjs';
 import { start } from './browser.mjs';
 
 const FIXTURE = new URL('../fixtures/tiny/', import.meta.url).pathname;
@@ -16,14 +17,12 @@ const folder = mkdtempSync(join(tmpdir(), 'sae-attribution-verify-'));
 function expectations() {
   const latents = read('latent_to_latent_0_3');
   const logits = read('latent_to_logit_3_k25');
-  const { name: _, ...first } = latents.case;
-  const { name: __, ...second } = logits.case;
   const { threshold, pairs } = latents.off_staircase[0];
   return {
     title: 'The tiny fixture.',
     cases: [
       {
-        request: { ...first, threshold },
+        request: { ...requestOf(latents.case), threshold },
         expect: [
           { what: 'active latents before', path: 'sources.pos.length', equals: latents.from.n_active },
           { what: 'sparsity', path: 'statistics.sparsity.ratio', near: latents.sparsity.ratio, within: 1e-12 },
@@ -31,7 +30,7 @@ function expectations() {
         ],
       },
       {
-        request: second,
+        request: requestOf(logits.case),
         expect: [
           { what: 'a logit', token: logits.token_strings[1], rank: 1, logit: logits.token_logits[1], within: 1e-4 },
           { what: 'tokens', path: 'tokens.string', equals: logits.str_tokens },

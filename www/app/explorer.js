@@ -4,6 +4,7 @@ import { breath, clipped, frame, pairsAcross, summarise } from '../figure/analys
 import { describeError } from '../runtime/error.js';
 import { brief, exact, number, percent, visible } from '../figure/text.js';
 import { showTooltip } from '../figure/tooltip.js';
+import { VIEW_NAMES, viewOf } from '../figure/request.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
 import { axes, describeCell, describeNodes, nodeLabel, savedLabel } from '../figure/axes.js';
 import * as findings from './panels/findings.js';
@@ -77,7 +78,7 @@ export function createExplorer(document, { onView, say }) {
   async function show(shown, wanted, itsMeanings) {
     const mine = ++showing;
     const alive = () => mine === showing;
-    const hasAttributions = shown.request.kind !== 'token_to_latent';
+    const hasAttributions = shown.sources.kind !== 'token';
     const inside =
       wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
     const next = {
@@ -141,13 +142,13 @@ export function createExplorer(document, { onView, say }) {
     if (values.length === 0) {
       plot = undefined;
       element('plot').replaceChildren(
-        make(document, 'p.empty', 'No pairs: at least one side has no active latents. Try another prompt or layer.'),
+        make(document, 'p.empty', 'No pairs: at least one side has no active latents. Try another prompt or place.'),
       );
       element('clipped').textContent = '';
       return;
     }
     const matrix = { values, ...axes(result, view, summary, meaning), limit: limit(), across: view.across };
-    const label = `${view.shown} of ${result.request.kind.replaceAll('_', ' ')}`;
+    const label = `${view.shown} of ${VIEW_NAMES[viewOf(result.request)]}`;
     if (plot) plot.update(matrix, label);
     else {
       plot = heatmap(matrix, {

@@ -1,13 +1,17 @@
 // The form: what is asked, of which model.
 
-import { own } from '../figure/schema.js';
+import { isAfter, isSame } from '../runtime/places.js';
+import { describeLogits, TOKENS, viewOf } from '../figure/request.js';
 import { visible } from '../figure/text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
+/** @typedef {import('../runtime/protocol.js').To} To */
 /** @typedef {import('./sources.js').NamedSource} NamedSource */
 
-/** What of a request the form shows. */
-const FIELDS = ['prompt', 'layer', 'layer_from', 'layer_to', 'k', 'positive', 'negative'];
+/** Where a model is listed that is in no group: one of the address, one of a folder. */
+const OTHERS = 'Other models';
+/** Why latents of a source cannot be asked for later ones. */
+const NO_PAIR = 'None of this model’s SAEs comes after another.';
 
 /**
  * @param {Document} document
@@ -19,8 +23,8 @@ export function createForm(document, sources, selected) {
   const element = (id) => document.getElementById(id);
   const form = element('form');
   /**
-   * What fields were filled with and what they made of it: a field holds no line end or id of a token.
-   * @type {Map<string, {value: string | number, shown: string}>}
+   * What fields were filled with and what they made of it: a field holds no line end, id of a token or list.
+   * @type {Map<string, {value: unknown, shown: string}>}
    */
   const filled = new Map();
 
@@ -31,43 +35,114 @@ export function createForm(document, sources, selected) {
     return before && before.shown === shown ? before.value : shown;
   }
 
-  for (const [name, { title }] of Object.entries(sources)) {
-    element('source').append(new Option(title, name, false, name === selected));
+  /** @param {string} name @param {NamedSource} source */
+  function addSource(name, { title, group = OTHERS }) {
+    const select = element('source');
+    const known = [...select.children].find((/** @type {HTMLOptGroupElement} */ { label }) => label === group);
+    const list = known ?? Object.assign(document.createElement('optgroup'), { label: group });
+    if (!known) select.append(list);
+    list.append(new Option(title, name));
   }
 
-  /** Offers the layers that the source has an SAE for, and keeps those chosen where it can. */
-  function fillLayers() {
-    const { layers } = sources[element('source').value];
-    const last = layers[layers.length - 1];
-    const preferences = { layer_from: layers[0], layer_to: layers.includes(3) ? 3 : last, layer: last };
-    for (const [id, preferred] of Object.entries(preferences)) {
-      const before = Number(element(id).value);
-      const kept = element(id).value !== '' && layers.includes(before) ? before : preferred;
-      element(id).replaceChildren(
-        ...layers.map((layer) => new Option(String(layer), String(layer), false, layer === kept)),
-      );
-    }
+  /** @returns {NamedSource} */
+  const source = () => sources[element('source').value];
+  /** Places that the SAE at another can be asked for. @param {string} from */
+  const after = (from) => source().places.filter((to) => isAfter(to, from));
+
+  /** @returns {Exclude<import('../figure/request.js').ViewName, 'token_to_logit'>} */
+  function view() {
+    return form.querySelector('input[name=view]:checked').value;
   }
 
-  /** @returns {Request['kind']} */
-  function kind() {
-    return form.querySelector('input[name=kind]:checked').value;
+  /** @param {string} name */
+  const choose = (name) => (form.querySelector(`input[name=view][value=${name}]`).checked = true);
+
+  /**
+   * Offers places, and keeps the one chosen where it is among them, under whichever name.
+   * @param {string} id
+   * @param {string[]} places
+   * @param {string | undefined} preferred
+   */
+  function offerPlaces(id, places, preferred) {
+    const before = element(id).value;
+    const kept = places.find((place) => isSame(place, before)) ?? preferred;
+    element(id).replaceChildren(...places.map((place) => new Option(place, place, false, place === kept)));
+  }
+
+  /** Offers the places that the source has an SAE at and the view can ask for: to come from, and later ones. */
+  function fillFrom() {
+    const { places } = source();
+    const starts = places.filter((from) => after(from).length > 0);
+    const pairs = form.querySelector('input[name=view][value=latent_to_latent]');
+    pairs.disabled = starts.length === 0;
+    pairs.title = pairs.disabled ? NO_PAIR : '';
+    if (pairs.disabled && pairs.checked) choose('token_to_latent');
+    offerPlaces('from', view() === 'latent_to_latent' ? starts : places, places[0]);
+    fillTo();
+  }
+
+  function fillTo() {
+    const places = view() === 'latent_to_latent' ? after(element('from').value) : source().places;
+    offerPlaces('to', places, places[places.length - 1]);
+  }
+
+  /** Chooses a place, also one that is not offered: it is asked for until another is chosen. @param {string} id @param {string} place */
+  function setPlace(id, place) {
+    const options = [...element(id).options];
+    if (!options.some(({ value }) => value === place)) element(id).append(new Option(place, place));
+    element(id).value = place;
+  }
+
+  /** Fills a field with what it may not be able to hold. @param {string} id @param {unknown} value @param {string} shown */
+  function fillField(id, value, shown) {
+    element(id).value = shown;
+    filled.set(id, { value, shown: element(id).value });
+  }
+
+  /** Says what is asked for where the field of k cannot. */
+  function showListed() {
+    const to = asked('k');
+    element('listed').textContent =
+      typeof to === 'object' ? `${describeLogits(to)}; another k asks for the largest.` : '';
   }
 
   function showFields() {
-    for (const field of form.querySelectorAll('[data-kinds]')) {
-      field.hidden = !field.getAttribute('data-kinds').split(' ').includes(kind());
+    for (const field of form.querySelectorAll('[data-views]')) {
+      field.hidden = !field.getAttribute('data-views').split(' ').includes(view());
     }
   }
 
-  fillLayers();
+  for (const [name, source] of Object.entries(sources)) addSource(name, source);
+  element('source').value = selected;
+  fillFrom();
   showFields();
-  form.addEventListener('change', showFields);
-  form.addEventListener('input', (/** @type {any} */ { target }) => filled.delete(target.id));
-  element('source').addEventListener('change', fillLayers);
+  form.addEventListener('change', (/** @type {any} */ { target }) => {
+    if (target.id === 'from') fillTo();
+    else if (target.id === 'source' || target.name === 'view') fillFrom();
+    showFields();
+  });
+  form.addEventListener('input', (/** @type {any} */ { target }) => {
+    filled.delete(target.id);
+    if (target.id === 'k') showListed();
+  });
   element('prompt').addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
+
+  /** What the view is of. @returns {To} */
+  function to() {
+    const k = asked('k');
+    switch (view()) {
+      case 'token_to_latent':
+      case 'latent_to_latent':
+        return element('to').value;
+      case 'latent_to_logit':
+        // What k was filled with: a list of logits, or their number.
+        return typeof k === 'object' ? k : { top_logits: k === '' ? NaN : Number(k) };
+      case 'logit_difference':
+        return { logit_difference: [asked('positive'), asked('negative')] };
+    }
+  }
 
   return {
     /** @returns {string} */
@@ -80,27 +155,12 @@ export function createForm(document, sources, selected) {
       return element('private').checked;
     },
 
-    /** @param {number} threshold @returns {Request} */
+    /** @param {number} threshold @returns {import('../figure/request.js').FullRequest} */
     request(threshold) {
-      const prompt = asked('prompt');
-      const integer = (/** @type {string} */ id) => Number(element(id).value);
-      const chosen = kind();
-      switch (chosen) {
-        case 'token_to_latent':
-          return { kind: chosen, prompt, layer: integer('layer') };
-        case 'latent_to_latent':
-          return { kind: chosen, prompt, layer_from: integer('layer_from'), layer_to: integer('layer_to'), threshold };
-        case 'latent_to_logit':
-          return { kind: chosen, prompt, layer: integer('layer'), k: element('k').valueAsNumber };
-        case 'logit_difference':
-          return {
-            kind: chosen,
-            prompt,
-            layer: integer('layer'),
-            positive: asked('positive'),
-            negative: asked('negative'),
-          };
-      }
+      const isFromTokens = view() === 'token_to_latent';
+      const from = isFromTokens ? TOKENS : element('from').value;
+      const error = element('omit').checked && from !== TOKENS ? 'omit' : 'keep';
+      return { prompt: asked('prompt'), from, to: to(), error, threshold };
     },
 
     /**
@@ -111,7 +171,7 @@ export function createForm(document, sources, selected) {
     add(name, source) {
       const known = [...element('source').options].find((option) => option.value === name);
       if (known) known.text = source.title;
-      else element('source').append(new Option(source.title, name));
+      else addSource(name, source);
       sources[name] = source;
       this.choose(name);
     },
@@ -119,28 +179,40 @@ export function createForm(document, sources, selected) {
     /** @param {string} source */
     choose(source) {
       element('source').value = source;
-      fillLayers();
+      fillFrom();
+      showFields();
     },
 
     /**
-     * Asks again what was asked. A layer that the source lacks is not chosen.
+     * Asks again what was asked, also what no view of the form can ask for.
      * @param {string | undefined} source
      * @param {Request} request
      * @param {string[]} [pair] what the positive and the negative token read as, where it is known
      */
     fill(source, request, pair) {
-      if (source && Object.hasOwn(sources, source) && source !== element('source').value) this.choose(source);
-      for (const radio of form.querySelectorAll('input[name=kind]')) radio.checked = radio.value === request.kind;
-      for (const id of FIELDS) {
-        const field = element(id);
-        const value = own(request, id);
-        if (value === undefined) continue;
-        if (field.tagName !== 'SELECT') {
-          const isId = typeof value === 'number' && id !== 'k';
-          field.value = isId ? (pair?.[id === 'positive' ? 0 : 1] ?? `token ${value}`) : String(value);
-          if (id !== 'k') filled.set(id, { value: /** @type {string | number} */ (value), shown: field.value });
-        } else if ([...field.options].some((option) => option.value === String(value))) field.value = String(value);
+      if (source && Object.hasOwn(sources, source)) element('source').value = source;
+      const { prompt, from, to, error } = request;
+      const asked = viewOf(request);
+      choose(
+        asked !== 'token_to_logit' ? asked : 'logit_difference' in Object(to) ? 'logit_difference' : 'latent_to_logit',
+      );
+      fillFrom();
+      // What a source without pairs is asked for all the same.
+      if (asked === 'latent_to_latent') choose(asked);
+      fillField('prompt', prompt, prompt);
+      if (asked !== 'token_to_latent') setPlace('from', from);
+      fillTo();
+      if (typeof to === 'string') setPlace('to', to);
+      else if ('top_logits' in to) fillField('k', to.top_logits, String(to.top_logits));
+      else if ('logits' in to) fillField('k', to, String(to.logits.length));
+      else {
+        ['positive', 'negative'].forEach((id, i) => {
+          const token = to.logit_difference[i];
+          fillField(id, token, typeof token === 'number' ? (pair?.[i] ?? `token ${token}`) : token);
+        });
       }
+      element('omit').checked = error === 'omit';
+      showListed();
       showFields();
     },
 

@@ -6,10 +6,9 @@ import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { createMeanings } from './meanings/meanings.js';
 import { decodeState, encodeState } from './links.js';
-import { describeRequest } from '../figure/request.js';
-import { fromFile, invalid } from '../figure/result.js';
+import { fromFile, invalid, titleOf } from '../figure/result.js';
 import { createResults, keyOf } from './results.js';
-import { fromAddress, revisionsOf } from './sources.js';
+import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
 import { createTake } from './take.js';
 import { short, visible } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
@@ -51,9 +50,7 @@ let running;
 let runs = 0;
 /** Whether the reader has asked for something: a result that still loads does not get in between. */
 let touched = false;
-/** Results of files that the reader opened: of which model they are, they do not say. @type {WeakSet<Attribution>} */
-const strangers = new WeakSet();
-/** Where what is shown came from. @type {{source?: string, file?: string} | undefined} */
+/** What what is shown is an answer of, where that is known. @type {{source?: string, file?: string} | undefined} */
 let shown;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
@@ -74,8 +71,12 @@ function getClient() {
   return starting;
 }
 
-/** @param {string | undefined} source */
-function meaningsOf(source = '') {
+/** The source that a result is of, whichever is chosen. @param {Attribution} result */
+const ownSource = (result) => sourceOf(address.sources, result, new URL(location.href), form.source);
+
+/** What its latents mean: told by its own source, if that is known. @param {Attribution} result */
+function meaningsOf(result) {
+  const source = ownSource(result) ?? '';
   let known = meanings.get(source);
   if (!known) meanings.set(source, (known = createMeanings(address.sources[source], storage)));
   return known;
@@ -145,7 +146,7 @@ async function run() {
     void explorer.learn();
     void showCache();
     // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
-    const { protocol, host } = new URL(address.sources[name].model, location.href);
+    const { protocol, host } = new URL(address.sources[name].model.address, location.href);
     if (protocol.startsWith('http') && host !== location.host) void client.persist();
   } catch (error) {
     fail(error);
@@ -166,21 +167,12 @@ async function run() {
 async function show(result, from, view) {
   const { rows, columns, across, threshold } = explorer.view;
   shown = from;
-  element('title').textContent = short(
-    `${describeRequest(result.request)} · ${visible(result.request.prompt) || '(no prompt)'}`,
-    140,
-  );
+  element('title').textContent = short(titleOf(result), 140);
   element('examples').value = '';
-  tellRevisions(result, from.source);
+  element('revision').textContent = `Computed from ${revisionsOf(addressesRead(result), new URL(location.href))}.`;
   form.offer((result.top_logits?.string ?? []).slice(0, 50));
-  await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(from.source));
+  await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(result));
   syncLink();
-}
-
-/** Says beneath a result of which revision its model is. @param {Attribution} result @param {string | undefined} source */
-function tellRevisions(result, source = '') {
-  const known = strangers.has(result) ? undefined : address.sources[source];
-  element('revision').textContent = known ? `Computed from ${revisionsOf(known, new URL(location.href))}.` : '';
 }
 
 /** Shows what answers the form already: computed in this visit, or before. */
@@ -286,7 +278,6 @@ createTake(document, {
   source: () => shown?.source,
   file: async () =>
     shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
-  addresses: () => address.sources[shown?.source ?? form.source],
   say: status,
   fail,
 });
@@ -315,14 +306,13 @@ async function openFile(file) {
   if (!file) return;
   try {
     const result = await read(file);
-    // Meanings and links are those of the source chosen.
-    strangers.add(result);
-    form.fill(undefined, result.request, result.pair_logits?.string);
-    results.keep(form.source, result);
-    await show(result, { source: form.source });
+    const source = ownSource(result);
+    form.fill(source, result.request, result.pair_logits?.string);
+    if (source) results.keep(source, result);
+    await show(result, { source });
     status(`Opened ${file.name}.`);
     // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
-    if (meaningsOf(form.source).neuronpedia) void explorer.learn();
+    if (meaningsOf(result).neuronpedia) void explorer.learn();
   } catch (error) {
     fail(error);
   }

@@ -1,7 +1,8 @@
 // A model in a folder of this computer that the reader picked.
 
 import { codedError } from '../runtime/error.js';
-import { layerAt } from '../runtime/places.js';
+import { isPlace } from '../runtime/places.js';
+import { sorted } from './sources.js';
 
 /** @typedef {import('./sources.js').NamedSource} NamedSource */
 
@@ -25,24 +26,21 @@ export function localSource(picked) {
     );
   }
   const saes = paths.flatMap((path) => {
-    const [, base = '', hook = ''] = /^(?:(.*)\/)?([^/]+)\/cfg\.json$/.exec(path) ?? [];
-    const layer = layerAt(hook);
-    return layer === undefined ? [] : [{ base, layer }];
+    const [, address = '', hook_name = ''] = /^((?:.*\/)?([^/]+))\/cfg\.json$/.exec(path) ?? [];
+    return isPlace(hook_name) ? [{ address: `folder:${address}`, hook_name }] : [];
   });
   if (saes.length === 0) {
     throw codedError(
       'file-not-found',
-      'This folder holds no SAEs: folders named like blocks.3.hook_resid_pre, with cfg.json and sae_weights.safetensors.',
+      'This folder holds no SAEs: folders named like blocks.3.hook_resid_pre or blocks.3.hook_mlp_out, with cfg.json and sae_weights.safetensors.',
     );
   }
-  const [{ base }] = saes;
-  const layers = new Set(saes.filter((sae) => sae.base === base).map(({ layer }) => layer));
   return {
     source: {
       title: `From the folder ${paths[0].split('/')[0]}`,
-      model: `folder:${model}`,
-      saes: `folder:${base}`,
-      layers: [...layers].sort((a, b) => a - b),
+      model: { address: `folder:${model}` },
+      saes,
+      places: sorted(saes.map(({ hook_name }) => hook_name)),
     },
     files,
   };

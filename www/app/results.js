@@ -87,12 +87,6 @@ export function createResults(base) {
  * @param {string | undefined} source
  * @param {Request} request
  */
-export function keyOf(source, request) {
-  const { threshold: _, ...asked } = /** @type {any} */ (request);
-  return JSON.stringify([
-    source,
-    ...Object.keys(asked)
-      .sort()
-      .map((key) => [key, asked[key]]),
-  ]);
+export function keyOf(source, { prompt, from, to, error = 'keep' }) {
+  return JSON.stringify([source, prompt, from, to, error]);
 }

@@ -1,11 +1,22 @@
 // The same computation in Python, with the libraries that researchers have: TransformerLens and SAELens.
 
 import { codedError } from '../runtime/error.js';
-import { partsOf } from '../runtime/places.js';
+import { isPlace, otherName, writesAt } from '../runtime/places.js';
+import { THRESHOLD, TOKENS, tokensOf } from '../figure/request.js';
 import { visible } from '../figure/text.js';
-import { THRESHOLD } from '../figure/view.js';
+import { RELEASES } from './releases.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
+/** @typedef {import('../runtime/protocol.js').SaeOf} SaeOf */
+
+/** Where a result was read from. @typedef {{model: string, from?: SaeOf, to?: SaeOf}} Origins */
+
+/** @param {import('../runtime/protocol.js').Attribution} result @returns {Origins} */
+export const originsOf = ({ model, sources, targets }) => ({
+  model: model.address,
+  from: sources.sae,
+  to: targets.sae,
+});
 
 /** A Python string literal. @param {string} text */
 function literal(text) {
@@ -21,7 +32,7 @@ function integer(value) {
   if (Number.isSafeInteger(value) && Number(value) >= 0) return String(value);
   throw codedError(
     'request-invalid',
-    'The request holds something else where the number of a layer, a token or of logits belongs.',
+    'The request holds something else where the number of a token or of logits belongs.',
   );
 }
 
@@ -31,146 +42,151 @@ function float(value) {
   throw codedError('request-invalid', 'The threshold is not a number.');
 }
 
-/** Where GPT-2 small and its res-jb SAEs are published. */
+/**
+ * A hook of TransformerLens. Of two names it is that which the last place of a model has too.
+ * @param {string} place
+ */
+function hook(place) {
+  if (!isPlace(place)) throw codedError('request-invalid', 'The request holds something else where a place belongs.');
+  const other = otherName(place);
+  return literal(other?.endsWith('post') ? other : place);
+}
+
+/** Where GPT-2 small is published. */
 const PUBLISHED_MODEL = /^https:\/\/huggingface\.co\/(openai-community\/)?gpt2\/resolve\//;
-const PUBLISHED_SAES = /^https:\/\/huggingface\.co\/jbloom\/GPT2-Small-SAEs-Reformatted\/resolve\/[^/{}]+$/;
 
 /** GPT-2 small as the notebook loads it. */
-const PUBLISHED = `model = HookedSAETransformer.from_pretrained("gpt2-small", device="cpu")
+const PUBLISHED = 'model = HookedSAETransformer.from_pretrained("gpt2-small", device="cpu")';
 
-def load_sae(layer):
-    hook = "blocks.11.hook_resid_post" if layer == 12 else f"blocks.{layer}.hook_resid_pre"
-    return SAE.from_pretrained("gpt2-small-res-jb", hook, device="cpu")[0]`;
-
-/** Any other model of GPT-2's architecture, from folders in the hub's layout. @param {string} model @param {string} saes */
-const folders = (model, saes) => {
-  const [base, name] = partsOf(saes);
-  return `# Download these two folders first, with all that is in them:
-#   ${visible(model)}
-#   ${visible(base)}
+/** Any other model of GPT-2's architecture, from a folder in the hub's layout. @param {string} address */
+const folder = (address) => `# Download as folder “model”, with all that is in it: ${visible(address)}
 from transformer_lens import HookedTransformerConfig
 from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
-MODEL, SAES = "model", "saes"
-hf = GPT2LMHeadModel.from_pretrained(MODEL)
+hf = GPT2LMHeadModel.from_pretrained("model")
 c = hf.config
 cfg = HookedTransformerConfig(
     n_layers=c.n_layer, d_model=c.n_embd, n_ctx=c.n_positions, n_heads=c.n_head,
     d_head=c.n_embd // c.n_head, d_vocab=c.vocab_size, eps=c.layer_norm_epsilon,
     act_fn="gelu_new", normalization_type="LNPre", device="cpu", default_prepend_bos=True,
 )
-model = HookedSAETransformer(cfg, AutoTokenizer.from_pretrained(MODEL))
+model = HookedSAETransformer(cfg, AutoTokenizer.from_pretrained("model"))
 model.load_and_process_state_dict(
     convert_gpt2_weights(hf, cfg), fold_ln=True, center_writing_weights=True, center_unembed=True
-)
+)`;
 
-def load_sae(layer):
-    last, block = layer == model.cfg.n_layers, max(layer - 1, 0)
-    hook = f"blocks.{layer - last}.hook_resid_{'post' if last else 'pre'}"
-    folder = ${literal(name)}.replace("{hook}", hook).replace("{block}", str(block))
-    return SAE.load_from_pretrained(SAES + "/" + folder, device="cpu")`;
-};
+/** Releases that SAELens knows by name, and what it calls an SAE of theirs. @param {string} address */
+function published(address) {
+  for (const { group, saes } of RELEASES) {
+    const sae = group !== 'transcoder' && saes.find((sae) => sae.address === address);
+    if (!sae) continue;
+    const [, release = '', size] = /^(.*?)(-\d+)?$/.exec(sae.name ?? '') ?? [];
+    // Of one place with several sizes, the folder is the name.
+    return [release, size ? `${sae.hook_name}_${size.slice(1)}` : sae.hook_name];
+  }
+  return undefined;
+}
 
-/** What all analyses of latents begin with. @param {string} layer */
-const latents = (layer) => `
-sae = load_sae(${layer})
-resid = model(tokens, stop_at_layer=${layer})   # the residual stream where the SAE reads
-acts = sae.encode(resid)
-error = resid - sae.decode(acts)          # put back, so that the forward pass is exact
-at = acts.nonzero(as_tuple=True)          # batch, position, latent
+/**
+ * The line that loads an SAE.
+ * @param {string} name of the variable, and of the folder where it is to be downloaded
+ * @param {SaeOf | undefined} sae
+ */
+function load(name, sae) {
+  const known = published(sae?.address ?? '');
+  if (known) return `${name} = SAE.from_pretrained(${known.map(literal).join(', ')}, device="cpu")[0]`;
+  return `# Download as folder “${name}”: ${visible(sae?.address ?? 'the folder of the SAE')}
+${name} = SAE.load_from_pretrained("${name}", device="cpu")`;
+}
 
-def resid_from(values):
-    """The residual stream as a function of the active latents."""
-    return sae.decode(torch.zeros_like(acts).index_put(at, values)) + error
+/** What is differentiated by: `x`, and the hooks that put it in its place. @param {Request} request @param {SaeOf | undefined} sae */
+function source({ from, error }, sae) {
+  if (from === TOKENS)
+    return `x = torch.ones(tokens.shape[1])   # columns: a factor on each token's embedding (token + position)
+
+def hooks(x):
+    return [("blocks.0.hook_resid_pre", lambda y, hook: y * x[:, None])]
 `;
+  const [reads, writes] = [hook(from), hook(sae?.hook_name_out ?? writesAt(from))];
+  return `${load('source', sae)}
+_, cache = model.run_with_cache(tokens, names_filter=[${reads}${reads === writes ? '' : `, ${writes}`}])
+acts = source.encode(cache[${reads}])
+${
+  error === 'omit'
+    ? 'error = 0                            # left out, so that the model is run on what the SAE reconstructs'
+    : `error = cache[${writes}] - source.decode(acts)   # put back, so that the forward pass is exact`
+}
+at = acts.nonzero(as_tuple=True)     # columns: batch, position, latent
+x = acts[at]
 
-/** @param {Request} request */
-function analysis(request) {
-  switch (request.kind) {
-    case 'token_to_latent': {
-      const layer = integer(request.layer);
-      return `
-sae = load_sae(${layer})
-embedded = model(tokens, stop_at_layer=0)  # token + position
-
-def encode(scales):
-    """The SAE's latents as a function of one factor on each token's embedding."""
-    return sae.encode(model(embedded * scales[:, None], start_at_layer=0, stop_at_layer=${layer}))
-
-ones = torch.ones(tokens.shape[1])
-to = encode(ones).nonzero(as_tuple=True)   # rows: batch, position, latent
-gradients = jacrev(lambda scales: encode(scales)[to])(ones)   # [targets, positions]
-attributions = gradients                   # a scale is 1
+def hooks(x):
+    """What the SAE writes, as a function of its active latents, in its place."""
+    written = source.decode(torch.zeros_like(acts).index_put(at, x)) + error
+    return [(${writes}, lambda y, hook: written)]
 `;
-    }
-    case 'latent_to_latent': {
-      const [from, to, threshold] = [
-        integer(request.layer_from),
-        integer(request.layer_to),
-        float(request.threshold ?? THRESHOLD),
-      ];
-      return `${latents(from)}
-later = load_sae(${to})
+}
 
-def encode_later(values):
-    return later.encode(model(resid_from(values), start_at_layer=${from}, stop_at_layer=${to}))
+/** What is differentiated: rows of `targets(x)[to]`. @param {Request} request @param {SaeOf | undefined} sae */
+function target({ to }, sae) {
+  if (typeof to === 'string')
+    return `${load('target', sae)}
 
-to = encode_later(acts[at]).nonzero(as_tuple=True)             # rows: batch, position, latent
-gradients = jacrev(lambda values: encode_later(values)[to])(acts[at])   # [targets, sources]
-attributions = gradients * acts[at]
-across = (attributions > ${threshold}) & (to[1][:, None] != at[1][None, :])
-print(int(across.sum()), "pairs across positions over ${threshold}")
+def targets(x):
+    found = []
+    reads = (${hook(to)}, lambda y, hook: found.append(y))
+    model.run_with_hooks(tokens, fwd_hooks=[*hooks(x), reads])
+    return target.encode(found[0])
+
+to = targets(x).nonzero(as_tuple=True)   # rows: batch, position, latent
 `;
-    }
-    case 'latent_to_logit': {
-      const [layer, k] = [integer(request.layer), integer(request.k)];
-      return `${latents(layer)}
-def last_logits(values):
-    return model(resid_from(values), start_at_layer=${layer})[0, -1]
+  const logits = 'model.run_with_hooks(tokens, fwd_hooks=hooks(x))[0, -1]';
+  const ids = tokensOf(to).map((token) =>
+    typeof token === 'number' ? integer(token) : `model.to_single_token(${literal(token)})`,
+  );
+  if ('logit_difference' in to)
+    return `positive, negative = ${ids.join(', ')}
 
-top = last_logits(acts[at]).topk(${k})
-gradients = jacrev(lambda values: last_logits(values)[top.indices])(acts[at])   # [logits, sources]
-attributions = gradients * acts[at]
-print([(model.to_string(i), round(v.item(), 3)) for i, v in zip(top.indices, top.values)])
-`;
-    }
-    case 'logit_difference': {
-      const layer = integer(request.layer);
-      const id = (/** @type {string | number} */ token) =>
-        typeof token === 'number' ? integer(token) : `model.to_single_token(${literal(token)})`;
-      return `${latents(layer)}
-positive = ${id(request.positive)}
-negative = ${id(request.negative)}
-
-def difference(values):
-    logits = model(resid_from(values), start_at_layer=${layer})[0, -1]
+def targets(x):
+    logits = ${logits}
     return (logits[positive] - logits[negative])[None]
 
-gradients = jacrev(difference)(acts[at])   # [1, sources]
-attributions = gradients * acts[at]
-print("logit difference", difference(acts[at]).item())
+to = [0]
+print("logit difference", targets(x).item())
 `;
-    }
-  }
+  return `def targets(x):
+    return ${logits}
+
+to = ${'logits' in to ? `torch.tensor([${ids.join(', ')}])` : `targets(x).topk(${integer(to.top_logits)}).indices`}   # rows: tokens
+print([(model.to_string(i), round(v.item(), 3)) for i, v in zip(to, targets(x)[to])])
+`;
 }
 
 /**
  * Python that computes a request's gradients and attributions.
  * @param {Request} request
- * @param {{model: string, saes: string} | undefined} source
+ * @param {Origins} origins
  */
-export function python(request, source) {
-  const published = !source || (PUBLISHED_MODEL.test(source.model) && PUBLISHED_SAES.test(source.saes));
+export function python(request, { model, from, to }) {
+  const { threshold = THRESHOLD } = request;
+  const isBetweenLatents = request.from !== TOKENS && typeof request.to === 'string';
+  const across = `across = (attributions > ${float(threshold)}) & (to[1][:, None] != at[1][None, :])
+print(int(across.sum()), "pairs across positions over ${float(threshold)}")
+`;
   return `# pip install transformer-lens==2.14.1 sae-lens==5.5.2 transformers==4.48.3 numpy==1.26.4
 import torch
 from sae_lens import SAE, HookedSAETransformer
 from torch.func import jacrev
 
 torch.set_grad_enabled(False)   # jacrev differentiates all the same
-${published ? PUBLISHED : folders(source.model, source.saes)}
+${PUBLISHED_MODEL.test(model) ? PUBLISHED : folder(model)}
 
 tokens = model.to_tokens(${literal(request.prompt)})   # BOS first
-${analysis(request)}print("gradients", tuple(gradients.shape), "sum of sizes of attributions", attributions.abs().sum().item())
+
+${source(request, from)}
+${target(request, to)}
+gradients = jacrev(lambda x: targets(x)[to])(x)   # [targets, sources]
+attributions = gradients * x
+${isBetweenLatents ? across : ''}print("gradients", tuple(gradients.shape), "sum of sizes of attributions", attributions.abs().sum().item())
 `;
 }

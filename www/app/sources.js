@@ -1,109 +1,116 @@
 // Models the page offers, and what its address says.
 
 import { describeError } from '../runtime/error.js';
-import { unusable, usable } from '../runtime/places.js';
+import { isPlace, isSame, layersTo, order, saesAt, unusable, usable } from '../runtime/places.js';
+import { placesOf, TOKENS } from '../figure/request.js';
 import { short, visible } from '../figure/text.js';
+import { RELEASES } from './releases.js';
 
 /** @typedef {import('../runtime/protocol.js').Source} Source */
 /** @typedef {import('../runtime/protocol.js').Request} Request */
+/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
 
 /**
  * @typedef {Source & {
  *   title: string,
- *   layers: number[],
- *   latents?: 'contexts' | 'neuronpedia',
+ *   group?: string,
+ *   places: string[],
+ *   latents?: 'contexts' | Record<string, string>,
  *   bytes?: (request: Request, isPrivate?: boolean) => number,
  * }} NamedSource
- *   layers: those with an SAE; latents: where their meanings are told, in `contexts.json` beside each
- *   SAE or on neuronpedia.org; bytes: about how many a request reads the first time
+ *   group: of the list that it is offered in; places: those offered, in the order of computation; latents: where
+ *   their meanings are told, in `contexts.json` beside each SAE or under these names on neuronpedia.org, by place;
+ *   bytes: about how many a request reads the first time
  */
 
 /** @typedef {{n_layer: number, d_model: number, d_mlp: number, n_ctx: number, vocab_size: number, d_sae: number, width: number}} Shape */
 
 /**
- * Bytes of the tensors that a request needs: blocks, encoders, the unembedding. Rows of the prompt's
- * tokens and active latents are some thousand bytes each and not counted.
+ * Bytes of the tensors that a request needs: attention layers and MLPs, encoders, the unembedding. Rows of the
+ * prompt's tokens and active latents are some thousand bytes each and not counted.
  * Who wants to be private has whole tables of them.
  * @param {Shape} shape width: bytes of a number in the files
  * @returns {(request: Request, isPrivate?: boolean) => number}
  */
 function bytesOf({ n_layer, d_model, d_mlp, n_ctx, vocab_size, d_sae, width }) {
-  const block = (4 * d_model + 2 * d_mlp) * d_model + 9 * d_model + d_mlp;
+  const attention = 4 * d_model * d_model + 6 * d_model;
+  const mlp = 2 * d_model * d_mlp + 3 * d_model + d_mlp;
   const encoder = d_model * d_sae + d_sae + d_model;
-  const [embedding, decoder] = [vocab_size * d_model, d_sae * d_model];
+  const [embedding, positions, decoder] = [vocab_size * d_model, n_ctx * d_model, d_sae * d_model];
   return (request, isPrivate = false) => {
-    const tables = isPrivate ? n_ctx * d_model + embedding : 0;
-    const latents = isPrivate ? decoder : 0;
-    switch (request.kind) {
-      case 'token_to_latent':
-        return width * (request.layer * block + encoder + tables);
-      case 'latent_to_latent':
-        return width * (request.layer_to * block + 2 * encoder + tables + latents);
-      case 'latent_to_logit':
-      case 'logit_difference':
-        // The embedding is the unembedding.
-        return width * (n_layer * block + encoder + latents + (isPrivate ? tables : embedding));
-    }
+    const { from, to } = request;
+    const isToPlace = typeof to === 'string';
+    const layers = isToPlace ? layersTo(to) : { attention: n_layer, mlp: n_layer };
+    const model = layers.attention * attention + layers.mlp * mlp;
+    // The embedding is the unembedding.
+    const tables = (isPrivate || !isToPlace ? embedding : 0) + (isPrivate ? positions : 0);
+    const latents = isPrivate && from !== TOKENS ? decoder : 0;
+    return width * (model + placesOf(request).length * encoder + tables + latents);
   };
 }
 
 const GPT2_SMALL = { n_layer: 12, d_model: 768, d_mlp: 3072, n_ctx: 1024, vocab_size: 50257, width: 4 };
-/** A fixed revision, so that results can be told apart from those of a later one. */
-const GPT2_MODEL = 'https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e';
+const GPT2_MODEL = {
+  // A fixed revision, so that results can be told apart from those of a later one.
+  address: 'https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e',
+  name: 'gpt2-small',
+};
+const GROUPS = {
+  residual: 'GPT-2 small (from Hugging Face): residual stream',
+  layer: 'GPT-2 small: attention and MLPs',
+  transcoder: 'GPT-2 small: transcoders',
+};
+const BUNDLED = 'Bundled';
+
+/** Places of the residual stream before these many blocks. @param {number[]} blocks */
+const before = (blocks) => blocks.map((block) => `blocks.${block}.hook_resid_pre`);
 
 /** @type {Record<string, NamedSource>} */
 export const SOURCES = {
   demo: {
-    title: 'Demo: a small model trained on simple English (bundled, 6 MB)',
-    model: new URL('../models/demo/model', import.meta.url).href,
-    saes: new URL('../models/demo/saes', import.meta.url).href,
-    layers: [0, 1, 2, 3, 4],
+    title: 'Demo: a small model trained on simple English (6 MB)',
+    group: BUNDLED,
+    model: { address: new URL('../models/demo/model', import.meta.url).href, name: 'demo' },
+    saes: [{ address: new URL('../models/demo/saes', import.meta.url).href, name: 'demo' }],
+    places: [...before([0, 1, 2, 3]), 'blocks.3.hook_resid_post'],
     latents: 'contexts',
     bytes: bytesOf({ n_layer: 4, d_model: 128, d_mlp: 512, n_ctx: 128, vocab_size: 2136, d_sae: 1024, width: 2 }),
   },
   tiny: {
-    title: 'Tiny random model (bundled, 3 MB)',
-    model: new URL('../models/tiny/model', import.meta.url).href,
-    saes: new URL('../models/tiny/saes', import.meta.url).href,
-    layers: [0, 1, 2, 3],
-  },
-  'gpt2-small': {
-    title: 'GPT-2 small with res-jb SAEs (from Hugging Face, hundreds of MB)',
-    model: GPT2_MODEL,
-    saes: 'https://huggingface.co/jbloom/GPT2-Small-SAEs-Reformatted/resolve/57d08a4fd333fbf18caf3fbea63ceeb88e2f50d9',
-    layers: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-    latents: 'neuronpedia',
-    bytes: bytesOf({ ...GPT2_SMALL, d_sae: 24576 }),
-  },
-  'gpt2-small-oai-32k': {
-    title: 'GPT-2 small with OpenAI’s v5 SAEs, 32,768 latents (from Hugging Face, hundreds of MB)',
-    model: GPT2_MODEL,
-    saes: 'https://huggingface.co/jbloom/GPT2-Small-OAI-v5-32k-resid-post-SAEs/resolve/21df74db7b9f690cd2403a20485cf75f46330d0d/v5_32k_layer_{block}.pt',
-    layers: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
-    bytes: bytesOf({ ...GPT2_SMALL, d_sae: 32768 }),
+    title: 'Tiny random model (3 MB)',
+    group: BUNDLED,
+    model: { address: new URL('../models/tiny/model', import.meta.url).href, name: 'tiny' },
+    saes: [{ address: new URL('../models/tiny/saes', import.meta.url).href, name: 'tiny' }],
+    places: before([0, 1, 2, 3]),
   },
   ...Object.fromEntries(
-    // The same layer with dictionaries of different sizes: how latents split. The commit is the one that
-    // uploaded them; the hub's listing shows no other for these folders.
-    [768, 6144, 49152].map((d_sae) => [
-      `gpt2-small-splitting-${d_sae}`,
+    RELEASES.map(({ name, title, group, d_sae, saes, neuronpedia }) => [
+      name,
       {
-        title: `GPT-2 small, layer 8, ${d_sae.toLocaleString('en-US')} latents (from Hugging Face)`,
+        title,
+        group: GROUPS[group],
         model: GPT2_MODEL,
-        saes: `https://huggingface.co/jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/resolve/2adca04e431b09f0a92ffcdaa6c23e5931fea9c7/{hook}_${d_sae}`,
-        layers: [8],
+        saes,
+        places: sorted(saes.map(({ hook_name }) => hook_name)),
+        latents: Object.keys(neuronpedia).length > 0 ? neuronpedia : undefined,
         bytes: bytesOf({ ...GPT2_SMALL, d_sae }),
       },
     ]),
   ),
 };
 
-/** The most layers that an address may name. */
-const LAYERS = 256;
+/** Places in the order of computation, each once. @param {string[]} places */
+export function sorted(places) {
+  const inOrder = [...places].sort((one, other) => Number(order(one)) - Number(order(other)));
+  return inOrder.filter((place, i) => i === 0 || !isSame(place, inOrder[i - 1]));
+}
+
+/** The most places that an address may name. */
+const PLACES = 256;
 
 /**
- * What the page's address asks for: `?source=NAME`, or `?model=URL&saes=URL&layers=0,3,9`, and
- * `?device=webgpu|cpu`. Where it asks for what cannot be, the demo takes its place.
+ * What the page's address asks for: `?source=NAME`, or `?model=URL&saes=URL&places=0,blocks.3.hook_mlp_out`,
+ * and `?device=webgpu|cpu`. Where it asks for what cannot be, the demo takes its place.
  * @param {URL} url
  * @returns {{sources: Record<string, NamedSource>, selected: string, device?: import('../runtime/protocol.js').DeviceKind, problem?: Error & {code: string}}}
  *   problem: `address-invalid`, to be shown
@@ -116,7 +123,7 @@ export function fromAddress(url) {
   const asked = get('device');
   const device = asked === 'webgpu' || asked === 'cpu' ? asked : undefined;
   try {
-    const given = givenSource(get('model'), get('saes'), get('layers'), url);
+    const given = givenSource(get('model'), get('saes'), get('places'), url);
     if (given) sources.given = given;
     const selected = given ? 'given' : (get('source') ?? 'demo');
     if (!Object.hasOwn(sources, selected)) throw unusable('source', 'it is none of the models that this page offers');
@@ -130,33 +137,69 @@ export function fromAddress(url) {
 /**
  * @param {string | undefined} model
  * @param {string | undefined} saes
- * @param {string | undefined} layers
+ * @param {string} places names, and numbers of blocks for what is before them in the residual stream
  * @param {URL} page
  * @returns {NamedSource | undefined}
  */
-function givenSource(model, saes, layers, page) {
+function givenSource(model, saes, places = '0,1,2,3,4,5,6,7,8,9,10,11,12', page) {
   if (!model && !saes) return undefined;
   if (!model || !saes) throw unusable(model ? 'model' : 'saes', '“model” and “saes” belong together');
-  const numbers = (layers ?? '0,1,2,3,4,5,6,7,8,9,10,11,12')
-    .split(',', LAYERS)
-    .filter((layer) => /^\d{1,4}$/.test(layer));
-  if (numbers.length === 0) throw unusable('layers', 'it names no layer, as 0,3,9 would');
+  const names = places
+    .split(',', PLACES)
+    .map((place) => (/^\d{1,4}$/.test(place) ? `blocks.${Number(place)}.hook_resid_pre` : place))
+    .filter(isPlace);
+  if (names.length === 0) throw unusable('places', 'it names no place, as 0,3,blocks.9.hook_mlp_out would');
   return {
     title: `From ${short(visible(model), 100)}`,
-    model: usable('model', model, page, false),
-    saes: usable('saes', saes, page, true),
-    layers: [...new Set(numbers.map(Number))],
+    model: { address: usable('model', model, page) },
+    saes: [{ address: usable('saes', saes, page) }],
+    places: sorted(names),
   };
 }
 
+/** Where a request reads: the addresses of the model and of its SAEs. @param {Source} source @param {Request} request */
+export function addressesOf({ model, saes }, request) {
+  return [
+    model.address,
+    ...placesOf(request)
+      .flatMap((place) => saesAt(saes, place).slice(0, 1))
+      .map(({ address }) => address),
+  ];
+}
+
+/** Where a result says that it was read from. @param {Attribution} result */
+export function addressesRead({ model, sources, targets }) {
+  return [model.address, sources.sae?.address, targets.sae?.address].filter((address) => address !== undefined);
+}
+
 /**
- * Which revision a source's files are of, as far as its addresses tell: a hub says it behind `resolve`.
- * @param {Source} source
+ * The source that a result is of: the one that would read it from the same addresses.
+ * @param {Record<string, NamedSource>} sources
+ * @param {Attribution} result
+ * @param {URL} page
+ * @param {string} chosen name of the one that is preferred
+ * @returns {string | undefined} its name
+ */
+export function sourceOf(sources, { model, sources: from, targets: to }, page, chosen) {
+  const href = (/** @type {string} */ address) => (URL.canParse(address, page) ? new URL(address, page).href : '');
+  const isOf = (/** @type {NamedSource} */ source) =>
+    href(source.model.address) === href(model.address) &&
+    [from, to].every(
+      ({ hook_name, sae }) =>
+        !hook_name || saesAt(source.saes, hook_name).some(({ address }) => sae && href(address) === href(sae.address)),
+    );
+  return [chosen, ...Object.keys(sources)].find((name) => isOf(sources[name]));
+}
+
+/**
+ * Which revision files are of, as far as their addresses tell: a hub says it behind `resolve`.
+ * @param {string[]} addresses
  * @param {URL} page
  */
-export function revisionsOf({ model, saes }, page) {
-  const parts = [model, saes].map((address) => {
+export function revisionsOf(addresses, page) {
+  const parts = addresses.map((address) => {
     if (address.startsWith('folder:')) return 'a folder of this computer';
+    if (!URL.canParse(address, page)) return 'files of an address that is none';
     const { host, pathname } = new URL(address, page);
     const found = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)/.exec(pathname);
     if (!found) return host === page.host ? 'files of this site' : `files of ${host}, which may change`;

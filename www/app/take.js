@@ -1,7 +1,7 @@
 // What can be taken away: link, files, embed code, Python. What makes the files is loaded when it is asked for.
 
 import { encodeState } from './links.js';
-import { describeRequest } from '../figure/request.js';
+import { describeRequest, viewOf } from '../figure/request.js';
 
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
 /** @typedef {ReturnType<typeof import('./explorer.js').createExplorer>} Explorer */
@@ -13,11 +13,10 @@ import { describeRequest } from '../figure/request.js';
  * @param {() => string} options.link the hash of what is shown
  * @param {() => string | undefined} options.source name of the source of what is shown
  * @param {() => Promise<string | undefined>} options.file of the shown result, if it was computed before
- * @param {() => {model: string, saes: string} | undefined} options.addresses where its source is read
  * @param {(message: string) => void} options.say
  * @param {(thrown: unknown) => void} options.fail
  */
-export function createTake(document, { explorer, link, source, file, addresses, say, fail }) {
+export function createTake(document, { explorer, link, source, file, say, fail }) {
   /** @param {string} id @returns {any} */
   const element = (id) => document.getElementById(id);
 
@@ -74,7 +73,7 @@ export function createTake(document, { explorer, link, source, file, addresses, 
     offer(
       'Python',
       'The same gradients with TransformerLens and SAELens. Sources and targets are in the order of this result.',
-      snippet.python({ .../** @type {any} */ (result.request), threshold: explorer.view.threshold }, addresses()),
+      snippet.python({ ...result.request, threshold: explorer.view.threshold }, snippet.originsOf(result)),
     );
   }
 
@@ -83,13 +82,13 @@ export function createTake(document, { explorer, link, source, file, addresses, 
     const [{ download }, { toJsonParts }] = await Promise.all([import('./export.js'), import('../figure/result.js')]);
     const parts = [];
     for await (const part of toJsonParts(explorer.labelled())) parts.push(part);
-    download(document, new Blob(parts, { type: 'application/json' }), `${result.request.kind}.json`);
+    download(document, new Blob(parts, { type: 'application/json' }), `${viewOf(result.request)}.json`);
   }
 
   /** @param {Attribution} result */
   async function csv(result) {
     const { csv, download } = await import('./export.js');
-    download(document, await csv(result), `${result.request.kind}.csv`);
+    download(document, await csv(result), `${viewOf(result.request)}.csv`);
   }
 
   /** @param {'svg' | 'png'} form */
@@ -104,7 +103,7 @@ export function createTake(document, { explorer, link, source, file, addresses, 
       ],
     });
     const blob = form === 'png' ? await png(drawn, document) : new Blob([drawn.svg], { type: 'image/svg+xml' });
-    download(document, blob, `${result.request.kind}.${form}`);
+    download(document, blob, `${viewOf(result.request)}.${form}`);
   };
 
   /** @type {Record<string, (result: Attribution) => Promise<unknown>>} */

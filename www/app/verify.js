@@ -9,7 +9,8 @@ import { codedError, describeError } from '../runtime/error.js';
 import { fetchText } from '../runtime/loading/fetch-text.js';
 import { usable } from '../runtime/places.js';
 import { Mismatch } from '../figure/schema.js';
-import { fromAddress } from './sources.js';
+import { describeRequest } from '../figure/request.js';
+import { addressesOf, fromAddress } from './sources.js';
 import { visible } from '../figure/text.js';
 
 /** The most bytes of a file of expectations. */
@@ -54,7 +55,7 @@ async function run() {
     const { model, saes } = sourceOf(source);
     const opened = await client.open({ model, saes }, { device, signal: controller.signal });
     for (const [i, { request, expect }] of cases.entries()) {
-      const name = `${request.kind.replaceAll('_', ' ')}, “${visible(request.prompt)}”`;
+      const name = `${describeRequest(request)}, “${visible(request.prompt)}”`;
       const result = await client.attribute(request, {
         signal: controller.signal,
         onProgress({ phase, done, total }) {
@@ -86,7 +87,7 @@ async function run() {
 }
 
 /** Where the expectations stand. */
-const expected = () => usable('expected', url.searchParams.get('expected') ?? './verify.json', url, false);
+const expected = () => usable('expected', url.searchParams.get('expected') ?? './verify.json', url);
 
 /** Reads them once; what did not arrive can be asked for again. */
 function read() {
@@ -123,7 +124,8 @@ async function tell() {
   }
   const { title, source, cases } = await read();
   const from = sourceOf(source);
-  const hosts = [...new Set([from.model, from.saes].map((place) => new URL(place).host))];
+  const addresses = cases.flatMap(({ request }) => addressesOf(from, request));
+  const hosts = [...new Set(addresses.map((address) => new URL(address).host))];
   const bytes = cases.reduce((most, { request }) => Math.max(most, from.bytes?.(request) ?? 0), 0);
   element('about').textContent =
     `${visible(title)} Run fetches weights from ${hosts.join(' and ')}` +

@@ -1,6 +1,7 @@
 // What the page says about fetching, computing and failing.
 
-import { KIND_NAMES, layersOf } from '../figure/request.js';
+import { describeRequest, placesOf } from '../figure/request.js';
+import { addressesOf } from './sources.js';
 import { bytes, duration } from '../figure/text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
@@ -15,12 +16,13 @@ import { bytes, duration } from '../figure/text.js';
  * @param {{isPrivate?: boolean, savesData?: boolean}} [options] savesData: the browser asks for little traffic
  */
 export function describeFetch(source, request, page, { isPrivate = false, savesData = asksToSaveData() } = {}) {
-  const hosts = [...new Set([source.model, source.saes].map((address) => new URL(address, page).host))];
+  const hosts = [...new Set(addressesOf(source, request).map((address) => new URL(address, page).host))];
   const nameOf = (/** @type {string} */ host) =>
     host === page.host ? 'this site' : host || 'the folder of this computer';
   const from = hosts.map(nameOf).join(' and ');
-  const layers = [...new Set(layersOf(request))];
-  const what = `the model and the ${layers.length > 1 ? `SAEs of layers ${layers.join(' and ')}` : `SAE of layer ${layers[0]}`}`;
+  const places = [...new Set(placesOf(request))];
+  const saes = places.length > 0 ? ` and the SAE${places.length > 1 ? 's' : ''} at ${places.join(' and ')}` : '';
+  const what = `the model${saes}`;
   const size = source.bytes?.(request, isPrivate);
   const saving =
     savesData && size && size > MUCH
@@ -52,7 +54,7 @@ const asksToSaveData = () => Boolean(/** @type {any} */ (globalThis.navigator)?.
 /** What each phase is called and counted in. @type {Record<string, [string, string]>} */
 const PHASES = {
   load: ['Loading weights', ''],
-  forward: ['Running the model', 'blocks'],
+  forward: ['Running the model', 'layers'],
   encode: ['Encoding latents', 'positions'],
   jacobian: ['Differentiating', 'targets'],
 };
@@ -63,7 +65,7 @@ const PHASES = {
  * @param {Request} request
  */
 export function progressTeller(request) {
-  const wanted = `${KIND_NAMES[request.kind]}, layer${layersOf(request).length > 1 ? 's' : ''} ${layersOf(request).join(' → ')}`;
+  const wanted = describeRequest(request);
   /** @type {{time: number, done: number} | undefined} */
   let start;
   return (
@@ -86,8 +88,9 @@ export function progressTeller(request) {
 /** What to do about an error, by its code. @type {Record<string, string>} */
 const ADVICE = {
   'prompt-too-long': 'Shorten the prompt.',
-  'layer-order': 'Choose a later layer to go to, or an earlier one to come from.',
-  'layer-out-of-range': 'Choose one of the layers that the model has.',
+  'place-order': 'Choose a later place to go to, or an earlier one to come from.',
+  'place-out-of-range': 'Choose one of the places that the model has.',
+  'sae-missing': 'Choose a place with an SAE, or another model.',
   'k-out-of-range': 'Choose a k between 1 and the size of the vocabulary.',
   'request-invalid': 'Check the numbers in the form.',
   'not-one-token': 'A leading space belongs to the token: “ tennis” is one token of GPT-2, “tennis” is two.',

@@ -4,9 +4,8 @@ import { summarise } from '../figure/analysis.js';
 import { codedError, describeError } from '../runtime/error.js';
 import { fetchText } from '../runtime/loading/fetch-text.js';
 import { usable } from '../runtime/places.js';
-import { describeRequest } from '../figure/request.js';
-import { fromJson, MAX_BYTES } from '../figure/result.js';
-import { brief, short, visible } from '../figure/text.js';
+import { fromJson, MAX_BYTES, titleOf } from '../figure/result.js';
+import { brief, short } from '../figure/text.js';
 import { showTooltip } from '../figure/tooltip.js';
 import { axes, describeCell, savedLabel } from '../figure/axes.js';
 import { heatmap } from '../figure/heatmap.js';
@@ -27,7 +26,7 @@ function say(text) {
 async function open() {
   const wanted = new URL(location.href).searchParams.get('result');
   if (!wanted) throw codedError('address-invalid', 'The address names no result: embed.html?result=ADDRESS.');
-  const address = usable('result', wanted, new URL(location.href), false);
+  const address = usable('result', wanted, new URL(location.href));
   const result = fromJson(await fetchText(address, MAX_BYTES));
   const asked = readView(new URLSearchParams(location.hash.slice(1)));
   const { cell } = asked;
@@ -37,7 +36,7 @@ async function open() {
   const values = result[view.shown];
   /** @type {import('../figure/axes.js').MeaningOf} */
   const meaning = (nodes, node) => savedLabel(result, nodes, node);
-  const title = short(`${describeRequest(result.request)} · ${visible(result.request.prompt)}`, 160);
+  const title = short(titleOf(result), 160);
   element('title').textContent = document.title = title;
   if (values.length === 0) return say('No pairs: at least one side has no active latents.');
   const summary = await summarise(values, result.targets.pos, result.sources.pos);

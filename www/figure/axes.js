@@ -71,8 +71,9 @@ export function axes(result, view, summary, meaning) {
       name:
         nodes.kind === 'latent'
           ? `${visible(nodes.label[0] ?? '')
-              .split('.')[0]
-              .slice(0, 8)} latents`
+              .split(',')[0]
+              .replace(/\.\d+$/, '')
+              .slice(0, 16)} latents`
           : describeNodes(nodes),
       pos: nodes.pos,
       order: order(n, key),

@@ -1,56 +1,118 @@
 // What was asked: which requests there are, and each in words.
 
-import { either, fields, finite, INDICES, integer, LABEL, object, oneOf, optional, own, text } from './schema.js';
+import {
+  array,
+  either,
+  finite,
+  fields,
+  hookName,
+  INDICES,
+  integer,
+  LABEL,
+  object,
+  oneOf,
+  optional,
+  own,
+  pair,
+  refuse,
+  text,
+} from './schema.js';
+import { visible } from './text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
+/** @typedef {import('../runtime/protocol.js').Token} Token */
+/** @typedef {import('../runtime/protocol.js').To} To */
+/** @typedef {'token_to_latent' | 'latent_to_latent' | 'latent_to_logit' | 'logit_difference' | 'token_to_logit'} ViewName */
+/** A request with nothing left to default. @typedef {Required<Request>} FullRequest */
 
-/** @type {Record<Request['kind'], string>} */
-export const KIND_NAMES = {
+/** What each view of a prompt is called. @type {Record<ViewName, string>} */
+export const VIEW_NAMES = {
   token_to_latent: 'token → latent',
   latent_to_latent: 'latent → latent',
   latent_to_logit: 'latent → logit',
   logit_difference: 'logit difference',
+  token_to_logit: 'token → logit',
 };
 
-const layer = integer(0, 9999);
-const prompt = text(2 ** 20);
-/** A token by its text or its id. */
-const target = either(text(LABEL), integer(0, INDICES - 1));
-const kindOf = oneOf(/** @type {Request['kind'][]} */ (Object.keys(KIND_NAMES)));
+/** The notebook's threshold for pairs across positions. */
+export const THRESHOLD = 2;
+/** In the place of a place: the prompt's tokens. */
+export const TOKENS = 'tokens';
 
-/** What a request of each kind holds beside its kind. */
-const REQUESTS = {
-  token_to_latent: object({ prompt, layer }),
-  latent_to_latent: object({ prompt, layer_from: layer, layer_to: layer, threshold: optional(finite) }),
-  latent_to_logit: object({ prompt, layer, k: integer(1, 999_999) }),
-  logit_difference: object({ prompt, layer, positive: target, negative: target }),
+const token = either(text(LABEL), integer(0, INDICES - 1));
+/** More than a vocabulary are not listed. */
+const listed = array(token, 1_000_000, 1);
+const TARGETS = {
+  top_logits: object({ top_logits: integer(1, 999_999) }),
+  logits: object({ logits: listed }),
+  logit_difference: object({ logit_difference: pair(token, token) }),
 };
 
-/** A request that could be answered, if there is such a model. @type {import('./schema.js').Check<Request>} */
+/** @type {import('./schema.js').Check<To>} */
+const asTo = (value, path) => {
+  if (typeof value === 'string') return hookName(value, path);
+  const [key, ...more] = Object.keys(fields(value, path));
+  if (more.length > 0 || !Object.hasOwn(TARGETS, key)) refuse(path, 'is not a place, nor one kind of logits');
+  return TARGETS[/** @type {keyof typeof TARGETS} */ (key)](value, path);
+};
+
+const asked = object({
+  prompt: text(2 ** 20),
+  from: either(oneOf([TOKENS]), hookName),
+  to: asTo,
+  error: optional(oneOf(/** @type {const} */ (['keep', 'omit']))),
+  threshold: optional(finite),
+});
+
+/** A request that could be answered, if there is such a model. @type {import('./schema.js').Check<FullRequest>} */
 export const asRequest = (value, path) => {
-  const kind = kindOf(own(fields(value, path), 'kind'), path ? `${path}.kind` : 'kind');
-  return /** @type {any} */ ({ kind, ...REQUESTS[kind](value, path) });
+  const { prompt, from, to, error = 'keep', threshold = THRESHOLD } = asked(value, path);
+  if (error === 'omit' && from === TOKENS) refuse(path ? `${path}.error` : 'error', 'is not keep: tokens have none');
+  return { prompt, from, to, error, threshold };
 };
 
-/** @param {Request} request */
-export function layersOf(request) {
-  return request.kind === 'latent_to_latent' ? [request.layer_from, request.layer_to] : [request.layer];
+/** Which view of a prompt a request is. @param {Request} request @returns {ViewName} */
+export function viewOf({ from, to }) {
+  if (typeof to === 'string') return from === TOKENS ? 'token_to_latent' : 'latent_to_latent';
+  if (from === TOKENS) return 'token_to_logit';
+  return Object.hasOwn(to, 'logit_difference') ? 'logit_difference' : 'latent_to_logit';
 }
 
-/** A token by its text or its id. @param {string | number} token */
-const named = (token) => (typeof token === 'number' ? `token ${token}` : `“${token}”`);
+/** The places whose SAEs a request needs. @param {Request} request */
+export const placesOf = ({ from, to }) =>
+  [from, to].filter((place) => typeof place === 'string' && place !== TOKENS).map(String);
+
+/** Each logit's token: those listed, or positive and negative; none where the largest are asked for. @param {To} to */
+export function tokensOf(to) {
+  if (typeof to === 'string') return [];
+  return /** @type {Token[]} */ (own(to, 'logits') ?? own(to, 'logit_difference') ?? []);
+}
+
+/** @param {Token} token */
+const named = (token) => (typeof token === 'number' ? `token ${token}` : `“${visible(token)}”`);
+
+/** Listed logits that are named one by one. */
+const NAMED = 5;
+
+/** Logits in words: `25 logits`, `“ a” − token 7`. @param {Exclude<To, string>} to */
+export function describeLogits(to) {
+  const tokens = tokensOf(to);
+  if (Object.hasOwn(to, 'logit_difference')) return tokens.map(named).join(' − ');
+  if (tokens.length === 0) return `${own(to, 'top_logits')} logits`;
+  const more = tokens.length > NAMED ? ` and ${tokens.length - NAMED} more` : '';
+  return `${tokens.slice(0, NAMED).map(named).join(', ')}${more}`;
+}
+
+/** A place as labels of latents name it: `resid_pre 3`, `z 3`. @param {string} place */
+function briefly(place) {
+  const [, block, point] = /^blocks\.(\d+)\.(.*)$/.exec(place) ?? [];
+  return `${point.replace('ln2.hook_normalized', 'ln2').replace(/^(attn\.)?hook_/, '')} ${block}`;
+}
 
 /** @param {Request} request */
 export function describeRequest(request) {
-  const name = KIND_NAMES[request.kind];
-  switch (request.kind) {
-    case 'latent_to_latent':
-      return `${name}, layer ${request.layer_from} → ${request.layer_to}`;
-    case 'latent_to_logit':
-      return `${name}, layer ${request.layer}, ${request.k} logits`;
-    case 'logit_difference':
-      return `${name}, layer ${request.layer}, ${named(request.positive)} − ${named(request.negative)}`;
-    default:
-      return `${name}, layer ${request.layer}`;
-  }
+  const { to, error } = request;
+  const logits = typeof to === 'string' ? '' : `, ${describeLogits(to)}`;
+  const places = placesOf(request).map(briefly).join(' → ');
+  return `${VIEW_NAMES[viewOf(request)]}${places && `, ${places}`}${logits}${error === 'omit' ? ', without the SAE’s error' : ''}`;
 }

@@ -1,6 +1,6 @@
 // A result's JSON form: written by the runtime or by this page, read back by either.
 
-import { asRequest } from './request.js';
+import { asRequest, describeRequest, TOKENS } from './request.js';
 import {
   array,
   between,
@@ -16,13 +16,14 @@ import {
   Mismatch,
   naturals,
   object,
+  oneOf,
   optional,
   own,
   record,
   refuse,
   text,
 } from './schema.js';
-import { bytes } from './text.js';
+import { bytes, visible } from './text.js';
 
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
 /** @typedef {import('../runtime/protocol.js').Logits} Logits */
@@ -35,7 +36,7 @@ import { bytes } from './text.js';
  */
 
 /** The version this page reads and writes. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 /** The most of a result: what the runtime gives, and what a page can hold. */
 const MAX_PAIRS = 16 * 2 ** 20;
 const MAX_NODES = 1_000_000;
@@ -132,17 +133,19 @@ function parsed(json) {
 function asResult(value, path) {
   const from = fields(value, path);
   const get = (/** @type {string} */ key) => own(from, key);
-  if (get('format_version') !== FORMAT_VERSION) refuse('format_version', `is not ${FORMAT_VERSION}`);
+  const version = get('format_version');
+  if (version === 1) refuse('', 'is of format 1, an older one; run its request again');
+  if (version !== FORMAT_VERSION) refuse('format_version', `is not ${FORMAT_VERSION}`);
   const request = asRequest(get('request'), 'request');
   const tokens = asTokens(get('tokens'), 'tokens');
   const n = tokens.string.length;
-  const [sourceKind, targetKind] = SIDES[request.kind];
+  const [sourceKind, targetKind] = sidesOf(request);
   const [nSources, nTargets] = ['sources', 'targets'].map((side) => count(get(side), side));
   const pairs = nSources * nTargets;
   if (pairs > MAX_PAIRS) refuse('sources × targets', `are ${pairs} pairs, more than ${MAX_PAIRS}`);
   const [given, gradients] = [get('attributions'), floats(get('gradients'), 'gradients', pairs)];
-  const sources = asNodes(get('sources'), 'sources', sourceKind, nSources, n);
-  const targets = asNodes(get('targets'), 'targets', targetKind, nTargets, n);
+  const sources = asNodes(get('sources'), 'sources', [sourceKind, request.from], nSources, n);
+  const targets = asNodes(get('targets'), 'targets', [targetKind, request.to], nTargets, n);
   const attributions =
     given === undefined ? derived(gradients, sources.activation) : floats(given, 'attributions', pairs);
   const rest = REST(value, path);
@@ -157,13 +160,18 @@ function asResult(value, path) {
   return { format_version: FORMAT_VERSION, request, tokens, sources, targets, ...matrices, ...rest };
 }
 
-/** What the sources and targets of each request are. @type {Record<Request['kind'], [Nodes['kind'], Nodes['kind']]>} */
-const SIDES = {
-  token_to_latent: ['token', 'latent'],
-  latent_to_latent: ['latent', 'latent'],
-  latent_to_logit: ['latent', 'logit'],
-  logit_difference: ['latent', 'logit_difference'],
-};
+/** What the sources and targets of a request are. @param {Request} request @returns {[Nodes['kind'], Nodes['kind']]} */
+function sidesOf({ from, to }) {
+  const target =
+    typeof to === 'string' ? 'latent' : Object.hasOwn(to, 'logit_difference') ? 'logit_difference' : 'logit';
+  return [from === TOKENS ? 'token' : 'latent', target];
+}
+
+/** @param {Saved} result */
+export function titleOf({ model, request }) {
+  const words = [describeRequest(request), visible(request.prompt) || '(no prompt)'];
+  return [...(model.name ? [visible(model.name)] : []), ...words].join(' · ');
+}
 
 const index = integer(0, INDICES - 1);
 const label = text(LABEL);
@@ -187,23 +195,25 @@ function count(side, path) {
 /**
  * @param {unknown} value
  * @param {string} path
- * @param {Nodes['kind']} kind that the request implies
+ * @param {[Nodes['kind'], unknown]} asked for: its kind, and its place if it is one
  * @param {number} n nodes
  * @param {number} positions
  * @returns {Nodes}
  */
-function asNodes(value, path, kind, n, positions) {
+function asNodes(value, path, [kind, place], n, positions) {
   const from = fields(value, path);
   const get = (/** @type {string} */ key) => own(from, key);
   if (get('kind') !== kind) refuse(`${path}.kind`, `is not ${kind}`);
   const isLatent = kind === 'latent';
-  const { hook_name, d_sae } = isLatent ? SAE(from, path) : {};
+  const { hook_name, d_sae, sae } = isLatent ? SAE(from, path) : {};
+  if (isLatent && hook_name !== place) refuse(`${path}.hook_name`, 'is not the place that was asked for');
   /** @param {string} key @param {boolean} applies @param {number} end */
   const column = (key, applies, end) => (applies ? naturals(get(key), `${path}.${key}`, n, end) : new Uint32Array());
   return {
     kind,
     ...(hook_name !== undefined && { hook_name }),
     ...(d_sae !== undefined && { d_sae }),
+    ...(sae && { sae }),
     pos: naturals(get('pos'), `${path}.pos`, n, positions),
     latent: column('latent', isLatent, d_sae ?? INDICES),
     token_id: column('token_id', kind === 'token' || kind === 'logit', INDICES),
@@ -212,7 +222,13 @@ function asNodes(value, path, kind, n, positions) {
   };
 }
 
-const SAE = object({ hook_name: optional(hookName), d_sae: optional(integer(1, INDICES)) });
+/** Where something was read from: a text, which nothing is read from again. */
+const origin = { address: text(LABEL), name: optional(text(1000)), revision: optional(text(1000)) };
+const SAE = object({
+  hook_name: hookName,
+  d_sae: optional(integer(1, INDICES)),
+  sae: object({ ...origin, hook_name_out: optional(hookName) }),
+});
 
 /** @param {Float32Array} gradients @param {Float32Array} activation */
 function derived(gradients, activation) {
@@ -257,6 +273,8 @@ const positions = array(finite, MAX_TOKENS);
 
 /** Parts that need no other to be understood. */
 const REST = object({
+  runtime: object({ version: text(100), device: oneOf(/** @type {const} */ (['webgpu', 'cpu'])) }),
+  model: object(origin),
   top_logits: optional(logits(MAX_NODES)),
   pair_logits: optional(logits(2, 2)),
   statistics: object({

@@ -211,8 +211,11 @@ function sized(value, path, length) {
 
 // --- what several files name ---
 
-/** A place in the residual stream, as TransformerLens names it. */
-export const hookName = like(/^blocks\.\d{1,4}\.hook_resid_(pre|post)$/, 'a place like blocks.3.hook_resid_pre');
+/** A place in the model, as TransformerLens names it. */
+export const hookName = like(
+  /^blocks\.\d{1,4}\.(hook_(resid_(pre|mid|post)|attn_out|mlp_out)|attn\.hook_z|ln2\.hook_normalized)$/,
+  'a place like blocks.3.hook_resid_pre',
+);
 
 /** The longest single text: a token, a label. */
 export const LABEL = 65_536;

@@ -1,5 +1,6 @@
 // How a result is looked at, and the part of a link that says it.
 
+import { THRESHOLD } from './request.js';
 import { finite, passed } from './schema.js';
 
 /** @typedef {import('./analysis.js').Sort} Sort */
@@ -17,9 +18,6 @@ import { finite, passed } from './schema.js';
 
 /** @type {Sort[]} */
 export const SORTS = ['position', 'value', 'largest', 'total'];
-
-/** The notebook's threshold for pairs across positions. */
-export const THRESHOLD = 2;
 
 /** @type {View} */
 export const DEFAULT_VIEW = {

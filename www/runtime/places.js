@@ -1,44 +1,88 @@
-// Where models and SAEs are read from: addresses, and the folders of SAEs, which places in the model name.
+// Places in a model by the names that TransformerLens gives them, the SAEs that stand there, and addresses.
 //
-// The runtime makes a folder's name in `open_sae` of crate/src/store.rs; `folderOf` is its equal here.
+// The runtime's equal is crate/src/places.rs; tests/common/places.json holds both to one table.
 
 import { codedError } from './error.js';
 
-/** A place in the residual stream, as TransformerLens names it. */
-const PLACE = /^blocks\.(\d{1,4})\.hook_resid_(pre|post)$/;
+/** @typedef {import('./protocol.js').SaeAddress} SaeAddress */
+
+/** The places of a block in the order of computation. What leaves it is what the next one is given. */
+const POINTS = [
+  'hook_resid_pre',
+  'attn.hook_z',
+  'hook_attn_out',
+  'hook_resid_mid',
+  'ln2.hook_normalized',
+  'hook_mlp_out',
+  'hook_resid_post',
+];
+const PER_BLOCK = POINTS.length - 1;
+/** The longest number of a block: four digits. */
+const BLOCKS = 10_000;
 
 /**
- * The layer of a place: how many blocks are before it.
+ * Where a place stands in the order of computation: two names of one place have the same number.
  * @param {string} hook its name
  * @returns {number | undefined} undefined for what names no place
  */
-export function layerAt(hook) {
-  const found = PLACE.exec(hook);
-  return found ? Number(found[1]) + (found[2] === 'post' ? 1 : 0) : undefined;
+export function order(hook) {
+  const [, block, name] = /^blocks\.(\d{1,4})\.(.*)$/s.exec(hook) ?? [];
+  const point = POINTS.indexOf(name);
+  return point < 0 ? undefined : Number(block) * PER_BLOCK + point;
 }
 
+/** @param {string} hook */
+export const isPlace = (hook) => order(hook) !== undefined;
+
+/** Whether two names are of one place. @param {string} one @param {string} other */
+export const isSame = (one, other) => isPlace(one) && order(one) === order(other);
+
 /**
- * The folder of the SAE at a place.
- * @param {string} saes address of the folder that holds one for each place. Where they are named otherwise it
- *   is that of the SAE's own, with `{hook}` for the place's name or `{block}` for the number of the block before it
+ * The other name of a place that has two: what a block gives and what the next one is given.
  * @param {string} hook
- * @returns {string | undefined} undefined for what names no place, and might lead elsewhere
+ * @returns {string | undefined}
  */
-export function folderOf(saes, hook) {
-  const layer = layerAt(hook);
-  if (layer === undefined) return undefined;
-  const folder = saes.replaceAll('{hook}', hook).replaceAll('{block}', String(Math.max(layer - 1, 0)));
-  return folder === saes ? `${saes}/${hook}` : folder;
+export function otherName(hook) {
+  const [, number, point] = /^blocks\.(\d{1,4})\.hook_resid_(pre|post)$/.exec(hook) ?? [];
+  if (!point) return undefined;
+  const block = Number(number) + (point === 'pre' ? -1 : 1);
+  return block < 0 || block >= BLOCKS ? undefined : `blocks.${block}.hook_resid_${point === 'pre' ? 'post' : 'pre'}`;
 }
 
 /**
- * The folder that holds all SAEs, and the name of each one in it.
- * @param {string} saes
- * @returns {[string, string]} the name with `{hook}` and `{block}` as they stand in it
+ * Where the decoder of the SAE at a place writes: there, but for a transcoder, which stands for an MLP.
+ * @param {string} hook
  */
-export function partsOf(saes) {
-  const [, base, name] = /^(.*?)\/([^/]*\{(?:hook|block)\}.*)$/s.exec(saes) ?? [saes, saes, '{hook}'];
-  return [base, name];
+export const writesAt = (hook) => hook.replace(/\.ln2\.hook_normalized$/, '.hook_mlp_out');
+
+/** Whether a place can be reached from the SAE at another. @param {string} to @param {string} from */
+export const isAfter = (to, from) => (order(to) ?? -1) > (order(writesAt(from)) ?? Infinity);
+
+/**
+ * How much of a model is run to reach a place: these many attention layers and MLPs.
+ * @param {string} hook
+ */
+export function layersTo(hook) {
+  const at = order(hook) ?? 0;
+  const [block, point] = [Math.floor(at / PER_BLOCK), at % PER_BLOCK];
+  return { attention: block + Number(point > 0), mlp: block + Number(POINTS[point] === 'hook_mlp_out') };
+}
+
+/**
+ * Where the SAE at a place may stand, in the order in which it is looked for: the first that is said to be there,
+ * or else in each folder under either name.
+ * @param {SaeAddress[]} saes
+ * @param {string} hook
+ * @returns {SaeAddress[]} each with the address of its own folder; none for what names no place
+ */
+export function saesAt(saes, hook) {
+  if (!isPlace(hook)) return [];
+  const named = saes.find(({ hook_name }) => hook_name !== undefined && isSame(hook_name, hook));
+  if (named) return [named];
+  const names = [hook, otherName(hook)].filter((name) => name !== undefined);
+  return saes
+    .filter(({ hook_name }) => hook_name === undefined)
+    .flatMap((folder) => names.map((name) => ({ ...folder, address: `${folder.address}/${name}` })));
 }
 
 /** @param {string} name of the part of the page's address @param {string} why */
@@ -46,26 +90,19 @@ export const unusable = (name, why) =>
   codedError('address-invalid', `“${name}” in the address of this page cannot be used: ${why}.`);
 
 /**
- * An address that is read from: of the web, without a password, and without braces but for the places
- * that the runtime fills in.
+ * An address that is read from: of the web, and without a password.
  * @param {string} name of the part of the page's address that holds it
  * @param {string} given absolute, or relative to the page
  * @param {URL} page
- * @param {boolean} hasPlaces whether `{hook}` and `{block}` may stand in it
  * @returns {string} without its last slash
  */
-export function usable(name, given, page, hasPlaces) {
+export function usable(name, given, page) {
   const url = parse(given, page);
   if (!url) throw unusable(name, 'it is not an address');
   if (!/^https?:$/.test(url.protocol)) throw unusable(name, 'it does not begin with https:// or http://');
   if (url.username || url.password) throw unusable(name, 'it holds a name or a password');
   if (url.href.includes('#')) throw unusable(name, 'it has a part behind #');
-  const address = hasPlaces ? url.href.replace(/%7B(hook|block)%7D/gi, '{$1}') : url.href;
-  const rest = hasPlaces ? address.replace(/\{(hook|block)\}/g, '') : address;
-  if (/[{}]|%7B|%7D/i.test(rest + url.host)) {
-    throw unusable(name, hasPlaces ? 'of braces, it may hold {hook} and {block} alone' : 'it holds braces');
-  }
-  return address.replace(/\/$/, '');
+  return url.href.replace(/\/$/, '');
 }
 
 /** @param {string} given @param {URL} base */

@@ -1,11 +1,21 @@
 // The shapes that cross between page, worker and runtime. Types only.
 
 /**
- * A place to load from, in the hub's layout. Addresses that begin with `folder:` mean files of this
- * computer, which are handed over with it.
+ * What is opened. Addresses that begin with `folder:` mean files of this computer, which are handed over with it.
  * @typedef {object} Source
- * @property {string} model base address of config.json, tokenizer.json, model.safetensors
- * @property {string} saes base address of blocks.{L}.hook_resid_pre/{cfg.json,sae_weights.safetensors}
+ * @property {{address: string, name?: string}} model base address of config.json, tokenizer.json, model.safetensors
+ * @property {SaeAddress[]} saes of which the first that stands at a place is taken, and then folders are tried
+ */
+
+/**
+ * Where SAEs are read from: cfg.json and sae_weights.safetensors in a folder of their own.
+ * @typedef {object} SaeAddress
+ * @property {string} address with `hook_name` the folder of this SAE; without, one that holds a folder for each
+ *   place, named as the place is
+ * @property {string} [hook_name] the place that it stands at, as TransformerLens names it
+ * @property {string} [hook_name_out] where its decoder writes, if its cfg.json does not say: of transcoders
+ * @property {number} [norm_scaling_factor] folded into its weights if they were trained on scaled activations
+ * @property {string} [name] as in gpt2-small-res-jb
  */
 
 /** @typedef {'webgpu' | 'cpu'} DeviceKind */
@@ -20,19 +30,27 @@
  * @property {{n_layer: number, n_ctx: number, vocab_size: number}} config
  */
 
+/** One token, by its text or its id. @typedef {string | number} Token */
+
 /**
- * One analysis of one prompt. Layers count the blocks before a place in the residual stream.
- * @typedef {{kind: 'token_to_latent', prompt: string, layer: number}
- *   | {kind: 'latent_to_latent', prompt: string, layer_from: number, layer_to: number, threshold?: number}
- *   | {kind: 'latent_to_logit', prompt: string, layer: number, k: number}
- *   | {kind: 'logit_difference', prompt: string, layer: number, positive: string | number, negative: string | number}
- * } Request
+ * What is differentiated: a place, the k largest logits of the last position, listed ones, or one minus another.
+ * @typedef {string | {top_logits: number} | {logits: Token[]} | {logit_difference: [Token, Token]}} To
+ */
+
+/**
+ * One question on one prompt. Places are named as TransformerLens does.
+ * @typedef {object} Request
+ * @property {string} prompt
+ * @property {string} from `tokens` or a place with an SAE
+ * @property {To} to
+ * @property {'keep' | 'omit'} [error] of the source SAE: kept, or left out of the forward pass; kept if not given
+ * @property {number} [threshold] of the pairs across positions; 2 if not given
  */
 
 /**
  * @typedef {object} Progress
  * @property {'load' | 'forward' | 'encode' | 'jacobian'} phase
- * @property {number} done bytes, blocks, positions, directions × blocks
+ * @property {number} done bytes, layers (of attention, MLPs), positions, directions × layers
  * @property {number} total
  * @property {number} flop of all matrix products since the model was opened
  * @property {number} [network] while loading: bytes that this request took from the network
@@ -55,10 +73,20 @@
  */
 
 /**
+ * Where an SAE was read from.
+ * @typedef {object} SaeOf
+ * @property {string} address its own folder
+ * @property {string} [name]
+ * @property {string} [revision] what stands behind `/resolve/` in the address
+ * @property {string} [hook_name_out] of a transcoder: where it writes
+ */
+
+/**
  * Rows or columns of a result's matrices.
  * @typedef {object} Nodes
  * @property {'token' | 'latent' | 'logit' | 'logit_difference'} kind
- * @property {string} [hook_name] for latents
+ * @property {string} [hook_name] for latents: the place, as it was asked for
+ * @property {SaeOf} [sae] for latents
  * @property {number} [d_sae] for latents
  * @property {Uint32Array} pos position in the prompt, BOS being 0
  * @property {Uint32Array} latent index in the SAE; empty for other kinds
@@ -82,7 +110,9 @@
  * The reply to a request.
  * @typedef {object} Attribution
  * @property {number} format_version
- * @property {Request} request
+ * @property {Request} request with nothing left to default
+ * @property {{version: string, device: DeviceKind}} runtime
+ * @property {{address: string, name?: string, revision?: string}} model where it was read from
  * @property {{token_id: number[], string: string[]}} tokens
  * @property {Nodes} sources columns of the matrices
  * @property {Nodes} targets rows of the matrices

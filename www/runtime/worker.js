@@ -158,7 +158,7 @@ async function open({ source, device: asked, shapes = {}, files, isPrivate = fal
     : createReader({ cache, keep: isRemote, signal: () => current?.controller.signal, onNotice });
   const openOn = async () => {
     const runtime = await build(device, signal);
-    const opening = runtime.Session.open(source.model, source.saes, newReader, shapes[adapter], isPrivate);
+    const opening = runtime.Session.open(source, newReader, shapes[adapter], isPrivate);
     return within(LIMITS.open, opening, () => silent(device), { heard: () => bytesOf(newReader) }).catch((error) => {
       // What opens too late is not used.
       opening.then(

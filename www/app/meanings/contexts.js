@@ -1,7 +1,7 @@
 // What latents mean, told by the texts that they are most active on: `contexts.json` beside each SAE.
 
 import { fetchText } from '../../runtime/loading/fetch-text.js';
-import { folderOf } from '../../runtime/places.js';
+import { saesAt } from '../../runtime/places.js';
 import {
   array,
   finite,
@@ -75,13 +75,26 @@ export function readContexts(file) {
 
 /**
  * Reads the meanings of each place once, when they are asked for.
- * @param {string} saes address of the SAEs, as `folderOf` takes it
+ * @param {import('../../runtime/protocol.js').SaeAddress[]} saes
  */
 export function createContexts(saes) {
   /** @type {Map<string, Promise<Map<number, Meaning>>>} */
   const asked = new Map();
   /** @type {Map<string, Map<number, Meaning>>} */
   const known = new Map();
+
+  /** @param {string} hook */
+  async function read(hook) {
+    for (const { address } of saesAt(saes, hook)) {
+      try {
+        return readContexts(JSON.parse(await fetchText(`${address}/contexts.json`, MOST)));
+      } catch {
+        // It may stand under its other name; an SAE without contexts is as good as any other.
+      }
+    }
+    return new Map();
+  }
+
   return {
     /** What is known without reading. @param {string} hook @param {number} latent */
     get: (hook, latent) => known.get(hook)?.get(latent),
@@ -90,11 +103,7 @@ export function createContexts(saes) {
     load(hook) {
       let reading = asked.get(hook);
       if (!reading) {
-        const folder = folderOf(saes, hook);
-        reading = (folder ? fetchText(`${folder}/contexts.json`, MOST) : Promise.reject())
-          .then((json) => readContexts(JSON.parse(json)))
-          // An SAE without contexts is as good as any other.
-          .catch(() => new Map());
+        reading = read(hook);
         asked.set(hook, reading);
         void reading.then((meanings) => known.set(hook, meanings));
       }

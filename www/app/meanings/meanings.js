@@ -12,7 +12,8 @@ import { createNeuronpedia } from './neuronpedia.js';
  */
 export function createMeanings(source, storage) {
   const contexts = source?.latents === 'contexts' ? createContexts(source.saes) : undefined;
-  const neuronpedia = source?.latents === 'neuronpedia' ? createNeuronpedia(storage) : undefined;
+  const names = typeof source?.latents === 'object' ? source.latents : undefined;
+  const neuronpedia = names && createNeuronpedia(storage, names);
   return {
     contexts,
     neuronpedia,

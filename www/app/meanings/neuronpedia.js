@@ -1,9 +1,9 @@
-// Explanations of GPT-2 small's res-jb latents from neuronpedia.org, for readers who agreed to ask it.
+// Explanations of GPT-2 small's latents from neuronpedia.org, for readers who agreed to ask it.
 
 import { codedError } from '../../runtime/error.js';
 import { readText } from '../../runtime/loading/fetch-text.js';
-import { layerAt } from '../../runtime/places.js';
-import { array, either, integer, like, object, optional, pair, passed, text } from '../../figure/schema.js';
+import { otherName } from '../../runtime/places.js';
+import { array, either, integer, like, object, optional, own, pair, passed, text } from '../../figure/schema.js';
 
 export const SITE = 'https://www.neuronpedia.org';
 const MODEL = 'gpt2-small';
@@ -24,43 +24,38 @@ const FEATURE = object({
   explanations: optional(array(object({ description: optional(text(100_000)) }), 1000)),
 });
 /** What this browser keeps of them. */
-const CACHED = array(pair(like(/^\d{1,4}-res-jb\/\d{1,9}$/, 'the name of a latent'), text(WORDS)), KEPT);
+const CACHED = array(pair(like(/^\d{1,4}-\w{1,40}-[a-z]{1,10}\/\d{1,9}$/, 'the name of a latent'), text(WORDS)), KEPT);
 
 /** What is sent to whom, in the words of the button's note. */
 export const CONSENT_NOTE =
-  'Explanations and dashboards come from neuronpedia.org. Asking for them sends it the layer and index of ' +
+  'Explanations and dashboards come from neuronpedia.org. Asking for them sends it the place and index of ' +
   'the latents shown here, and your address as any website sees it; never your prompt. Nothing is sent before you agree.';
 
 /**
- * Neuronpedia's name of a place: the residual stream before layer L is `L-res-jb`, after the last 12.
- * @param {string} hook
+ * @param {Storage} storage localStorage, or one like it
+ * @param {Record<string, string>} names of the SAEs there, by place
  */
-export function layerOf(hook) {
-  const layer = layerAt(hook);
-  return layer === undefined ? undefined : `${layer}-res-jb`;
-}
-
-/** The page of a latent. @param {string} hook @param {number} latent */
-export function pageOf(hook, latent) {
-  const layer = layerOf(hook);
-  return layer && `${SITE}/${MODEL}/${layer}/${latent}`;
-}
-
-/** Its dashboard, for a frame. @param {string} hook @param {number} latent */
-export function dashboardOf(hook, latent) {
-  const page = pageOf(hook, latent);
-  return page && `${page}?embed=true&embedexplanation=true&embedplots=true&embedtest=false&height=420`;
-}
-
-/** @param {Storage} storage localStorage, or one like it */
-export function createNeuronpedia(storage) {
+export function createNeuronpedia(storage, names) {
   /** Explanations by `layer/index`; an empty one where there is none. @type {Map<string, string>} */
   const known = new Map(passed(CACHED, read(storage, CACHE)) ?? []);
 
   const agreed = () => read(storage, CONSENT) === true;
 
+  /** What the SAE at a place is called there. @param {string} hook */
+  const nameOf = (hook) => /** @type {string | undefined} */ (own(names, hook) ?? own(names, otherName(hook) ?? ''));
+
+  /** The page of a latent. @param {string} hook @param {number} latent */
+  const pageOf = (hook, latent) => nameOf(hook) && `${SITE}/${MODEL}/${nameOf(hook)}/${latent}`;
+
   return {
     agreed,
+    pageOf,
+
+    /** Its dashboard, for a frame. @param {string} hook @param {number} latent */
+    dashboardOf(hook, latent) {
+      const page = pageOf(hook, latent);
+      return page && `${page}?embed=true&embedexplanation=true&embedplots=true&embedtest=false&height=420`;
+    },
 
     /** @param {boolean} yes `false` also forgets what was fetched */
     agree(yes) {
@@ -71,7 +66,7 @@ export function createNeuronpedia(storage) {
     },
 
     /** What is known without asking. @param {string} hook @param {number} latent */
-    get: (hook, latent) => known.get(`${layerOf(hook)}/${latent}`) || undefined,
+    get: (hook, latent) => known.get(`${nameOf(hook)}/${latent}`) || undefined,
 
     /**
      * Asks for the explanations that are not yet known.
@@ -81,7 +76,7 @@ export function createNeuronpedia(storage) {
      *   `neuronpedia-unreachable`
      */
     async load(hook, latents) {
-      const layer = layerOf(hook);
+      const layer = nameOf(hook);
       if (!layer || !agreed()) return false;
       const missing = [...new Set(latents)].filter((latent) => !known.has(`${layer}/${latent}`));
       for (let first = 0; first < missing.length; first += BATCH) {

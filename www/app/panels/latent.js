@@ -1,7 +1,7 @@
 // One latent: what it is, and the texts or the dashboard that tell what it means.
 
 import { brief, percent, visible } from '../../figure/text.js';
-import { CONSENT_NOTE, dashboardOf, pageOf } from '../meanings/neuronpedia.js';
+import { CONSENT_NOTE } from '../meanings/neuronpedia.js';
 import { isolated, make } from './tables.js';
 
 /** @typedef {import('../meanings/contexts.js').Meaning} Meaning */
@@ -32,7 +32,8 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
         : [quiet(document, 'No text that it is active on was kept for this latent.')]),
     ];
   }
-  if (!neuronpedia || !pageOf(hook, latent)) {
+  const page = neuronpedia?.pageOf(hook, latent);
+  if (!neuronpedia || !page) {
     return [heading, quiet(document, 'This source comes without descriptions of its latents.')];
   }
   const button = (/** @type {string} */ text, /** @type {boolean} */ yes) => {
@@ -50,11 +51,11 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
     return [heading, quiet(document, CONSENT_NOTE), agree];
   }
   const link = /** @type {HTMLAnchorElement} */ (make(document, 'a', 'Open on neuronpedia.org'));
-  link.href = /** @type {string} */ (pageOf(hook, latent));
+  link.href = page;
   link.target = '_blank';
   link.rel = 'noopener noreferrer';
   const frame = document.createElement('iframe');
-  frame.src = /** @type {string} */ (dashboardOf(hook, latent));
+  frame.src = /** @type {string} */ (neuronpedia.dashboardOf(hook, latent));
   frame.title = `Dashboard of ${visible(label)} on neuronpedia.org`;
   frame.referrerPolicy = 'no-referrer';
   frame.loading = 'lazy';

@@ -1,0 +1,250 @@
+// The form: which places it offers, and what it asks for that it cannot show; results of other models.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  browser = await start();
+});
+after(() => browser.close());
+
+/** @param {Page} page @param {string} id */
+const offered = (page, id) => page.locator(`#${id} option`).allTextContents();
+/** @param {Page} page @param {RegExp} wanted */
+const hashed = (page, wanted) =>
+  page.waitForFunction((wanted) => new RegExp(wanted).test(decodeURIComponent(location.hash)), wanted.source);
+
+const COMBINED = linkTo({
+  source: 'gpt2-small-v5-32k',
+  prompt: 'a',
+  from: 'blocks.1.hook_attn_out',
+  to: 'blocks.1.hook_mlp_out',
+});
+
+test('places are offered in order; those to go to come after where the SAE writes', async () => {
+  const { page, problems } = await openPage(browser, COMBINED);
+  await settled(page);
+  const [from, to] = [await offered(page, 'from'), await offered(page, 'to')];
+  // The last place has nothing behind it.
+  assert.equal(from.length, 47);
+  assert.deepEqual(from.slice(0, 3), ['blocks.0.hook_attn_out', 'blocks.0.hook_resid_mid', 'blocks.0.hook_mlp_out']);
+  assert.deepEqual(to.slice(0, 2), ['blocks.1.hook_resid_mid', 'blocks.1.hook_mlp_out']);
+  assert.equal(to.length, 48 - 5);
+  assert.match(
+    (await page.textContent('#status')) ?? '',
+    /SAEs at blocks\.1\.hook_attn_out and blocks\.1\.hook_mlp_out/,
+  );
+
+  // One that comes before is no more offered, and another takes its place; one that still comes after stays.
+  await page.selectOption('#from', 'blocks.0.hook_mlp_out');
+  assert.equal(await page.inputValue('#to'), 'blocks.1.hook_mlp_out');
+  await page.selectOption('#from', 'blocks.9.hook_resid_post');
+  assert.deepEqual((await offered(page, 'to'))[0], 'blocks.10.hook_attn_out');
+  assert.equal(await page.inputValue('#to'), 'blocks.11.hook_resid_post');
+  await hashed(page, /from=blocks\.9\.hook_resid_post&to=blocks\.11\.hook_resid_post$/);
+
+  // Logits are asked for from anywhere, and tokens go anywhere.
+  await page.check('input[value=logit_difference]');
+  assert.equal((await offered(page, 'from')).length, 48);
+  assert.ok((await page.isVisible('#from')) && (await page.isHidden('#to')));
+  await page.check('input[value=token_to_latent]');
+  assert.equal((await offered(page, 'to')).length, 48);
+  assert.ok((await page.isHidden('#from')) && (await page.isVisible('#to')) && (await page.isHidden('#omit')));
+
+  // A transcoder writes where its MLP does.
+  await page.selectOption('#source', 'gpt2-small-transcoders');
+  await page.check('input[value=latent_to_latent]');
+  await page.selectOption('#from', 'blocks.3.ln2.hook_normalized');
+  assert.equal((await offered(page, 'to'))[0], 'blocks.4.ln2.hook_normalized');
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('places are chosen with the keyboard', async () => {
+  const { page } = await openPage(browser, LINKS.latent_to_latent);
+  await settled(page);
+  await page.focus('#from');
+  await page.keyboard.press('ArrowDown');
+  await hashed(page, /from=blocks\.1\.hook_resid_pre&to=blocks\.3/);
+  assert.deepEqual(await offered(page, 'to'), [resid(2), resid(3)]);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'to');
+  await page.keyboard.press('Home');
+  await hashed(page, /from=blocks\.1\.hook_resid_pre&to=blocks\.2/);
+  // And without another form control in between, the option to leave the error out.
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'omit');
+  await page.keyboard.press('Space');
+  await hashed(page, /&error=omit$/);
+  await page.close();
+});
+
+test('places stay where another model has them, and never stick at a pair that is none', async () => {
+  const { page, problems } = await openPage(
+    browser,
+    linkTo({ source: 'gpt2-small-res-jb', prompt: 'a', from: resid(2), to: resid(8) }),
+  );
+  await settled(page);
+  const pair = async () => [await page.inputValue('#from'), await page.inputValue('#to')];
+  const choose = (/** @type {string} */ source) => page.selectOption('#source', source);
+  await choose('gpt2-small-resid-post-v5-32k');
+  // The same places under their other names.
+  assert.deepEqual(await pair(), ['blocks.1.hook_resid_post', 'blocks.7.hook_resid_post']);
+  await choose('gpt2-small-res-jb');
+  assert.deepEqual(await pair(), [resid(2), resid(8)]);
+  await choose('gpt2-small-mlp-tm');
+  assert.deepEqual(await pair(), ['blocks.0.hook_mlp_out', 'blocks.11.hook_mlp_out']);
+
+  // A model with one place has no pair, and says so.
+  await choose('gpt2-small-res-jb-feature-splitting-768');
+  const view = page.locator('input[value=latent_to_latent]');
+  assert.ok(await view.isDisabled());
+  assert.equal(await view.getAttribute('title'), 'None of this model’s SAEs comes after another.');
+  assert.ok(await page.isChecked('input[value=token_to_latent]'));
+  await page.check('input[value=latent_to_logit]');
+  assert.equal(await page.inputValue('#from'), resid(8));
+  await choose('gpt2-small-res-jb');
+  assert.ok(await view.isEnabled());
+  assert.equal(await view.getAttribute('title'), '');
+  await page.check('input[value=latent_to_latent]');
+  const [from, to] = await pair();
+  assert.deepEqual([from, to], [resid(8), 'blocks.11.hook_resid_post']);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('models are listed by what their SAEs read', async () => {
+  const { page } = await openPage(browser);
+  await settled(page);
+  const groups = await page
+    .locator('#source optgroup')
+    .evaluateAll((groups) => groups.map((group) => [group.getAttribute('label'), group.children.length]));
+  assert.deepEqual(groups, [
+    ['Bundled', 2],
+    ['GPT-2 small (from Hugging Face): residual stream', 19],
+    ['GPT-2 small: attention and MLPs', 6],
+    ['GPT-2 small: transcoders', 1],
+  ]);
+  await page.close();
+});
+
+test('what no view asks for is kept as it was asked until that part is changed', async () => {
+  const { page, problems } = await openPage(browser, linkTo({ prompt: 'a', from: 'tokens', top_logits: 3 }));
+  await settled(page);
+  assert.match((await page.textContent('#status')) ?? '', /^The link is read\. Run fetches the model from this site/);
+  assert.ok(await page.isChecked('input[value=latent_to_logit]'));
+  assert.equal(await page.inputValue('#from'), 'tokens');
+  await hashed(page, /from=tokens&top_logits=3$/);
+  await page.fill('#k', '4');
+  await page.press('#k', 'Tab');
+  await hashed(page, /from=tokens&top_logits=4$/);
+  await page.check('#omit');
+  // Tokens have no error.
+  assert.ok(!/error/.test(await page.evaluate(() => location.hash)));
+  await page.selectOption('#from', resid(1));
+  await hashed(page, /from=blocks\.1\.hook_resid_pre&top_logits=4&error=omit$/);
+
+  await page.goto('about:blank');
+  const listed = `${linkTo({ prompt: 'a', from: resid(2) })}&logit=+golf&logit_id=5&logit=%0A`;
+  await page.goto(`${browser.url}/${listed}`);
+  await settled(page);
+  assert.equal(await page.textContent('#listed'), '“ golf”, token 5, “\\n”; another k asks for the largest.');
+  await page.selectOption('#from', resid(3));
+  await hashed(page, /from=blocks\.3\.hook_resid_pre&logit=\+golf&logit_id=5&logit=\n$/);
+  await page.fill('#k', '7');
+  await page.press('#k', 'Tab');
+  await hashed(page, /from=blocks\.3\.hook_resid_pre&top_logits=7$/);
+  assert.equal(await page.textContent('#listed'), '');
+
+  // Places that this model has no SAE at, in an order that is none.
+  await page.goto('about:blank');
+  await page.goto(
+    `${browser.url}/${linkTo({ prompt: 'a', from: 'blocks.3.hook_mlp_out', to: resid(1), error: 'omit' })}`,
+  );
+  await settled(page);
+  assert.ok(await page.isChecked('#omit'));
+  await page.fill('#prompt', 'b');
+  await page.press('#prompt', 'Tab');
+  await hashed(page, /prompt=b&from=blocks\.3\.hook_mlp_out&to=blocks\.1\.hook_resid_pre&error=omit$/);
+  await page.selectOption('#from', resid(0));
+  assert.deepEqual(await offered(page, 'to'), [resid(1), resid(2), resid(3)]);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('what no view asks for is answered as it was asked', async () => {
+  const { page, problems } = await openPage(
+    browser,
+    `?device=cpu${linkTo({ prompt: 'The tower', from: 'tokens', top_logits: 3 })}`,
+  );
+  await settled(page);
+  assert.match((await run(page)) ?? '', /^Done .*: 3 sources × 3 targets/);
+  assert.match((await page.textContent('#title')) ?? '', /^tiny · token → logit, 3 logits · The tower/);
+  assert.equal(await page.inputValue('#shown'), 'gradients');
+  await page.goto('about:blank');
+  await page.goto(
+    `${browser.url}/?device=cpu${linkTo({ prompt: 'The tower', from: resid(2) })}&logit=+golf&logit_id=5`,
+  );
+  await settled(page);
+  assert.match((await run(page)) ?? '', /^Done .* × 2 targets/);
+  assert.match((await page.textContent('#title')) ?? '', /latent → logit, resid_pre 2, “ golf”, token 5/);
+  await page.check('#omit');
+  assert.match((await run(page)) ?? '', /^Done/);
+  assert.match((await page.textContent('#title')) ?? '', /without the SAE’s error/);
+  await page.goto('about:blank');
+  await page.goto(`${browser.url}/?device=cpu${linkTo({ prompt: 'a', from: resid(2), to: resid(1) })}`);
+  await settled(page);
+  assert.match((await run(page)) ?? '', /\[place-order\]$/);
+  await page.goto('about:blank');
+  await page.goto(`${browser.url}/?device=cpu${linkTo({ prompt: 'a', from: 'tokens', to: 'blocks.1.hook_mlp_out' })}`);
+  await settled(page);
+  assert.match((await run(page)) ?? '', /\[(sae-missing|file-not-found)\]$/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a result tells its own model, whichever is chosen', async () => {
+  const { page, problems } = await openPage(browser, '?source=gpt2-small-res-jb');
+  await settled(page);
+  const made = madeUp(3, 4, (i) => i);
+  const stranger = { ...made, model: { ...made.model, name: 'of a stranger \u202e' } };
+  await openResult(page, 'stranger.json', stranger);
+  assert.equal(await page.inputValue('#source'), 'gpt2-small-res-jb');
+  assert.match((await page.textContent('#title')) ?? '', /^of a stranger ⟨U\+202E⟩ · latent → latent/);
+  assert.equal(await page.textContent('#revision'), 'Computed from files of m.example, which may change.');
+  await page.click('#python');
+  await page.waitForSelector('#code[open]');
+  const code = await page.inputValue('#code-text');
+  assert.match(code, /Download as folder “model”, with all that is in it: https:\/\/m\.example\/model\n/);
+  assert.match(code, /Download as folder “target”: https:\/\/m\.example\/saes\/blocks\.1\.hook_resid_pre\n/);
+  await page.click('#code-close');
+  // Its latents mean nothing that is known, though the chosen model's do.
+  const open = async () => {
+    await page.focus('.heatmap');
+    for (const key of ['ArrowRight', 'Enter']) await page.keyboard.press(key);
+    await page.waitForFunction(() => document.querySelector('#latent')?.textContent);
+    return page.textContent('#latent');
+  };
+  assert.match((await open()) ?? '', /comes without descriptions/);
+  // It is not what the chosen model answers.
+  await page.check('input[value=token_to_latent]');
+  await page.check('input[value=latent_to_latent]');
+  assert.match((await page.textContent('#status')) ?? '', /^Run fetches/);
+
+  // One of a model that is known is told of by that.
+  await page.selectOption('#source', 'demo');
+  await openResult(
+    page,
+    'jb.json',
+    madeUp(3, 4, (i) => i, { source: 'gpt2-small-res-jb' }),
+  );
+  assert.equal(await page.inputValue('#source'), 'gpt2-small-res-jb');
+  assert.match((await open()) ?? '', /neuronpedia\.org/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
