@@ -143,6 +143,45 @@ test('bytes are those of the tensors needed; the next prompt reads rows alone, t
   assert.equal(checks, 7);
 });
 
+test('on a branch, bytes are those of the layers before a place, and of its own where it is behind them', async (t) => {
+  const from = 'blocks.0.hook_mlp_out';
+  const [attention, mlp] = [4 * (4 * D_MODEL ** 2 + 6 * D_MODEL), 4 * (8 * D_MODEL ** 2 + 7 * D_MODEL)];
+  for (const [to, mlps] of /** @type {const} */ ([
+    ['blocks.2.hook_mlp_out', 3],
+    ['blocks.2.hook_attn_out', 2],
+  ])) {
+    const name = `branch-${mlps}`;
+    const { source, bytes } = publish(name);
+    // Weights of this width read and write anywhere.
+    for (const [place, block] of /** @type {const} */ ([
+      [from, 0],
+      [to, 3],
+    ])) {
+      const read = (/** @type {string} */ file) => readFileSync(`${FIXTURE}saes/${resid(block)}/${file}`);
+      const config = {
+        ...JSON.parse(read('cfg.json').toString()),
+        hook_name: place,
+        hook_layer: Number(place.split('.')[1]),
+      };
+      hub.put(`${name}/saes/${place}/cfg.json`, Buffer.from(JSON.stringify(config)));
+      hub.put(`${name}/saes/${place}/sae_weights.safetensors`, read('sae_weights.safetensors'));
+    }
+    const tab = await visit(t, source);
+    const found = await tab.ask({ ...REQUEST, from, to });
+    assert.ok(
+      found.size?.every((n) => n > 0),
+      found.code,
+    );
+    const rows = (/** @type {number[] | undefined} */ values) => new Set(values).size * ROW;
+    const tokens = rows(found.tokens) + (found.tokens?.length ?? 0) * ROW;
+    const model = 3 * attention + mlps * mlp + tokens;
+    const got = bytes('model/model.safetensors') - HEADER;
+    assert.ok(got <= 1.02 * model && got > 0.98 * model, `${to}: ${got} bytes came, ${model} were needed`);
+    const sae = bytes(`saes/${from}/sae_weights.safetensors`) - HEADER;
+    assert.ok(sae <= 1.02 * (ENCODER + rows(found.latents)), `${sae} bytes of the source SAE`);
+  }
+});
+
 test('whole tables: what is asked for is the same whatever the prompt', async (t) => {
   const logits = { from: resid(3), to: { top_logits: 5 } };
   const prompts = ['The Eiffel tower is in Paris', 'a city'];
