@@ -124,7 +124,8 @@ function compare(result, name) {
   close('gradients', gradients, tensors.gradients_f64 ?? tensors.gradients);
   if (tensors.attributions) close('attributions', result.attributions, tensors.attributions);
   if (json.token_ids) {
-    const logits = result.pair_logits ?? result.top_logits;
+    const { token_id, activation } = result.targets;
+    const logits = result.pair_logits ?? { token_id, logit: activation };
     equal('token ids', logits.token_id, json.token_ids);
     const all = tensors.logits_f64 ?? tensors.logits;
     close(
