@@ -213,7 +213,7 @@ function sized(value, path, length) {
 
 /** A place in the model, as TransformerLens names it. */
 export const hookName = like(
-  /^blocks\.\d{1,4}\.(hook_(resid_(pre|mid|post)|attn_out|mlp_out)|attn\.hook_z|ln2\.hook_normalized)$/,
+  /^blocks\.(0|[1-9]\d{0,3})\.(hook_(resid_(pre|mid|post)|attn_out|mlp_out)|attn\.hook_z|ln2\.hook_normalized)$/,
   'a place like blocks.3.hook_resid_pre',
 );
 

@@ -26,7 +26,7 @@ const BLOCKS = 10_000;
  * @returns {number | undefined} undefined for what names no place
  */
 export function order(hook) {
-  const [, block, name] = /^blocks\.(\d{1,4})\.(.*)$/s.exec(hook) ?? [];
+  const [, block, name] = /^blocks\.(0|[1-9]\d{0,3})\.(.*)$/s.exec(hook) ?? [];
   const point = POINTS.indexOf(name);
   return point < 0 ? undefined : Number(block) * PER_BLOCK + point;
 }
@@ -43,7 +43,7 @@ export const isSame = (one, other) => isPlace(one) && order(one) === order(other
  * @returns {string | undefined}
  */
 export function otherName(hook) {
-  const [, number, point] = /^blocks\.(\d{1,4})\.hook_resid_(pre|post)$/.exec(hook) ?? [];
+  const [, number, point] = /^blocks\.(0|[1-9]\d{0,3})\.hook_resid_(pre|post)$/.exec(hook) ?? [];
   if (!point) return undefined;
   const block = Number(number) + (point === 'pre' ? -1 : 1);
   return block < 0 || block >= BLOCKS ? undefined : `blocks.${block}.hook_resid_${point === 'pre' ? 'post' : 'pre'}`;
