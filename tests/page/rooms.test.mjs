@@ -42,6 +42,10 @@ function importsOf(text) {
   };
 }
 
+/** A module of types alone is a declaration of one. @param {string} target @param {boolean} isType */
+const isThere = (target, isType) =>
+  existsSync(join(WWW, target)) || (isType && existsSync(join(WWW, target.replace(/\.js$/, '.d.ts'))));
+
 /**
  * What a module may not import, in words.
  * @param {string} path of the module in www/
@@ -58,7 +62,7 @@ function refused(path, text) {
       const isPage = /^(\.\/)?[\w-]+\.(html|json)$/.test(to);
       if (isPage || (path.startsWith('app/') && DATA.test(`${target}/`))) continue;
       if (!to.startsWith('.') || !allowed.includes(room)) problems.push(`${path} may not import ${how} of ${to}`);
-      else if (!BUILT.test(`${target}/`) && !existsSync(join(WWW, target)))
+      else if (!BUILT.test(`${target}/`) && !isThere(target, how === 'types'))
         problems.push(`${path} imports ${to}, which is not there`);
     }
   }
@@ -88,6 +92,9 @@ test('an import the other way is found, whatever its form', () => {
     ['runtime/x.js', "/** @typedef {import('../figure/view.js').View} A */"],
     ['embed/x.js', "import { fromAddress } from '../app/sources.js';"],
     ['app/x.js', "import { gone } from './gone.js';"],
+    // What is only declared is imported as types alone.
+    ['runtime/x.js', "import { Nodes } from './types.js';"],
+    ['runtime/x.js', "/** @typedef {import('./gone.js').Nodes} A */"],
     ['app/x.js', "import { chromium } from 'playwright-core';"],
     ['x.js', "import { short } from './figure/text.js';"],
   ]) {
@@ -95,6 +102,7 @@ test('an import the other way is found, whatever its form', () => {
   }
   for (const [path, line] of [
     ['figure/x.js', "/** @typedef {import('../runtime/protocol.js').Nodes} A */"],
+    ['runtime/x.js', "/** @typedef {import('./types.js').Nodes} A */"],
     ['figure/x.js', "import { short } from './text.js';"],
     ['embed/x.js', "import { codedError } from '../runtime/error.js';\nimport { short } from '../figure/text.js';"],
     ['app/panels/x.js', "import { codedError } from '../../runtime/error.js';"],

@@ -5,7 +5,7 @@ import { describeLogits, TOKENS, viewOf } from '../figure/request.js';
 import { visible } from '../figure/text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
-/** @typedef {import('../runtime/protocol.js').To} To */
+/** @typedef {import('../runtime/protocol.js').Targets} Targets */
 /** @typedef {import('./sources.js').NamedSource} NamedSource */
 
 /** Where a model is listed that is in no group: one of the address, one of a folder. */
@@ -129,7 +129,7 @@ export function createForm(document, sources, selected) {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
 
-  /** What the view is of. @returns {To} */
+  /** What the view is of. @returns {Targets} */
   function to() {
     const k = asked('k');
     switch (view()) {

@@ -6,7 +6,7 @@ import { readView, writeView } from '../figure/view.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../figure/view.js').View} View */
-/** @typedef {import('../runtime/protocol.js').Token} Token */
+/** @typedef {import('../runtime/protocol.js').TokenRef} TokenRef */
 /** @typedef {import('../figure/request.js').FullRequest} FullRequest */
 /** @typedef {{source?: string, request?: FullRequest, view: Partial<View>}} State */
 
@@ -21,7 +21,7 @@ export function encodeState(source, request, view) {
   if (source) link.set('source', source);
   const { prompt, from, to, error } = request;
   // A token by its id: as text it would be another one.
-  const add = (/** @type {string} */ key, /** @type {Token} */ token) =>
+  const add = (/** @type {string} */ key, /** @type {TokenRef} */ token) =>
     link.append(typeof token === 'number' ? `${key}_id` : key, String(token));
   link.set('prompt', prompt);
   link.set('from', from);

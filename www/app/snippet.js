@@ -7,9 +7,9 @@ import { visible } from '../figure/text.js';
 import { RELEASES } from './releases.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
-/** @typedef {import('../runtime/protocol.js').SaeOf} SaeOf */
+/** @typedef {import('../runtime/protocol.js').SaeOrigin} SaeOrigin */
 
-/** Where a result was read from. @typedef {{model: string, from?: SaeOf, to?: SaeOf}} Origins */
+/** Where a result was read from. @typedef {{model: string, from?: SaeOrigin, to?: SaeOrigin}} Origins */
 
 /** @param {import('../runtime/protocol.js').Attribution} result @returns {Origins} */
 export const originsOf = ({ model, sources, targets }) => ({
@@ -91,7 +91,7 @@ function published(address) {
 /**
  * The line that loads an SAE.
  * @param {string} name of the variable, and of the folder where it is to be downloaded
- * @param {SaeOf | undefined} sae
+ * @param {SaeOrigin | undefined} sae
  */
 function load(name, sae) {
   const known = published(sae?.address ?? '');
@@ -100,7 +100,7 @@ function load(name, sae) {
 ${name} = SAE.load_from_pretrained("${name}", device="cpu")`;
 }
 
-/** What is differentiated by: `x`, and the hooks that put it in its place. @param {Request} request @param {SaeOf | undefined} sae */
+/** What is differentiated by: `x`, and the hooks that put it in its place. @param {Request} request @param {SaeOrigin | undefined} sae */
 function source({ from, error }, sae) {
   if (from === TOKENS)
     return `x = torch.ones(tokens.shape[1])   # columns: a factor on each token's embedding (token + position)
@@ -127,7 +127,7 @@ def hooks(x):
 `;
 }
 
-/** What is differentiated: rows of `targets(x)[to]`. @param {Request} request @param {SaeOf | undefined} sae */
+/** What is differentiated: rows of `targets(x)[to]`. @param {Request} request @param {SaeOrigin | undefined} sae */
 function target({ to }, sae) {
   if (typeof to === 'string')
     return `${load('target', sae)}

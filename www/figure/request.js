@@ -20,8 +20,9 @@ import {
 import { visible } from './text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
-/** @typedef {import('../runtime/protocol.js').Token} Token */
-/** @typedef {import('../runtime/protocol.js').To} To */
+/** @typedef {import('../runtime/protocol.js').TokenRef} TokenRef */
+/** @typedef {import('../runtime/protocol.js').Targets} Targets */
+/** @typedef {import('../runtime/protocol.js').LogitTargets} LogitTargets */
 /** @typedef {'token_to_latent' | 'latent_to_latent' | 'latent_to_logit' | 'logit_difference' | 'token_to_logit'} ViewName */
 /** A request with nothing left to default. @typedef {Required<Request>} FullRequest */
 
@@ -48,7 +49,7 @@ const TARGETS = {
   logit_difference: object({ logit_difference: pair(token, token) }),
 };
 
-/** @type {import('./schema.js').Check<To>} */
+/** @type {import('./schema.js').Check<Targets>} */
 const asTo = (value, path) => {
   if (typeof value === 'string') return hookName(value, path);
   const [key, ...more] = Object.keys(fields(value, path));
@@ -82,19 +83,19 @@ export function viewOf({ from, to }) {
 export const placesOf = ({ from, to }) =>
   [from, to].filter((place) => typeof place === 'string' && place !== TOKENS).map(String);
 
-/** Each logit's token: those listed, or positive and negative; none where the largest are asked for. @param {To} to */
+/** Each logit's token: those listed, or positive and negative; none where the largest are asked for. @param {Targets} to */
 export function tokensOf(to) {
   if (typeof to === 'string') return [];
-  return /** @type {Token[]} */ (own(to, 'logits') ?? own(to, 'logit_difference') ?? []);
+  return /** @type {TokenRef[]} */ (own(to, 'logits') ?? own(to, 'logit_difference') ?? []);
 }
 
-/** @param {Token} token */
+/** @param {TokenRef} token */
 const named = (token) => (typeof token === 'number' ? `token ${token}` : `“${visible(token)}”`);
 
 /** Listed logits that are named one by one. */
 const NAMED = 5;
 
-/** Logits in words: `25 logits`, `“ a” − token 7`. @param {Exclude<To, string>} to */
+/** Logits in words: `25 logits`, `“ a” − token 7`. @param {LogitTargets} to */
 export function describeLogits(to) {
   const tokens = tokensOf(to);
   if (Object.hasOwn(to, 'logit_difference')) return tokens.map(named).join(' − ');

@@ -1,24 +1,17 @@
-// The shapes that cross between page, worker and runtime. Types only.
+// The shapes that cross between page, worker and runtime. Types only: those of the runtime are its own, in types.d.ts.
 
-/**
- * What is opened. Addresses that begin with `folder:` mean files of this computer, which are handed over with it.
- * @typedef {object} Source
- * @property {{address: string, name?: string}} model base address of config.json, tokenizer.json, model.safetensors
- * @property {SaeAddress[]} saes of which the first that stands at a place is taken, and then folders are tried
- */
-
-/**
- * Where SAEs are read from: cfg.json and sae_weights.safetensors in a folder of their own.
- * @typedef {object} SaeAddress
- * @property {string} address with `hook_name` the folder of this SAE; without, one that holds a folder for each
- *   place, named as the place is
- * @property {string} [hook_name] the place that it stands at, as TransformerLens names it
- * @property {string} [hook_name_out] where its decoder writes, if its cfg.json does not say: of transcoders
- * @property {number} [norm_scaling_factor] folded into its weights if they were trained on scaled activations
- * @property {string} [name] as in gpt2-small-res-jb
- */
-
-/** @typedef {'webgpu' | 'cpu'} DeviceKind */
+/** Addresses that begin with `folder:` mean files of this computer. @typedef {import('./types.js').Addresses} Source */
+/** @typedef {import('./types.js').SaeAddress} SaeAddress */
+/** @typedef {import('./types.js').SaeOrigin} SaeOrigin */
+/** @typedef {import('./types.js').Request} Request */
+/** @typedef {import('./types.js').Targets} Targets */
+/** @typedef {import('./types.js').LogitTargets} LogitTargets */
+/** @typedef {import('./types.js').TokenRef} TokenRef */
+/** @typedef {import('./types.js').Attribution} Attribution */
+/** @typedef {import('./types.js').Nodes} Nodes */
+/** @typedef {import('./types.js').Logits} Logits */
+/** @typedef {import('./types.js').Ratio} Ratio */
+/** @typedef {import('./types.js').DeviceKind} DeviceKind */
 
 /**
  * What answers, and why it was chosen.
@@ -30,32 +23,11 @@
  * @property {{n_layer: number, n_ctx: number, vocab_size: number}} config
  */
 
-/** One token, by its text or its id. @typedef {string | number} Token */
-
 /**
- * What is differentiated: a place, the k largest logits of the last position, listed ones, or one minus another.
- * @typedef {string | {top_logits: number} | {logits: Token[]} | {logit_difference: [Token, Token]}} To
- */
-
-/**
- * One question on one prompt. Places are named as TransformerLens does.
- * @typedef {object} Request
- * @property {string} prompt
- * @property {string} from `tokens` or a place with an SAE
- * @property {To} to
- * @property {'keep' | 'omit'} [error] of the source SAE: kept, or left out of the forward pass; kept if not given
- * @property {number} [threshold] of the pairs across positions; 2 if not given
- */
-
-/**
- * @typedef {object} Progress
- * @property {'load' | 'forward' | 'encode' | 'jacobian'} phase
- * @property {number} done bytes, layers (of attention, MLPs), positions, directions × layers
- * @property {number} total
- * @property {number} flop of all matrix products since the model was opened
- * @property {number} [network] while loading: bytes that this request took from the network
- * @property {number} [cached] while loading: bytes that it took from what was kept or from a folder
- * @property {number} [rate] while loading: bytes per second of the last seconds
+ * How far a phase has come, in bytes, attention layers and MLPs, positions, or directions × layers. While loading
+ * also bytes that this request took from the network, those from what was kept or from a folder, and bytes per
+ * second of the last seconds.
+ * @typedef {import('./types.js').Progress & {network?: number, cached?: number, rate?: number}} Progress
  */
 
 /**
@@ -70,71 +42,6 @@
  * What a person should know though nothing failed: `cache-none`, `cache-full`, `cache-busy`,
  * `file-corrupt`, `waiting`.
  * @typedef {{code: string, message: string}} Notice
- */
-
-/**
- * Where an SAE was read from.
- * @typedef {object} SaeOf
- * @property {string} address its own folder
- * @property {string} [name]
- * @property {string} [revision] what stands behind `/resolve/` in the address
- * @property {string} [hook_name_out] of a transcoder: where it writes
- */
-
-/**
- * Rows or columns of a result's matrices.
- * @typedef {object} Nodes
- * @property {'token' | 'latent' | 'logit' | 'logit_difference'} kind
- * @property {string} [hook_name] for latents: the place, as it was asked for
- * @property {SaeOf} [sae] for latents
- * @property {number} [d_sae] for latents
- * @property {Uint32Array} pos position in the prompt, BOS being 0
- * @property {Uint32Array} latent index in the SAE; empty for other kinds
- * @property {Uint32Array} token_id for tokens and logits; empty for other kinds
- * @property {Float32Array} activation
- * @property {string[]} label
- */
-
-/**
- * Logits of the last position, centred over the vocabulary.
- * @typedef {object} Logits
- * @property {number[]} token_id
- * @property {string[]} string
- * @property {number[]} logit
- * @property {number[]} probability in [0, 1]
- */
-
-/** @typedef {{nonzero: number, total: number, ratio: number}} Ratio */
-
-/**
- * The reply to a request.
- * @typedef {object} Attribution
- * @property {number} format_version
- * @property {Request} request with nothing left to default
- * @property {{version: string, device: DeviceKind}} runtime
- * @property {{address: string, name?: string, revision?: string}} model where it was read from
- * @property {{token_id: number[], string: string[]}} tokens
- * @property {Nodes} sources columns of the matrices
- * @property {Nodes} targets rows of the matrices
- * @property {Float32Array} gradients [targets, sources] row-major
- * @property {Float32Array} attributions [targets, sources] row-major
- * @property {{threshold: number, target: Uint32Array, source: Uint32Array}} [off_staircase]
- * @property {Logits} [top_logits]
- * @property {Logits} [pair_logits] positive first
- * @property {Statistics} statistics
- */
-
-/**
- * @typedef {object} Statistics
- * @property {Ratio} sparsity as the notebook counts it, positions left out
- * @property {Ratio} sparsity_over_positions
- * @property {number} source_l1
- * @property {number} target_l1
- * @property {number} gradient_l1
- * @property {number} attribution_l1
- * @property {number[]} sources_per_position
- * @property {number[]} targets_per_position
- * @property {number[]} sae_error_norm
  */
 
 /**
