@@ -1,4 +1,4 @@
-// Cases of a fixture, as requests: a case is one with a name. Fixtures made earlier say it with `kind` and layers.
+// What a fixture holds: its cases, as requests, its SAEs, and the numbers of the reference.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,11 @@ import { join } from 'node:path';
 /** The residual stream before a block. @param {number} layer */
 const before = (layer) => `blocks.${layer}.hook_resid_pre`;
 
-/** @param {any} one as in cases.json @returns {Request} */
+/**
+ * A case is a request with a name. Fixtures made earlier say it with `kind` and layers.
+ * @param {any} one as in cases.json
+ * @returns {Request}
+ */
 export function requestOf({ name: _, kind, layer, layer_from, layer_to, k, positive, negative, ...rest }) {
   switch (kind) {
     case undefined:
@@ -39,4 +43,36 @@ export function sourceOf(fixture, base) {
     model: { address: `${base}/model` },
     saes: saes.map((sae) => ({ ...sae, address: `${base}/${sae.address}` })),
   };
+}
+
+/**
+ * Tensors of a safetensors file.
+ * @param {string} path
+ * @returns {Record<string, ArrayLike<number>>}
+ */
+export function readTensors(path) {
+  const file = readFileSync(path);
+  const length = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString('utf8', 8, 8 + length));
+  delete header.__metadata__;
+  return Object.fromEntries(
+    Object.entries(header).map(
+      ([
+        name,
+        {
+          dtype,
+          data_offsets: [from, to],
+        },
+      ]) => {
+        const data = new Uint8Array(file.subarray(8 + length + from, 8 + length + to)).buffer;
+        const values =
+          dtype === 'I64'
+            ? Array.from(new BigInt64Array(data), Number)
+            : dtype === 'F64'
+              ? new Float64Array(data)
+              : new Float32Array(data);
+        return [name, values];
+      },
+    ),
+  );
 }

@@ -11,7 +11,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { requestOf, sourceOf } from './cases.mjs';
+import { readTensors, requestOf, sourceOf } from './cases.mjs';
 import { start } from '../tests/page/browser.mjs';
 
 const { values: options, positionals } = parseArgs({
@@ -33,38 +33,6 @@ if (!fixture) {
 }
 const expectedFolder = options.expected ? resolve(options.expected) : join(fixture, 'expected');
 const tolerance = Number(options.tolerance);
-
-/**
- * Tensors of a safetensors file.
- * @param {string} path
- * @returns {Record<string, ArrayLike<number>>}
- */
-function readTensors(path) {
-  const file = readFileSync(path);
-  const length = Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.toString('utf8', 8, 8 + length));
-  delete header.__metadata__;
-  return Object.fromEntries(
-    Object.entries(header).map(
-      ([
-        name,
-        {
-          dtype,
-          data_offsets: [from, to],
-        },
-      ]) => {
-        const data = new Uint8Array(file.subarray(8 + length + from, 8 + length + to)).buffer;
-        const values =
-          dtype === 'I64'
-            ? Array.from(new BigInt64Array(data), Number)
-            : dtype === 'F64'
-              ? new Float64Array(data)
-              : new Float32Array(data);
-        return [name, values];
-      },
-    ),
-  );
-}
 
 /**
  * Largest error relative to the largest expected value.

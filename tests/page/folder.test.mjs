@@ -1,6 +1,7 @@
 // A model in a folder of this computer.
 
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { resid, openPage, run, start } from './browser.mjs';
 
@@ -34,6 +35,36 @@ test('a model of a folder is offered with its places, and computes without a net
     fetched.filter((url) => /safetensors|config|tokenizer/.test(url)),
     [],
   );
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('SAEs of a folder are found at any place, and answer there', async () => {
+  const { page, problems } = await openPage(browser, '?device=cpu');
+  await page.setInputFiles('#folder', fixture('places'));
+  await page.waitForFunction(
+    () => /** @type {HTMLSelectElement} */ (document.querySelector('#source')).value === 'folder',
+  );
+  await page.check('input[value=token_to_latent]');
+  const offered = await page.locator('#to option').allTextContents();
+  assert.deepEqual(
+    [...offered].sort(),
+    readdirSync(fixture('places/saes')).sort(),
+    'every folder that is named as a place is',
+  );
+  assert.deepEqual(offered.slice(-3), [
+    'blocks.2.ln2.hook_normalized',
+    'blocks.2.hook_mlp_out',
+    'blocks.2.hook_resid_post',
+  ]);
+  await page.check('input[value=latent_to_latent]');
+  await page.fill('#prompt', 'the tower');
+  await page.selectOption('#from', 'blocks.0.hook_mlp_out');
+  await page.selectOption('#to', 'blocks.2.attn.hook_z');
+  assert.match((await run(page)) ?? '', /^Done/);
+  assert.match((await page.textContent('#title')) ?? '', /^latent → latent, mlp_out 0 → z 2 · the tower/);
+  assert.equal(await page.textContent('#revision'), 'Computed from a folder of this computer.');
+  assert.match((await page.textContent('#strongest')) ?? '', /F0\.mlp_out\.\d+, .*F2\.z\.\d+, /);
   assert.deepEqual(problems, []);
   await page.close();
 });
