@@ -1,18 +1,20 @@
-// One result on the page: heatmap, pinned pair, findings. Keeps how it is looked at.
+// One result: heatmap, pinned pair, findings. Keeps how it is looked at.
 
-import { breath, clipped, frame, pairsAcross, summarise } from '../figure/analysis.js';
+import { breath, clipped, frame, summarise } from '../figure/analysis.js';
 import { describeError } from '../runtime/error.js';
-import { brief, exact, number, percent, visible } from '../figure/text.js';
+import { number } from '../figure/text.js';
 import { showTooltip } from '../figure/tooltip.js';
 import { VIEW_NAMES, viewOf } from '../figure/request.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
-import { axes, describeCell, describeNodes, nodeLabel, savedLabel } from '../figure/axes.js';
-import * as findings from './panels/findings.js';
+import { axes, describeCell, savedLabel } from '../figure/axes.js';
+import { createCrossing } from './panels/crossing.js';
+import { strongestPairs } from './panels/findings.js';
 import { heatmap } from '../figure/heatmap.js';
-import { latentPanel } from './panels/latent.js';
+import { lastOnly } from '../figure/last.js';
 import { legend } from '../figure/legend.js';
 import { defaultLimit } from '../figure/scale.js';
-import { isolated, logits, make, statistics } from './panels/tables.js';
+import { createPinned } from './panels/pinned.js';
+import { logits, make, statistics } from './panels/tables.js';
 import { tokens } from './panels/tokens.js';
 
 /** @typedef {import('../figure/result.js').Saved} Attribution */
@@ -20,13 +22,7 @@ import { tokens } from './panels/tokens.js';
 /** @typedef {import('./meanings/meanings.js').Meanings} Meanings */
 /** @typedef {{row: number, column: number}} Cell */
 
-/** Positions of the threshold's slider, from hardly anything to the largest attribution. */
-const SLIDER = 1000;
-const SLIDER_DECADES = 4;
-
 const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n goes to the strongest pair.';
-/** A pair pinned for less than this has been passed over. */
-const PASSING_MS = 150;
 
 /** To three figures, but not below: the largest value is not to be clipped. @param {number} value */
 function roundedUp(value) {
@@ -35,14 +31,16 @@ function roundedUp(value) {
 }
 
 /**
- * @param {Document} document
+ * Whatever it shows stands beneath its root, where alone it looks: a page may hold several.
+ * @param {HTMLElement} root with the elements that index.html has in #result, under the same ids
  * @param {object} options
  * @param {(view: View) => void} options.onView the reader looks at it another way
  * @param {(message: string, failed?: boolean, code?: string) => void} options.say
  */
-export function createExplorer(document, { onView, say }) {
+export function createExplorer(root, { onView, say }) {
+  const document = root.ownerDocument;
   /** @param {string} id @returns {any} */
-  const element = (id) => document.getElementById(id);
+  const element = (id) => root.querySelector(`#${id}`);
   /** @type {Attribution | undefined} */
   let result;
   /** @type {View} */
@@ -57,17 +55,20 @@ export function createExplorer(document, { onView, say }) {
   let plot;
   /** @type {Meanings | undefined} */
   let meanings;
-  /** The latent open beside the heatmap. @type {'source' | 'target' | undefined} */
-  let opened;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let waiting;
   /** Which of the strongest pairs was stepped to last. */
   let step = -1;
-  /** Each showing, look and filtering by number: only the last is finished. */
-  let [showing, looking, filtering] = [0, 0, 0];
+  /** What is shown and how it is looked at come in steps: only the last of each is finished. */
+  const [latestShowing, latestLook] = [lastOnly(), lastOnly()];
 
   /** @type {import('../figure/axes.js').MeaningOf} */
   const meaning = (nodes, node) => meanings?.label(nodes, node) ?? savedLabel(result, nodes, node);
+  const pinned = createPinned(element('detail'), { meaning, onAgree: learn, onKnown: relabel });
+  const crossing = createCrossing(element('crossing'), {
+    meaning,
+    largest: largestAcross,
+    onPick: pick,
+    onThreshold: setThreshold,
+  });
 
   /**
    * Shows a result part by part, so that a large one does not hold the page up.
@@ -76,8 +77,7 @@ export function createExplorer(document, { onView, say }) {
    * @param {Meanings | undefined} itsMeanings
    */
   async function show(shown, wanted, itsMeanings) {
-    const mine = ++showing;
-    const alive = () => mine === showing;
+    const alive = latestShowing();
     const hasAttributions = shown.sources.kind !== 'token';
     const inside =
       wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
@@ -94,13 +94,17 @@ export function createExplorer(document, { onView, say }) {
     await breath();
     if (!alive()) return;
     automatic = roundedUp(defaultLimit(shown[next.shown]));
-    [result, view, summary, meanings, opened, step] = [shown, next, found, itsMeanings, undefined, -1];
+    [result, view, summary, meanings, step] = [shown, next, found, itsMeanings, -1];
+    // What was begun for the result before is over.
+    latestLook();
+    pinned.forget();
+    crossing.forget();
     totals = view.shown === 'attributions' ? found.all.rowTotal : undefined;
     element('tooltip').hidden = true;
     const parts = [
       () => element('tokens').replaceChildren(...tokens(shown.tokens, document)),
       draw,
-      showDetail,
+      showPinned,
       showStrongest,
       () => element('logits').replaceChildren(...logits(shown, document)),
       () => element('statistics').replaceChildren(...statistics(shown, document)),
@@ -111,7 +115,7 @@ export function createExplorer(document, { onView, say }) {
       await (part === draw ? painted() : part === showStrongest ? frame() : breath());
       if (!alive()) return;
     }
-    await filter();
+    await crossing.list(shown, view.threshold);
     if (alive() && !totals) {
       const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
       if (alive()) totals = attributed?.all.rowTotal;
@@ -156,7 +160,7 @@ export function createExplorer(document, { onView, say }) {
         label,
         onCell: describe,
         onSelect: (cell) => pin(cell),
-        onEnter: () => openLatent('source'),
+        onEnter: () => pinned.open('source'),
         onStep: stepTo,
       });
       element('plot').replaceChildren(plot.element);
@@ -200,122 +204,15 @@ export function createExplorer(document, { onView, say }) {
     // The next strongest pair follows the one that is pinned.
     const place = strongestCells().indexOf(cell.row * (result?.sources.pos.length ?? 0) + cell.column);
     if (place >= 0) step = place;
-    showDetail();
+    showPinned();
     // Orders by the pinned row or column follow it.
     if (view.rows === 'value' || view.columns === 'value') draw();
     onView(view);
   }
 
-  /** The pinned pair and, beneath, the latent that is open. */
-  function showDetail() {
-    const box = element('detail');
+  function showPinned() {
     const { cell } = view;
-    if (!result || !cell) {
-      box.replaceChildren(
-        make(document, 'h3', 'Pinned pair'),
-        make(
-          document,
-          'p.quiet',
-          'Click a cell, choose a pair below, or press n in the heatmap: the strongest pair comes first.',
-        ),
-      );
-      return;
-    }
-    const i = cell.row * result.sources.pos.length + cell.column;
-    const side = (/** @type {'source' | 'target'} */ which) => {
-      const [nodes, node] = which === 'source' ? [shown.sources, cell.column] : [shown.targets, cell.row];
-      const name = isolated(document, nodeLabel(nodes, node));
-      const words = meaning(nodes, node);
-      const card = make(
-        document,
-        'div.node',
-        make(document, 'small', `${which === 'source' ? 'From' : 'To'} ${describeNodes(nodes)}`),
-        make(document, 'strong', name),
-      );
-      if (words) card.append(make(document, 'span.meaning', isolated(document, words)));
-      if (nodes.kind !== 'token')
-        card.append(
-          make(
-            document,
-            'small',
-            `${nodes.kind === 'latent' ? 'activation' : 'logit'} ${brief(nodes.activation[node])}`,
-          ),
-        );
-      if (nodes.kind === 'latent') {
-        const button = make(document, 'button', opened === which ? 'Close latent' : 'Open latent');
-        button.id = `open-${which}`;
-        button.setAttribute('type', 'button');
-        button.setAttribute('aria-expanded', String(opened === which));
-        button.setAttribute(
-          'aria-label',
-          `${opened === which ? 'Close' : 'Open'} latent ${visible(nodes.label[node])}`,
-        );
-        button.addEventListener('click', () => openLatent(opened === which ? undefined : which));
-        card.append(button);
-      }
-      return card;
-    };
-    const shown = result;
-    const facts = document.createElement('dl');
-    const fact = (/** @type {string} */ name, /** @type {string} */ value) =>
-      facts.append(make(document, 'dt', name), make(document, 'dd', value));
-    fact('Attribution', exact(result.attributions[i]));
-    fact('Gradient', exact(result.gradients[i]));
-    const total = totals?.[cell.row];
-    if (total) fact('Share of Σ |attribution| of this target', percent(Math.abs(result.attributions[i]) / total));
-    const apart = result.targets.pos[cell.row] - result.sources.pos[cell.column];
-    fact('Positions apart', apart === 0 ? 'none: same position' : String(apart));
-    const latent = make(document, 'div.latent');
-    latent.id = 'latent';
-    box.replaceChildren(
-      make(document, 'h3', 'Pinned pair'),
-      make(document, 'div.pair', side('source'), side('target')),
-      facts,
-      latent,
-    );
-    clearTimeout(waiting);
-    // Who passes over many pairs does not ask for each one's latent.
-    if (opened) waiting = setTimeout(showLatent, PASSING_MS, opened);
-  }
-
-  /** @param {'source' | 'target' | undefined} which */
-  function openLatent(which) {
-    if (!view.cell || !result) return;
-    const nodes = which && result[`${which}s`];
-    // A token or a logit has no meaning to look up: its other end may.
-    if (nodes && nodes.kind !== 'latent')
-      which = which === 'source' && result.targets.kind === 'latent' ? 'target' : undefined;
-    const before = opened;
-    opened = which;
-    showDetail();
-    element(`open-${which ?? before}`)?.focus({ preventScroll: false });
-  }
-
-  /** @param {'source' | 'target'} which */
-  async function showLatent(which) {
-    if (!result || !view.cell || !meanings) return;
-    const nodes = result[`${which}s`];
-    const node = which === 'source' ? view.cell.column : view.cell.row;
-    if (!nodes.hook_name) return;
-    const box = element('latent');
-    const asked = meanings;
-    const options = {
-      document,
-      meanings,
-      onAgree: async () => {
-        showDetail();
-        await learn();
-        element('open-source')?.focus();
-      },
-    };
-    const parts = await latentPanel(
-      { hook: nodes.hook_name, latent: nodes.latent[node], label: nodes.label[node] },
-      options,
-    );
-    // Another pair may be pinned by now.
-    if (box !== element('latent') || asked !== meanings) return;
-    box.replaceChildren(...parts);
-    relabel();
+    pinned.show(result && cell && { result, cell, total: totals?.[cell.row], meanings });
   }
 
   /** Asks what the latents shown mean, where that may be asked. */
@@ -330,7 +227,7 @@ export function createExplorer(document, { onView, say }) {
     }
     if (asked !== meanings || shown !== result) return;
     relabel();
-    showDetail();
+    showPinned();
   }
 
   /** Labels tell what latents mean as soon as it is known. */
@@ -352,7 +249,7 @@ export function createExplorer(document, { onView, say }) {
     const focused = buttons().indexOf(document.activeElement);
     element('strongest').replaceChildren(
       ...(cells.length > 0
-        ? findings.strongestPairs(result, cells, view.shown, summary.all.rowTotal, view.across, options)
+        ? strongestPairs(result, cells, view.shown, summary.all.rowTotal, view.across, options)
         : []),
     );
     if (focused >= 0) buttons()[focused]?.focus({ preventScroll: true });
@@ -374,8 +271,6 @@ export function createExplorer(document, { onView, say }) {
     pick({ row: Math.floor(cells[step] / n), column: cells[step] % n });
   }
 
-  // --- the threshold ---
-
   /** The largest attribution across positions; 0 where there is none. */
   function largestAcross() {
     let most = 0;
@@ -383,33 +278,10 @@ export function createExplorer(document, { onView, say }) {
     return most;
   }
 
-  /** Lists the pairs across positions over the threshold. */
-  async function filter() {
-    if (!result) return;
-    const mine = ++filtering;
-    const [shown, threshold] = [result, view.threshold];
-    element('threshold').value = threshold;
-    const part = Math.log10(Math.max(threshold, 0) / (largestAcross() || 1)) / SLIDER_DECADES + 1;
-    element('threshold-slider').value = Math.round(SLIDER * Math.max(0, Math.min(1, part || 0)));
-    element('threshold-slider').setAttribute('aria-valuetext', brief(threshold));
-    const pairs = await pairsAcross(shown, threshold, () => mine === filtering && shown === result);
-    if (!pairs || mine !== filtering) return;
-    const most = largestAcross();
-    const options = {
-      document,
-      meaning,
-      onPick: pick,
-      onLower: setThreshold,
-      lower: most > 0 ? Number((most / 4).toPrecision(1)) : undefined,
-    };
-    element('pairs').replaceChildren(...findings.pairsAcross(shown, pairs, options));
-  }
-
   /** @param {number} threshold */
   function setThreshold(threshold) {
-    if (!Number.isFinite(threshold)) return;
     view = { ...view, threshold };
-    void filter();
+    if (result) void crossing.list(result, threshold);
     onView(view);
   }
 
@@ -421,12 +293,11 @@ export function createExplorer(document, { onView, say }) {
     const values = changed.shown !== undefined && changed.shown !== view.shown;
     view = { ...view, ...changed };
     if (values) {
-      const [mine, shown] = [++looking, result];
-      const alive = () => mine === looking && shown === result;
-      const found = await summarise(shown[view.shown], shown.targets.pos, shown.sources.pos, alive);
+      const alive = latestLook();
+      const found = await summarise(result[view.shown], result.targets.pos, result.sources.pos, alive);
       if (!found) return;
       summary = found;
-      automatic = roundedUp(defaultLimit(shown[view.shown]));
+      automatic = roundedUp(defaultLimit(result[view.shown]));
       view.limit = undefined;
     }
     step = -1;
@@ -445,11 +316,6 @@ export function createExplorer(document, { onView, say }) {
   on('zoom-in', 'click', () => plot?.zoom(1.5));
   on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));
   on('fit', 'click', () => plot?.fit());
-  on('threshold', 'change', () => setThreshold(element('threshold').valueAsNumber));
-  on('threshold-slider', 'input', () => {
-    const part = element('threshold-slider').valueAsNumber / SLIDER;
-    setThreshold(Number(((largestAcross() || 1) * 10 ** (SLIDER_DECADES * (part - 1))).toPrecision(3)));
-  });
 
   return {
     show,
@@ -463,7 +329,7 @@ export function createExplorer(document, { onView, say }) {
     /** Of the next request and the lists of the next result. */
     set threshold(/** @type {number} */ threshold) {
       view = { ...view, threshold };
-      element('threshold').value = threshold;
+      crossing.threshold = threshold;
     },
     get meaning() {
       return meaning;

@@ -10,6 +10,7 @@ import { fromFile, invalid, titleOf } from '../figure/result.js';
 import { createResults, keyOf } from './results.js';
 import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
 import { createTake } from './take.js';
+import { lastOnly } from '../figure/last.js';
 import { short, visible } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
@@ -35,7 +36,7 @@ const LINK_MS = 250;
 
 const address = fromAddress(new URL(location.href));
 const form = createForm(document, address.sources, address.selected);
-const explorer = createExplorer(document, { onView: syncLink, say: status });
+const explorer = createExplorer(element('result'), { onView: syncLink, say: status });
 const results = createResults(new URL('../results/', import.meta.url));
 const storage = storageOr();
 /** @type {Promise<import('../runtime/client.js').Client> | undefined} */
@@ -46,8 +47,8 @@ let picked;
 let opened;
 /** @type {AbortController | undefined} */
 let running;
-/** How often Run was pressed. */
-let runs = 0;
+/** Of what Run computes and of what is known already, the last that was asked for is shown. */
+const latest = lastOnly();
 /** Whether the reader has asked for something: a result that still loads does not get in between. */
 let touched = false;
 /** What what is shown is an answer of, where that is known. @type {{source?: string, file?: string} | undefined} */
@@ -111,7 +112,7 @@ async function run() {
   const controller = new AbortController();
   running = controller;
   touched = true;
-  runs++;
+  latest();
   element('run').disabled = true;
   element('cancel').disabled = false;
   element('progress').classList.add('busy');
@@ -184,11 +185,11 @@ async function recall() {
     status('Shown at once: this was computed or opened earlier in this visit.');
     return;
   }
-  const [name, asked, before] = [form.source, request(), runs];
+  const [name, asked, alive] = [form.source, request(), latest()];
   status(willFetch(name, asked));
   const entry = await results.find(name, asked);
   const result = entry && (await results.load(entry).catch(() => undefined));
-  const isAsked = before === runs && keyOf(form.source, request()) === keyOf(name, asked);
+  const isAsked = alive() && keyOf(form.source, request()) === keyOf(name, asked);
   if (!entry || !result || !isAsked) return;
   await show(result, { source: name, file: entry.file });
   status(`Computed before. ${willFetch(name, asked)}`);
