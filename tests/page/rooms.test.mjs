@@ -7,8 +7,16 @@ import { test } from 'node:test';
 
 const WWW = new URL('../../www/', import.meta.url).pathname;
 
+/** Stands where all of the site is below it, and imports nothing. */
+const SERVICE_WORKER = 'service-worker.js';
 /** Which other rooms each imports. @type {Record<string, string[]>} */
-const ROOMS = { app: ['embed', 'figure', 'runtime'], embed: ['figure', 'runtime'], figure: [], runtime: [] };
+const ROOMS = {
+  app: ['embed', 'figure', 'runtime', SERVICE_WORKER],
+  embed: ['figure', 'runtime'],
+  figure: [],
+  runtime: [],
+  [SERVICE_WORKER]: [],
+};
 /** And of which it names types. @type {typeof ROOMS} */
 const TYPES = { ...ROOMS, figure: ['runtime'] };
 

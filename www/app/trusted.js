@@ -4,7 +4,9 @@
 // `new Worker(address)` wants a TrustedScriptURL where the policy of index.html is in force; the default
 // policy is asked for any plain address, and lets our own workers pass and nothing else.
 
-const WORKERS = ['../runtime/worker.js', './result-worker.js'].map((path) => new URL(path, import.meta.url).href);
+const WORKERS = ['../runtime/worker.js', './result-worker.js', '../service-worker.js'].map(
+  (path) => new URL(path, import.meta.url).href,
+);
 
 /** @type {any} */ (globalThis).trustedTypes?.createPolicy('default', {
   createScriptURL(/** @type {string} */ address) {
