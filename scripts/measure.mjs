@@ -182,7 +182,7 @@ try {
     const answer = await page.evaluate(
       async ([source, device, request]) => {
         const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
-        const { toJson } = await import(/* @vite-ignore */ `${location.origin}/figure/result.js`);
+        const { toJson } = await import(/* @vite-ignore */ `${location.origin}/figure/write.js`);
         const client = new Client();
         /** Seconds and GFLOP of each phase of what `work` does. */
         const phases = async (

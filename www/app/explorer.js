@@ -13,6 +13,7 @@ import { heatmap } from '../figure/heatmap.js';
 import { lastOnly } from '../figure/last.js';
 import { legend } from '../figure/legend.js';
 import { defaultLimit } from '../figure/scale.js';
+import { adoptStyle } from '../figure/style.js';
 import { createPinned } from './panels/pinned.js';
 import { logits, make, statistics } from './panels/tables.js';
 import { tokens } from './panels/tokens.js';
@@ -41,6 +42,7 @@ export function createExplorer(root, { onView, say }) {
   const document = root.ownerDocument;
   /** @param {string} id @returns {any} */
   const element = (id) => root.querySelector(`#${id}`);
+  adoptStyle(root);
   /** @type {Attribution | undefined} */
   let result;
   /** @type {View} */

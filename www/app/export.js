@@ -76,7 +76,7 @@ function escaped(text) {
  * @returns {{svg: string, width: number, height: number}}
  */
 export function picture(matrix, { document, title, notes }) {
-  const theme = themeOf(document);
+  const theme = themeOf(document.documentElement);
   const { rows, columns, limit } = matrix;
   const [ink, ground] = theme === 'dark' ? ['#e7e5e4', '#171513'] : ['#1c1917', '#ffffff'];
   const cell = (/** @type {number} */ n, /** @type {number} */ room) =>

@@ -79,7 +79,7 @@ export function createTake(document, { explorer, link, source, file, say, fail }
 
   /** @param {Attribution} result */
   async function json(result) {
-    const [{ download }, { toJsonParts }] = await Promise.all([import('./export.js'), import('../figure/result.js')]);
+    const [{ download }, { toJsonParts }] = await Promise.all([import('./export.js'), import('../figure/write.js')]);
     const parts = [];
     for await (const part of toJsonParts(explorer.labelled())) parts.push(part);
     download(document, new Blob(parts, { type: 'application/json' }), `${viewOf(result.request)}.json`);

@@ -9,6 +9,7 @@ import { listen } from './heatmap/input.js';
 import { drawLabels, drawNames, drawSeparators } from './heatmap/labels.js';
 import { createLayout } from './heatmap/layout.js';
 import { createTiles, drawBars } from './heatmap/tiles.js';
+import { themeOf } from './scale.js';
 
 /** @typedef {import('./cells.js').Axis} Axis */
 /** @typedef {import('./cells.js').Matrix} Matrix */
@@ -113,7 +114,7 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     const style = window.getComputedStyle(root);
     // As computed: a canvas does not know light-dark().
     const accent = window.getComputedStyle(brush).borderTopColor;
-    return { ...layout.view(), ink: style.color, accent, ground: style.backgroundColor };
+    return { ...layout.view(), ink: style.color, accent, ground: style.backgroundColor, theme: themeOf(root) };
   }
 
   function draw() {

@@ -9,7 +9,7 @@ import { cssColor, themeOf } from './scale.js';
  */
 export function legend(canvas, limit) {
   const context = canvas.getContext('2d');
-  const theme = themeOf(canvas.ownerDocument);
+  const theme = themeOf(canvas);
   if (!context) return;
   for (let x = 0; x < canvas.width; x++) {
     context.fillStyle = cssColor((2 * x) / (canvas.width - 1) - 1, 1, theme);

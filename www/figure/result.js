@@ -1,4 +1,4 @@
-// A result's JSON form: written by the runtime or by this page, read back by either.
+// A result's JSON form, read back: written by the runtime or by write.js.
 
 import { asRequest, describeRequest, TOKENS } from './request.js';
 import {
@@ -41,50 +41,8 @@ export const FORMAT_VERSION = 2;
 const MAX_PAIRS = 16 * 2 ** 20;
 const MAX_NODES = 1_000_000;
 const MAX_TOKENS = 65_536;
-/** Pairs of which attributions are saved though they are what gradients and activations give. */
-const SAVED_TWICE = 4 * 2 ** 20;
 /** The largest file that is read: browsers make no longer text of it. */
 export const MAX_BYTES = 500e6;
-/** Numbers written between two breaths. */
-const SLICE = 20_000;
-
-/** @param {Attribution} result */
-export function toJson(result) {
-  return JSON.stringify(result, (_, value) => (ArrayBuffer.isView(value) ? [...asArray(value)] : value));
-}
-
-/**
- * The same in parts: millions of numbers are not written at once.
- * @param {Saved} result
- * @returns {AsyncGenerator<string>}
- */
-export async function* toJsonParts(result) {
-  const { gradients, attributions, ...rest } = result;
-  yield `${toJson(/** @type {any} */ (rest)).slice(0, -1)}`;
-  // The largest results would be too long to be read as one text.
-  const isLarge = gradients.length > SAVED_TWICE && followsFromGradients(result);
-  for (const [name, values] of Object.entries(isLarge ? { gradients } : { gradients, attributions })) {
-    yield `,"${name}":[`;
-    for (let first = 0; first < values.length; first += SLICE) {
-      // Nine figures tell every float32 from every other.
-      const figures = Array.from(values.subarray(first, first + SLICE), (value) => Number(value.toPrecision(9)));
-      yield `${first > 0 ? ',' : ''}${figures.join(',')}`;
-      await new Promise((resolve) => setTimeout(resolve));
-    }
-    yield ']';
-  }
-  yield '}';
-}
-
-/** Whether the attributions are gradients × source activations. @param {Attribution} result */
-function followsFromGradients({ gradients, attributions, sources: { activation } }) {
-  return attributions.every((value, i) => value === Math.fround(gradients[i] * activation[i % activation.length]));
-}
-
-/** @param {ArrayBufferView} view @returns {Float32Array | Uint32Array} */
-function asArray(view) {
-  return /** @type {any} */ (view);
-}
 
 /**
  * @param {string} json attributions may be left out: they are gradients × source activations in float32,

@@ -75,14 +75,16 @@ export function cssColor(value, limit, theme) {
 }
 
 /**
- * The theme that a document is shown in: what the reader chose, or what the system says.
- * @param {Document} document
+ * The theme that an element is shown in: what its `color-scheme` says, and where that leaves it open, the system.
+ * @param {Element} element
  * @returns {Theme}
  */
-export function themeOf(document) {
-  const chosen = document.documentElement.dataset.theme;
-  if (chosen === 'dark' || chosen === 'light') return chosen;
-  return document.defaultView?.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+export function themeOf(element) {
+  const window = element.ownerDocument?.defaultView;
+  const scheme = window?.getComputedStyle(element).colorScheme ?? '';
+  if (!scheme.includes('dark')) return 'light';
+  if (!scheme.includes('light')) return 'dark';
+  return window?.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 }
 
 /**

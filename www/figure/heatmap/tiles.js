@@ -1,10 +1,11 @@
 // The cells of a heatmap as they are drawn: painted into tiles, which panning and zooming only copy, or as bars.
 
 import { paint, strongestIn } from '../cells.js';
-import { cssColor, themeOf } from '../scale.js';
+import { cssColor } from '../scale.js';
 
 /** @typedef {import('../cells.js').Matrix} Matrix */
 /** @typedef {import('./layout.js').Geometry} Geometry */
+/** @typedef {import('../scale.js').Theme} Theme */
 
 /** Milliseconds of a frame that painting tiles may take. */
 const PAINTING_MS = 6;
@@ -23,11 +24,10 @@ export function createTiles(document) {
    * Draws the tiles in view, painting those that are missing while there is time.
    * @param {CanvasRenderingContext2D} context
    * @param {Matrix} matrix
-   * @param {Geometry} view
+   * @param {Geometry & {theme: Theme}} view
    * @returns {boolean} whether all were there
    */
-  function draw(context, matrix, { firstRow, lastRow, firstColumn, lastColumn, x, y, wide, tall, size }) {
-    const theme = themeOf(document);
+  function draw(context, matrix, { firstRow, lastRow, firstColumn, lastColumn, x, y, wide, tall, size, theme }) {
     const edge = Math.min(TILE, 2 ** Math.max(4, Math.floor(Math.log2(Math.sqrt(TILE_CELLS / (wide * tall))))));
     const [tileWidth, tileHeight] = [edge * wide, edge * tall];
     const start = performance.now();
@@ -68,11 +68,10 @@ export function createTiles(document) {
  * A single row, as bars: heights read better than shades.
  * @param {CanvasRenderingContext2D} context
  * @param {Matrix} matrix
- * @param {Geometry} view
+ * @param {Geometry & {theme: Theme}} view
  * @param {string} ink
  */
-export function drawBars(context, matrix, { firstColumn, lastColumn, x, y, wide, size }, ink) {
-  const theme = themeOf(context.canvas.ownerDocument);
+export function drawBars(context, matrix, { firstColumn, lastColumn, x, y, wide, size, theme }, ink) {
   const half = size.height / 2 - 4;
   const middle = y(0) + size.height / 2;
   context.fillStyle = ink;

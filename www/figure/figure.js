@@ -1,0 +1,223 @@
+// A result drawn into a node that is given: its title, the heatmap, the scale of colours, one cell in words.
+
+import { clipped, pairsAcross, summarise } from './analysis.js';
+import { axes, describeCell, savedLabel } from './axes.js';
+import { heatmap } from './heatmap.js';
+import { lastOnly } from './last.js';
+import { legend } from './legend.js';
+import { titleOf } from './result.js';
+import { defaultLimit } from './scale.js';
+import { adoptStyle } from './style.js';
+import { brief, number, short } from './text.js';
+import { showTooltip } from './tooltip.js';
+import { DEFAULT_VIEW } from './view.js';
+
+export { fromFile, fromJson } from './result.js';
+
+/** @typedef {import('./result.js').Saved} Saved */
+/** @typedef {import('./view.js').View} View */
+/** @typedef {import('./heatmap.js').Cell} Cell */
+
+/**
+ * @typedef {object} Figure
+ * @property {(result?: Saved, view?: Partial<View>) => Promise<boolean>} update shows another result, or the same
+ *   one another way; what of the view is not told stays. Resolves when it is drawn: to false where a later call
+ *   took its place.
+ * @property {() => void} repaint paints anew where the `color-scheme` was changed
+ * @property {() => void} destroy takes the figure out of the node
+ * @property {View} view how the result is looked at now
+ * @property {Promise<boolean>} drawn of the first result
+ */
+
+const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n goes to the strongest pair.';
+const NO_PAIRS = 'No pairs: at least one side has no active latents. Try another prompt or place.';
+/** The longest title, in characters. */
+const TITLE = 160;
+
+/** Tokens have no activation that a gradient could be multiplied with. @param {Saved} result @returns {Partial<View>} */
+const firstView = ({ sources, request: { threshold } }) => ({
+  shown: sources.kind === 'token' ? 'gradients' : 'attributions',
+  ...(threshold !== undefined && { threshold }),
+});
+
+/**
+ * Draws a result at the end of a node, which must be in its document or shadow root already: there the figure's
+ * style is adopted. The figure is as high as the node; its parts are named for `::part()`.
+ * @param {HTMLElement} node
+ * @param {Saved} result as `fromJson` or the runtime's client gives it
+ * @param {object} [options]
+ * @param {Partial<View>} [options.view]
+ * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked, or reached by keyboard
+ * @returns {Figure}
+ */
+export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
+  const document = node.ownerDocument;
+  adoptStyle(node);
+  /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {string} name */
+  const make = (tag, name) => {
+    const element = document.createElement(tag);
+    element.className = `sae-${name}`;
+    element.setAttribute('part', name);
+    return element;
+  };
+  const root = make('div', 'figure');
+  const [title, box, scale, readout, tooltip] = [
+    make('p', 'title'),
+    make('div', 'plot'),
+    make('p', 'scale'),
+    make('p', 'readout'),
+    make('div', 'tooltip'),
+  ];
+  const colours = document.createElement('canvas');
+  [colours.width, colours.height] = [96, 10];
+  colours.setAttribute('role', 'img');
+  const told = document.createElement('span');
+  scale.append(colours, told);
+  readout.setAttribute('aria-live', 'polite');
+  // It scrolls where a label is long; the keyboard must reach the rest of it.
+  readout.tabIndex = 0;
+  tooltip.hidden = true;
+  root.append(title, box, scale, readout, tooltip);
+
+  /** What was asked for, over what every result is looked at first. @type {Partial<View>} */
+  let chosen = {};
+  /** @type {View} */
+  let view = { ...DEFAULT_VIEW };
+  /** @type {import('./analysis.js').Summary | undefined} */
+  let summary;
+  /** Σ |attribution| of each row, where attributions are shown. @type {Float64Array | undefined} */
+  let totals;
+  let limit = 1;
+  /** Which of the strongest pairs was stepped to last. */
+  let step = -1;
+  /** @type {ReturnType<typeof heatmap> | undefined} */
+  let plot;
+  const latest = lastOnly();
+  /** @type {import('./axes.js').MeaningOf} */
+  const meaning = (nodes, node) => savedLabel(result, nodes, node);
+
+  /** @type {Figure['update']} */
+  async function update(next = result, changed = {}) {
+    const alive = latest();
+    const isOther = next !== result;
+    // A pinned cell is one of its own result.
+    const wanted = { ...chosen, ...(isOther && { cell: undefined }), ...changed };
+    const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : undefined;
+    /** @type {View} */
+    const looked = { ...DEFAULT_VIEW, ...firstView(next), ...defined(wanted), cell };
+    const values = next[looked.shown];
+    const isKnown = summary && !isOther && looked.shown === view.shown;
+    const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive);
+    if (!found || !alive()) return false;
+    if (!isKnown) step = -1;
+    [result, chosen, view, summary] = [next, { ...wanted, cell }, looked, found];
+    totals = view.shown === 'attributions' ? summary.all.rowTotal : undefined;
+    limit = view.limit ?? defaultLimit(values);
+    draw();
+    const across = await pairsAcross(result, view.threshold, alive);
+    if (!across || !alive()) return false;
+    tell(across.count);
+    return true;
+  }
+
+  function draw() {
+    title.textContent = short(titleOf(result), TITLE);
+    tooltip.hidden = true;
+    const values = result[view.shown];
+    tell();
+    if (values.length === 0) {
+      plot = undefined;
+      readout.textContent = '';
+      const note = document.createElement('p');
+      note.className = 'empty';
+      note.textContent = NO_PAIRS;
+      box.replaceChildren(note);
+      return;
+    }
+    const matrix = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
+    const label = `${view.shown} of ${title.textContent}`;
+    if (plot) plot.update(matrix, label);
+    else {
+      plot = heatmap(matrix, { document, label, onCell: describe, onSelect: pin, onStep: stepTo });
+      plot.element.setAttribute('part', 'heatmap');
+      box.replaceChildren(plot.element);
+    }
+    if (view.cell) plot.select(view.cell);
+    else {
+      plot.clear();
+      readout.textContent = HINT;
+    }
+  }
+
+  /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
+  function tell(across) {
+    legend(colours, limit);
+    const count = clipped(result[view.shown], limit);
+    const parts = [`±${brief(limit)}`];
+    if (count > 0) parts.push(`${number(count)} clipped`);
+    if (across !== undefined && result.targets.kind === 'latent')
+      parts.push(`${number(across)} pairs across positions over ${brief(view.threshold)}`);
+    told.textContent = parts.join(' · ');
+    told.title = told.textContent;
+  }
+
+  /** @param {import('./heatmap.js').SeenCell | undefined} cell */
+  function describe(cell) {
+    tooltip.hidden = !cell?.pointed;
+    if (!cell || !plot) return;
+    const lines = describeCell(result, cell, totals?.[cell.row], meaning);
+    // Read aloud for the keyboard; a moving pointer would only flood it.
+    if (cell.pointed) showTooltip(tooltip, lines, plot.element, cell);
+    else readout.textContent = lines.join(', ');
+  }
+
+  /** @param {Cell} cell */
+  function pin({ row, column }) {
+    view = { ...view, cell: { row, column } };
+    chosen = { ...chosen, cell: view.cell };
+    // Orders by the pinned row or column follow it.
+    if (view.rows === 'value' || view.columns === 'value') draw();
+    onSelect?.({ row, column });
+  }
+
+  /** To the next or previous of the strongest pairs. @param {1 | -1} by */
+  function stepTo(by) {
+    const cells = (view.across ? summary?.across : summary?.all)?.strongest ?? [];
+    if (cells.length === 0) return;
+    step = Math.max(0, Math.min(cells.length - 1, step + by));
+    const n = result.sources.pos.length;
+    const cell = { row: Math.floor(cells[step] / n), column: cells[step] % n };
+    plot?.select(cell);
+    pin(cell);
+  }
+
+  function repaint() {
+    plot?.repaint();
+    legend(colours, limit);
+  }
+
+  const system = document.defaultView?.matchMedia('(prefers-color-scheme: dark)');
+  system?.addEventListener('change', repaint);
+  node.append(root);
+  const drawn = update(result, first);
+  return {
+    update,
+    repaint,
+    destroy() {
+      // What is still being counted is not shown any more.
+      latest();
+      system?.removeEventListener('change', repaint);
+      root.remove();
+    },
+    get view() {
+      return view;
+    },
+    drawn,
+  };
+}
+
+/** @param {Saved} result @param {Cell} cell */
+const isInside = ({ sources, targets }, { row, column }) => row < targets.pos.length && column < sources.pos.length;
+
+/** What of a view is told: what is undefined is as it is by default. @param {Partial<View>} view @returns {Partial<View>} */
+const defined = (view) => Object.fromEntries(Object.entries(view).filter(([, value]) => value !== undefined));

@@ -1,0 +1,168 @@
+// How a figure looks, as one sheet that a document or a shadow root adopts.
+//
+// A constructed sheet needs neither a file nor a style element: `style-src 'self'` and Trusted Types let it pass.
+// Whoever shows a figure sets its custom properties; what they are where nobody does follows `color-scheme`.
+
+const INK = 'var(--sae-ink, light-dark(#1c1917, #e7e5e4))';
+const QUIET = 'var(--sae-quiet, light-dark(#57534e, #b0aaa4))';
+const PANEL = 'var(--sae-panel, light-dark(#ffffff, #1e1b19))';
+const LINE = 'var(--sae-line, light-dark(#dcd8d3, #403b37))';
+const EDGE = 'var(--sae-edge, light-dark(#8a837b, #837b74))';
+const ACCENT = 'var(--sae-accent, light-dark(#b45309, #f59e0b))';
+const MONO = "var(--sae-mono, ui-monospace, 'SF Mono', Menlo, Consolas, monospace)";
+
+/** Those that more than one sheet needs. */
+export const COLOURS = { INK, QUIET, PANEL, LINE, EDGE, ACCENT, MONO };
+
+const STYLE = `
+.sae-figure, .sae-figure * { box-sizing: border-box; }
+.sae-figure [hidden] { display: none; }
+
+.sae-figure {
+  container-type: inline-size;
+  display: grid;
+  grid-template: auto minmax(0, 1fr) auto auto / minmax(0, 1fr);
+  gap: 0.35rem;
+  min-block-size: 100%;
+  color: ${INK};
+  font: 15px/1.4 var(--sae-font, system-ui, sans-serif);
+  overflow-wrap: anywhere;
+}
+
+/* Room for two lines whether there are two or none: what is beneath never moves. */
+.sae-title {
+  display: -webkit-box;
+  -webkit-box-orient: vertical;
+  -webkit-line-clamp: 2;
+  overflow: hidden;
+  block-size: 2.6em;
+  margin: 0;
+  line-height: 1.3;
+  font-weight: 600;
+}
+
+.sae-plot { min-block-size: 10rem; }
+
+.sae-plot .heatmap,
+.sae-plot .empty {
+  position: relative;
+  height: 100%;
+  margin: 0;
+  overflow: auto;
+  border: 1px solid ${LINE};
+  border-radius: 6px;
+  background: ${PANEL};
+  color: ${INK};
+}
+
+.sae-plot .heatmap {
+  touch-action: pan-x pan-y;
+  user-select: none;
+  -webkit-user-select: none;
+  cursor: crosshair;
+  overscroll-behavior: contain;
+}
+
+.sae-plot .heatmap:focus-visible {
+  outline: 2px solid ${ACCENT};
+  outline-offset: 2px;
+}
+
+.sae-plot .heatmap.dragging { cursor: grabbing; }
+
+.sae-plot .empty {
+  display: grid;
+  place-content: center;
+  padding: 1rem;
+  text-align: center;
+  color: ${QUIET};
+}
+
+.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; overflow: hidden; }
+.sae-plot .heatmap-canvas { display: block; }
+
+.sae-plot .heatmap-hover,
+.sae-plot .heatmap-brush {
+  position: absolute;
+  top: 0;
+  left: 0;
+  pointer-events: none;
+  border: 1.5px solid ${INK};
+}
+
+.sae-plot .heatmap-brush {
+  border: 1px dashed ${ACCENT};
+  background: color-mix(in srgb, ${ACCENT} 15%, transparent);
+}
+
+.sae-plot :is(.heatmap-hover, .heatmap-brush)[hidden] { display: none; }
+
+.sae-scale {
+  display: flex;
+  gap: 0.4rem;
+  align-items: center;
+  block-size: 1.4em;
+  overflow: hidden;
+  margin: 0;
+  font-size: 0.8rem;
+  color: ${QUIET};
+  white-space: nowrap;
+}
+
+.sae-scale canvas { flex: none; border: 1px solid ${EDGE}; border-radius: 2px; }
+
+.sae-readout {
+  block-size: 4.35em;
+  overflow: auto;
+  margin: 0;
+  color: ${QUIET};
+  font: 12.5px/1.45 ${MONO};
+}
+
+@container (width >= 36rem) {
+  .sae-title { block-size: 1.3em; -webkit-line-clamp: 1; }
+  .sae-readout { block-size: 2.9em; }
+}
+
+.sae-tooltip {
+  position: fixed;
+  top: 0;
+  left: 0;
+  z-index: 2;
+  max-width: min(26rem, 90vw);
+  max-height: 50vh;
+  overflow: hidden;
+  padding: 0.4rem 0.6rem;
+  pointer-events: none;
+  white-space: pre-wrap;
+  color: ${INK};
+  background: ${PANEL};
+  border: 1px solid ${EDGE};
+  border-radius: 6px;
+  box-shadow: 0 2px 10px rgb(0 0 0 / 20%);
+  font: 12.5px/1.45 ${MONO};
+}
+`;
+
+/** A document's own sheets, by their text: a sheet cannot be adopted elsewhere. @type {WeakMap<Document, Map<string, CSSStyleSheet>>} */
+const made = new WeakMap();
+
+/**
+ * Gives a sheet to the document or the shadow root that a node is in, once.
+ * @param {Node} node
+ * @param {string} [css] the figure's own
+ */
+export function adoptStyle(node, css = STYLE) {
+  const document = node.ownerDocument ?? /** @type {Document} */ (node);
+  const top = node.getRootNode();
+  const root = /** @type {Document | ShadowRoot} */ ('adoptedStyleSheets' in top ? top : document);
+  const sheets = made.get(document) ?? new Map();
+  made.set(document, sheets);
+  let sheet = sheets.get(css);
+  if (!sheet) {
+    const { CSSStyleSheet } = /** @type {typeof globalThis} */ (/** @type {unknown} */ (document.defaultView));
+    sheets.set(css, (sheet = new CSSStyleSheet()));
+    sheet.replaceSync(css);
+  }
+  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+}

@@ -1,0 +1,47 @@
+// A result's JSON form, written. result.js reads it back.
+
+/** @typedef {import('./result.js').Saved} Saved */
+/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
+
+/** Pairs of which attributions are saved though they are what gradients and activations give. */
+const SAVED_TWICE = 4 * 2 ** 20;
+/** Numbers written between two breaths. */
+const SLICE = 20_000;
+
+/** @param {Attribution} result */
+export function toJson(result) {
+  return JSON.stringify(result, (_, value) => (ArrayBuffer.isView(value) ? [...asArray(value)] : value));
+}
+
+/**
+ * The same in parts: millions of numbers are not written at once.
+ * @param {Saved} result
+ * @returns {AsyncGenerator<string>}
+ */
+export async function* toJsonParts(result) {
+  const { gradients, attributions, ...rest } = result;
+  yield `${toJson(/** @type {any} */ (rest)).slice(0, -1)}`;
+  // The largest results would be too long to be read as one text.
+  const isLarge = gradients.length > SAVED_TWICE && followsFromGradients(result);
+  for (const [name, values] of Object.entries(isLarge ? { gradients } : { gradients, attributions })) {
+    yield `,"${name}":[`;
+    for (let first = 0; first < values.length; first += SLICE) {
+      // Nine figures tell every float32 from every other.
+      const figures = Array.from(values.subarray(first, first + SLICE), (value) => Number(value.toPrecision(9)));
+      yield `${first > 0 ? ',' : ''}${figures.join(',')}`;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    yield ']';
+  }
+  yield '}';
+}
+
+/** Whether the attributions are gradients × source activations. @param {Attribution} result */
+function followsFromGradients({ gradients, attributions, sources: { activation } }) {
+  return attributions.every((value, i) => value === Math.fround(gradients[i] * activation[i % activation.length]));
+}
+
+/** @param {ArrayBufferView} view @returns {Float32Array | Uint32Array} */
+function asArray(view) {
+  return /** @type {any} */ (view);
+}
