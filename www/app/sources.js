@@ -1,8 +1,9 @@
 // Models the page offers, and what its address says.
 
+import { bytesOf, DEMO, GPT2_SMALL } from '../runtime/bytes.js';
 import { describeError } from '../runtime/error.js';
-import { isPlace, isSame, layersTo, order, saesAt, unusable, usable } from '../runtime/places.js';
-import { placesOf, TOKENS } from '../figure/request.js';
+import { isPlace, isSame, order, saesAt, unusable, usable } from '../runtime/places.js';
+import { placesOf } from '../figure/request.js';
 import { short, visible } from '../figure/text.js';
 import { RELEASES } from './releases.js';
 
@@ -23,33 +24,6 @@ import { RELEASES } from './releases.js';
  *   bytes: about how many a request reads the first time
  */
 
-/** @typedef {{n_layer: number, d_model: number, d_mlp: number, n_ctx: number, vocab_size: number, d_sae: number, width: number}} Shape */
-
-/**
- * Bytes of the tensors that a request needs: attention layers and MLPs, encoders, the unembedding. Rows of the
- * prompt's tokens and active latents are some thousand bytes each and not counted.
- * Who wants to be private has whole tables of them.
- * @param {Shape} shape width: bytes of a number in the files
- * @returns {(request: Request, isPrivate?: boolean) => number}
- */
-function bytesOf({ n_layer, d_model, d_mlp, n_ctx, vocab_size, d_sae, width }) {
-  const attention = 4 * d_model * d_model + 6 * d_model;
-  const mlp = 2 * d_model * d_mlp + 3 * d_model + d_mlp;
-  const encoder = d_model * d_sae + d_sae + d_model;
-  const [embedding, positions, decoder] = [vocab_size * d_model, n_ctx * d_model, d_sae * d_model];
-  return (request, isPrivate = false) => {
-    const { from, to } = request;
-    const isToPlace = typeof to === 'string';
-    const layers = isToPlace ? layersTo(to) : { attention: n_layer, mlp: n_layer };
-    const model = layers.attention * attention + layers.mlp * mlp;
-    // The embedding is the unembedding.
-    const tables = (isPrivate || !isToPlace ? embedding : 0) + (isPrivate ? positions : 0);
-    const latents = isPrivate && from !== TOKENS ? decoder : 0;
-    return width * (model + placesOf(request).length * encoder + tables + latents);
-  };
-}
-
-const GPT2_SMALL = { n_layer: 12, d_model: 768, d_mlp: 3072, n_ctx: 1024, vocab_size: 50257, width: 4 };
 const GPT2_MODEL = {
   // A fixed revision, so that results can be told apart from those of a later one.
   address: 'https://huggingface.co/openai-community/gpt2/resolve/607a30d783dfa663caf39e06633721c8d4cfcd7e',
@@ -74,7 +48,7 @@ export const SOURCES = {
     saes: [{ address: new URL('../models/demo/saes', import.meta.url).href, name: 'demo' }],
     places: [...before([0, 1, 2, 3]), 'blocks.3.hook_resid_post'],
     latents: 'contexts',
-    bytes: bytesOf({ n_layer: 4, d_model: 128, d_mlp: 512, n_ctx: 128, vocab_size: 2136, d_sae: 1024, width: 2 }),
+    bytes: bytesOf(DEMO),
   },
   tiny: {
     title: 'Tiny random model (3 MB)',

@@ -85,23 +85,27 @@ export function saesAt(saes, hook) {
     .flatMap((folder) => names.map((name) => ({ ...folder, address: `${folder.address}/${name}` })));
 }
 
-/** @param {string} name of the part of the page's address @param {string} why */
-export const unusable = (name, why) =>
-  codedError('address-invalid', `“${name}” in the address of this page cannot be used: ${why}.`);
+/** Where an address stands if nothing else is said. */
+const OF_PAGE = 'in the address of this page';
+
+/** @param {string} name of what holds it @param {string} why @param {string} [where] that stands */
+export const unusable = (name, why, where = OF_PAGE) =>
+  codedError('address-invalid', `“${name}” ${where} cannot be used: ${why}.`);
 
 /**
  * An address that is read from: of the web, and without a password.
- * @param {string} name of the part of the page's address that holds it
+ * @param {string} name of the part of the page's address, or of what `where` says, that holds it
  * @param {string} given absolute, or relative to the page
  * @param {URL} page
+ * @param {string} [where]
  * @returns {string} without its last slash
  */
-export function usable(name, given, page) {
+export function usable(name, given, page, where) {
   const url = parse(given, page);
-  if (!url) throw unusable(name, 'it is not an address');
-  if (!/^https?:$/.test(url.protocol)) throw unusable(name, 'it does not begin with https:// or http://');
-  if (url.username || url.password) throw unusable(name, 'it holds a name or a password');
-  if (url.href.includes('#')) throw unusable(name, 'it has a part behind #');
+  if (!url) throw unusable(name, 'it is not an address', where);
+  if (!/^https?:$/.test(url.protocol)) throw unusable(name, 'it does not begin with https:// or http://', where);
+  if (url.username || url.password) throw unusable(name, 'it holds a name or a password', where);
+  if (url.href.includes('#')) throw unusable(name, 'it has a part behind #', where);
   return url.href.replace(/\/$/, '');
 }
 
