@@ -30,7 +30,8 @@ export function short(text, length) {
 
 /** @param {number} value */
 export function number(value) {
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return value.toLocaleString('en-US');
+  // Not by toLocaleString: the first call takes 15 ms.
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(4) : value.toPrecision(6);
 }
