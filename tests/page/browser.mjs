@@ -37,6 +37,8 @@ export async function start({ args = CHROMIUM_ARGS, mounts = new Map() } = {}) {
   });
   return {
     context,
+    /** Counts what is asked for: workers ask here, too. */
+    server,
     url: `http://127.0.0.1:${port}`,
     async close() {
       await context.close();
