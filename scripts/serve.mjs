@@ -31,7 +31,7 @@ const WWW = join(PROJECT, 'www');
  * frame a page is told by a header alone. Here, models may also come without https.
  */
 const POLICY =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' https:; frame-src https://www.neuronpedia.org; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' https:; frame-src 'self' https://www.neuronpedia.org; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** @param {string} file @returns {Record<string, string>} */
 function pageHeaders(file) {

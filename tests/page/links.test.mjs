@@ -205,15 +205,16 @@ test('the embed code shows the result in a frame of its own', async () => {
   await page.click('#code-close');
   await page.goto(src);
   await page.waitForSelector('.heatmap-canvas');
+  await page.locator('#title', { hasText: 'tiny' }).waitFor({ state: 'attached' });
   assert.match((await page.textContent('#title')) ?? '', /^tiny · token → latent, resid_pre 3 · The Eiffel/);
-  assert.match((await page.textContent('#cell-text')) ?? '', /' E' \(2\) → F3\./);
+  assert.match((await page.textContent('[part=readout]')) ?? '', /' E' \(2\) → F3\./);
   assert.match(
     (await page.getAttribute('#full', 'href')) ?? '',
     /index\.html#source=tiny&prompt=The\+Eiffel.*&from=tokens&to=blocks\.3/,
   );
   for (const bad of ['', '?result=results/none.json', '?result=javascript:alert(1)', '?result=results/index.json']) {
     await page.goto(`${browser.url}/embed.html${bad}`);
-    await page.waitForSelector('#plot .empty');
+    await page.waitForSelector('[part=message]');
   }
   assert.deepEqual(
     problems.filter((problem) => !/javascript:/.test(problem)),
