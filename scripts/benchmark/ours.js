@@ -2,8 +2,9 @@
 
 /** @param {string} build folder of www/runtime/pkg */
 async function runtime(build) {
-  const module = await import(/* @vite-ignore */ `${location.origin}/runtime/pkg/${build}/sae_attribution.js`);
-  const wasm = await module.default();
+  const folder = `${location.origin}/runtime/pkg/${build}`;
+  const module = await import(/* @vite-ignore */ `${folder}/sae_attribution.js`);
+  const wasm = await module.default({ module_or_path: `${folder}/sae_attribution_bg.wasm` });
   wasm.__wasm_call_ctors();
   return module;
 }

@@ -30,11 +30,12 @@ const RUNTIME = `
   export const onFault = () => {};
   const never = () => new Promise(() => {});
   export class Session {
-    static async open({ model: { address: model } }, reader) {
+    static async open({ model: { address } }, reader) {
+      const model = address.replace(/^.*\\//, '');
       if (model.includes('never')) await never();
       if (model.includes('bad')) {
-        await reader.readWhole(model + '/config.json', 1000);
-        throw Object.assign(new Error('It is bad.'), { code: 'config-invalid', file: model + '/config.json' });
+        await reader.readWhole(address + '/config.json', 1000);
+        throw Object.assign(new Error('It is bad.'), { code: 'config-invalid', file: address + '/config.json' });
       }
       return Object.assign(new Session(), { model, shape: '', config: {}, peakDeviceMemory: 0 });
     }

@@ -1,6 +1,8 @@
 // Runs the reader and the cache in a module worker, as the page does, and answers the tests' calls.
 
 import { createCache } from '../../www/runtime/loading/cache.js';
+import { DISK } from '../../www/runtime/loading/disk.js';
+import { serveDisk } from '../../www/runtime/loading/disk-worker.js';
 import { createFolderReader } from '../../www/runtime/loading/folder.js';
 import { createReader, publishedSha256 } from '../../www/runtime/loading/hub.js';
 import { LIMITS } from '../../www/runtime/wait.js';
@@ -172,7 +174,7 @@ const calls = {
   },
 };
 
-self.onmessage = async ({ data: { id, name, args } }) => {
+const answer = async (/** @type {MessageEvent} */ { data: { id, name, args } }) => {
   try {
     self.postMessage({ id, value: await calls[name](...args) });
   } catch (error) {
@@ -180,3 +182,7 @@ self.onmessage = async ({ data: { id, name, args } }) => {
     self.postMessage({ id, error: { code: code ?? 'unexpected', message } });
   }
 };
+
+// As every worker of the runtime does, this one starts the one that keeps downloads from its own address.
+if (self.name === DISK) serveDisk();
+else self.onmessage = answer;

@@ -1,12 +1,42 @@
 // The runtime as a page or a program uses it: promises over the worker.
 
+import { absolute, wasmAddresses } from './addresses.js';
 import { codedError, describeError } from './error.js';
 import { persist } from './loading/persist.js';
+import { startWorker } from './start.js';
 import { cancelled, heeding, LIMITS } from './wait.js';
 
 /** @typedef {import('./protocol.js').Source} Source */
 /** @typedef {import('./protocol.js').FromWorker} FromWorker */
 /** @typedef {import('./protocol.js').Attribution} Attribution */
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {(notice: import('./protocol.js').Notice) => void} [onNotice] hears what a person should know though
+ *   nothing failed
+ * @property {string | URL} [workerUrl] where `worker.js` is, if not beside this module. One of another origin is
+ *   started through a Blob, which a Content-Security-Policy may forbid
+ * @property {string | URL | Partial<import('./protocol.js').WasmAddresses>} [wasmUrl] the folder of `webgpu.wasm`,
+ *   `cpu.wasm` and `cpu-relaxed.wasm`, or the address of each, if not beside this module
+ */
+
+/**
+ * @typedef {object} OpenOptions
+ * @property {import('./protocol.js').DeviceKind} [device] if left out: WebGPU where there is a real adapter, else the
+ *   CPU
+ * @property {Map<string, File>} [files] those that `folder:` addresses mean, by path
+ * @property {boolean} [isPrivate] tables of tokens and latents are read whole, so that their host cannot tell the
+ *   prompt from the rows that are asked for
+ * @property {AbortSignal} [signal] rejects with `cancelled` when it aborts
+ */
+
+/**
+ * @typedef {object} AttributeOptions
+ * @property {(progress: import('./protocol.js').Progress) => void} [onProgress] hears how far the phases have come
+ * @property {AbortSignal} [signal] rejects with `cancelled` when it aborts; what was loaded stays
+ */
+
+/** Tokens as columns of one length. @typedef {{token_id: number[], string: string[]}} Tokens */
 
 /**
  * @typedef {object} Pending
@@ -43,15 +73,52 @@ function remember({ adapter, shape }) {
 }
 
 /**
- * A model that answers requests. Rejections carry a stable `code`.
+ * Addresses may be relative to the page; those that begin with `folder:` mean files of this computer.
+ * @param {Source} source
+ * @returns {Source}
+ */
+function resolved(source) {
+  /** @template {{address: string}} T @param {T} one @returns {T} */
+  const whole = (one) => (/^folder:/.test(one.address) ? one : { ...one, address: absolute(one.address) });
+  try {
+    return { model: whole(source.model), saes: source.saes.map(whole) };
+  } catch {
+    // What has not the documented form is refused by the runtime, in its words.
+    return source;
+  }
+}
+
+/**
+ * A model that answers how tokens, latents of sparse autoencoders (SAEs) and logits drive each other.
  *
- * A fault of the device ends the worker: pending requests reject with `device-failed`, and the
- * next one starts a fresh worker with the same model. So does a cancelled request that the worker
- * does not let go of.
+ * The attribution of a source to a target is d target / d source × source activation (Marks et al., “Sparse Feature
+ * Circuits”, arXiv:2403.19647), with nothing frozen: attention patterns and LayerNorms are differentiated, too. The
+ * source SAE's error term is added, so that the forward pass is exact.
+ *
+ * Rejections are Errors with a stable `code`; `describeError` reads both.
+ *
+ * ```js
+ * const client = new Client();
+ * await client.open({ model: { address: '…/gpt2/resolve/main' }, saes: [{ address: '…/saes' }] });
+ * const result = await client.attribute({
+ *   prompt: 'The Eiffel tower is in',
+ *   from: 'blocks.8.hook_resid_pre',
+ *   to: { top_logits: 5 },
+ * });
+ * client.close();
+ * ```
+ *
+ * The worker is started by the first call, not by the constructor. A fault of the device ends it: pending requests
+ * reject with `device-failed`, and the next one starts a fresh worker with the same model. So does a cancelled request
+ * that the worker does not let go of.
  */
 export class Client {
   /** @type {Worker | undefined} */
   #worker;
+  /** @type {ClientOptions['workerUrl']} */
+  #workerUrl;
+  /** @type {ClientOptions['wasmUrl']} */
+  #wasmUrl;
   /** @type {Map<number, Pending>} */
   #pending = new Map();
   #lastId = 0;
@@ -61,27 +128,32 @@ export class Client {
   #reopening;
   /**
    * What to reopen after a fault.
-   * @type {{source: Source, device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, isPrivate?: boolean} | undefined}
+   * @type {{source: Source} & Omit<OpenOptions, 'signal'> | undefined}
    */
   #opened;
 
-  /** @param {{onNotice?: (notice: import('./protocol.js').Notice) => void}} [options] */
-  constructor({ onNotice } = {}) {
+  /** @param {ClientOptions} [options] */
+  constructor({ onNotice, workerUrl, wasmUrl } = {}) {
+    /** Hears of notices; may be set anew. */
     this.onNotice = onNotice;
+    this.#workerUrl = workerUrl;
+    this.#wasmUrl = wasmUrl;
   }
 
   /**
-   * Opens a model; replaces the one before.
-   * @param {Source} source
-   * @param {{device?: import('./protocol.js').DeviceKind, files?: Map<string, File>, isPrivate?: boolean, signal?: AbortSignal}} [options]
-   *   files: those that `folder:` addresses mean, by path; isPrivate: tables of tokens and latents are read
-   *   whole, so that their host cannot tell the prompt from the rows that are asked for
-   * @returns {Promise<import('./protocol.js').Opened>}
+   * Opens a model; replaces the one before, which answers on if this fails. Reads its configurations and the heads of
+   * its files, some 100 kB, and the runtime: 0.3 MB on the CPU, 1.3 MB on WebGPU.
+   * @param {Source} source addresses may be relative to the page
+   * @param {OpenOptions} [options]
+   * @returns {Promise<import('./protocol.js').Opened>} rejects with `runtime-unavailable`, `webgpu-unavailable`,
+   *   `file-not-found`, `access-denied`, `fetch-failed`, `offline`, `config-invalid`, `tokenizer-invalid` or
+   *   another code that tells what is wrong with a file
    */
   async open(source, { device, files, isPrivate, signal } = {}) {
     await this.#quiet(signal);
+    const wasm = wasmAddresses(this.#wasmUrl);
     const opened = await this.#ask(
-      { type: 'open', source, device, shapes: knownShapes(), files, isPrivate },
+      { type: 'open', source: resolved(source), wasm, device, shapes: knownShapes(), files, isPrivate },
       { signal },
     );
     remember(opened);
@@ -93,7 +165,7 @@ export class Client {
   /**
    * Tokens of a prompt, BOS first.
    * @param {string} prompt
-   * @returns {Promise<{token_id: number[], string: string[]}>}
+   * @returns {Promise<Tokens>} rejects with `not-open` before a model is opened
    */
   async tokenize(prompt) {
     await this.#reopen();
@@ -103,8 +175,8 @@ export class Client {
   /**
    * Tokens whose text begins with this one, commonest first.
    * @param {string} text
-   * @param {number} [limit]
-   * @returns {Promise<{token_id: number[], string: string[]}>}
+   * @param {number} [limit] most tokens
+   * @returns {Promise<Tokens>}
    */
   async complete(text, limit = 12) {
     await this.#reopen();
@@ -112,11 +184,16 @@ export class Client {
   }
 
   /**
-   * Answers one request. Requests are answered in turn.
+   * Answers one request: d target / d source for every active source and target of a prompt, exact, with attention
+   * patterns and LayerNorms differentiated. Requests are answered in turn.
+   *
+   * Reads what it needs of the weights and keeps it for the next request and, in the browser's private file system,
+   * for the next visit.
    * @param {import('./protocol.js').Request} request
-   * @param {{onProgress?: (progress: import('./protocol.js').Progress) => void, signal?: AbortSignal}} [options]
-   *   an aborted signal rejects with `cancelled`; what was loaded stays
-   * @returns {Promise<Attribution>}
+   * @param {AttributeOptions} [options]
+   * @returns {Promise<Attribution>} its matrices are `[targets, sources]` row-major; rejects with `request-invalid`,
+   *   `prompt-too-long`, `place-out-of-range`, `place-order`, `sae-missing`, `k-out-of-range`, `not-one-token`,
+   *   `result-too-large`, `cancelled`, `device-failed`, or what `open` rejects with: files are read now
    */
   async attribute(request, options = {}) {
     await this.#reopen(options.signal);
@@ -220,13 +297,9 @@ export class Client {
   }
 
   #start() {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+    const { worker, failed } = startWorker(this.#workerUrl);
     let hasStarted = false;
-    const unavailable = (/** @type {string} */ cause) =>
-      worker === this.#worker &&
-      this.#end(
-        codedError('runtime-unavailable', `The runtime did not start: ${cause}. Check the connection and run again.`),
-      );
+    const unavailable = (/** @type {string} */ cause) => worker === this.#worker && this.#end(failed(cause));
     const timer = setTimeout(() => unavailable(`nothing came for ${LIMITS.start / 1000} seconds`), LIMITS.start);
     worker.addEventListener('message', ({ data }) => {
       const message = /** @type {FromWorker} */ (data);

@@ -44,10 +44,12 @@
  * @typedef {{code: string, message: string}} Notice
  */
 
+/** The absolute address of each build's wasm. @typedef {Record<import('./builds.js').Build, string>} WasmAddresses */
+
 /**
  * Client to worker.
- * @typedef {{type: 'open', id: number, source: Source, device?: DeviceKind, shapes?: Record<string, string>,
- *     files?: Map<string, File>, isPrivate?: boolean}
+ * @typedef {{type: 'open', id: number, source: Source, wasm: WasmAddresses, device?: DeviceKind,
+ *     shapes?: Record<string, string>, files?: Map<string, File>, isPrivate?: boolean}
  *   | {type: 'tokenize', id: number, prompt: string}
  *   | {type: 'complete', id: number, text: string, limit: number}
  *   | {type: 'attribute', id: number, request: Request}

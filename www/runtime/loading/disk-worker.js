@@ -1,4 +1,4 @@
-// The helper of disk.js.
+// The helper of disk.js, in a worker of its own.
 
 import { openHere } from './disk.js';
 
@@ -24,14 +24,17 @@ const calls = {
   },
 };
 
-self.onmessage = async ({ data: { id, call, args, buffer } }) => {
-  /** @type {import('./disk.js').Answer} */
-  const answer = { id, buffer };
-  try {
-    answer.value = await calls[call](buffer, ...args);
-  } catch (error) {
-    const { name, message } = /** @type {Error} */ (error);
-    answer.error = { name, message };
-  }
-  self.postMessage(answer, { transfer: buffer ? [buffer] : [] });
-};
+/** Answers the one that started this worker. */
+export function serveDisk() {
+  self.onmessage = async ({ data: { id, call, args, buffer } }) => {
+    /** @type {import('./disk.js').Answer} */
+    const answer = { id, buffer };
+    try {
+      answer.value = await calls[call](buffer, ...args);
+    } catch (error) {
+      const { name, message } = /** @type {Error} */ (error);
+      answer.error = { name, message };
+    }
+    self.postMessage(answer, { transfer: buffer ? [buffer] : [] });
+  };
+}

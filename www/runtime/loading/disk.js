@@ -67,6 +67,9 @@ export async function openHere(file) {
  * @typedef {{id: number, value?: any, error?: {name: string, message: string}, buffer?: ArrayBuffer}} Answer
  */
 
+/** The name of the worker beside, by which the file of all workers knows what to do. */
+export const DISK = 'sae-attribution disk';
+
 /** @type {Map<number, (answer: Answer) => void>} */
 const waiting = new Map();
 /** Null where there is none. @type {Worker | null | undefined} */
@@ -130,7 +133,8 @@ function giveUp() {
 
 function startHelper() {
   try {
-    const worker = new Worker(new URL('./disk-worker.js', import.meta.url), { type: 'module' });
+    // From where this worker is from, which is of this origin in any case.
+    const worker = new Worker(self.location.href, { type: 'module', name: DISK });
     worker.onmessage = ({ data }) => {
       const answered = waiting.get(data.id);
       waiting.delete(data.id);
