@@ -1,16 +1,16 @@
 // Starts the worker, also where its file is of another origin, which no browser takes as a worker.
+//
+// Its address stands outside of `new Worker()`, as that of an asset: bundlers copy the file as it is. Within, they would
+// bundle it again, some as a classic script (webpack, Turbopack), from which no second worker can be started.
 
 import { absolute } from './addresses.js';
 import { codedError, describeError } from './error.js';
-
-/** @type {WorkerOptions} */
-const MODULE = { type: 'module' };
 
 /** What a person who made the page can look at. */
 const OWN =
   'see that worker.js is served whole, as JavaScript, and that worker-src of the page’s Content-Security-Policy allows it, or pass workerUrl';
 const OTHER =
-  'see that the server of worker.js, which is of another origin, lets the page read it (CORS), and that the page’s Content-Security-Policy allows blob: in worker-src and that origin in script-src, or pass workerUrl, the address of a copy on the page’s own origin';
+  'see that the server of worker.js, which is of another origin, lets the page read it (CORS), and that the page’s Content-Security-Policy allows blob: and that origin in worker-src, or pass workerUrl, the address of a copy on the page’s own origin';
 
 /**
  * @param {string | URL} [workerUrl] where worker.js is, if not beside this module
@@ -26,10 +26,7 @@ export function startWorker(workerUrl) {
       `The runtime did not start: ${cause}. Check the connection and run again. If that does not help, ${isOwn ? OWN : OTHER}.`,
     );
   try {
-    if (!isOwn) return { worker: new Worker(trampoline(address), MODULE), failed };
-    if (workerUrl !== undefined) return { worker: new Worker(address, MODULE), failed };
-    // Literal: some bundlers find a worker in no other form.
-    return { worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), failed };
+    return { worker: new Worker(isOwn ? address : trampoline(address), { type: 'module' }), failed };
   } catch (error) {
     throw failed(describeError(error).message);
   }

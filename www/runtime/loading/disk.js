@@ -142,7 +142,11 @@ function startHelper() {
       clearTimeout(silence);
       silence = waiting.size > 0 ? setTimeout(giveUp, LIMITS.disk) : undefined;
     };
-    worker.onerror = giveUp;
+    worker.onerror = (event) => {
+      // Nothing fails but keeping; unheeded, it would be an error of this worker, too.
+      event.preventDefault();
+      giveUp();
+    };
     return worker;
   } catch {
     return null;
