@@ -1,0 +1,5 @@
+import { live } from './live.js';
+import { saved } from './saved.js';
+
+saved();
+void live();
