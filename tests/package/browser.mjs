@@ -35,12 +35,12 @@ export async function serveFolders(t, folders) {
 /**
  * Serves a page until the test ends, with a module that it runs, and folders beside it; resolves to its address.
  * @param {import('node:test').TestContext} t
- * @param {{head?: string, script?: string, policy?: string, folders?: Record<string, string>}} options policy: sent
+ * @param {{head?: string, body?: string, script?: string, policy?: string, folders?: Record<string, string>}} options policy: sent
  *   with every file
  */
-export async function servePage(t, { head = '', script, policy, folders = {} }) {
+export async function servePage(t, { head = '', body = '', script, policy, folders = {} }) {
   const html = `<!doctype html><html lang="en"><head><title>sae-attribution</title><link rel="icon" href="data:,">
-    ${head}${script === undefined ? '' : '<script type="module" src="/page.js"></script>'}</head><body></body></html>`;
+    ${head}${script === undefined ? '' : '<script type="module" src="/page.js"></script>'}</head><body>${body}</body></html>`;
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     const [prefix, folder] = Object.entries(folders).find(([prefix]) => path.startsWith(prefix)) ?? [];
@@ -73,6 +73,7 @@ export async function startBrowser() {
   });
   return {
     context,
+    results: `${urlOf(data)}results/`,
     query: new URLSearchParams({ models: `${urlOf(data)}demo/`, results: `${urlOf(data)}results/` }),
     async close() {
       await context.close();

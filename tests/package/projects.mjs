@@ -11,8 +11,9 @@ const PROJECT = new URL('../../', import.meta.url).pathname;
 export const PACKAGE = join(PROJECT, 'dist/package');
 const WORK = join(PROJECT, 'target/package-tests');
 
-/** The element and the figure, where this package has them. */
-export const hasFigures = () => ['element', 'figure'].every((name) => existsSync(join(PACKAGE, `${name}.js`)));
+/** Whether there are sources of the element and the figure; without, the package has neither. */
+export const hasFigures = () =>
+  ['embed/element.js', 'figure/figure.js'].every((path) => existsSync(join(PROJECT, 'www', path)));
 
 const execute = promisify(execFile);
 

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { brotli } from '../../scripts/package/sizes.mjs';
 import { isRight, serveFolders, servePage, showsAndRuns, startBrowser, told, visit, works } from './browser.mjs';
 import { hasFigures, install, pack, PACKAGE, run, startServer } from './projects.mjs';
 
@@ -72,10 +73,15 @@ test('Next with Turbopack, exported', async (t) => {
   await works(t, browser, await serveFolders(t, { '/': join(folder, 'out') }));
 });
 
-/** The module of a page that runs live with a client from this address. @param {string} address @param {object} [options] */
-const liveFrom = (address, options = {}) =>
-  `${readFileSync(join(APP, 'live.js'), 'utf8').replace("'sae-attribution'", `'${address}'`)}
-  void live(${JSON.stringify(options)});`;
+/** A module of the projects that takes the package from this address. @param {string} name @param {string} folder */
+const appFrom = (name, folder) =>
+  readFileSync(join(APP, name), 'utf8').replace(
+    /(?<=from |import )'sae-attribution(\/\w+)?'/g,
+    (_, part) => `'${folder}${part ?? '/index'}.js'`,
+  );
+
+/** One that runs live. @param {string} folder @param {object} [options] of the client */
+const liveFrom = (folder, options = {}) => `${appFrom('live.js', folder)}\nvoid live(${JSON.stringify(options)});`;
 
 test('straight from another origin, through a Blob', async (t) => {
   const cdn = await serveFolders(t, { '/sae/': PACKAGE, '/app/': APP });
@@ -99,7 +105,7 @@ test('under a strict policy, with all files on the page’s own origin, wherever
   const page = await servePage(t, {
     policy: STRICT,
     folders: { '/sae/': PACKAGE, '/moved/': PACKAGE },
-    script: liveFrom('/sae/index.js', { workerUrl: '/moved/worker.js', wasmUrl: 'moved/wasm' }),
+    script: liveFrom('/sae', { workerUrl: '/moved/worker.js', wasmUrl: 'moved/wasm' }),
   });
   const { page: tab, problems } = await visit(t, browser, page);
   isRight(await told(tab));
@@ -111,26 +117,66 @@ test('under a strict policy, with all files on the page’s own origin, wherever
 test('under a policy without blob:, a client of another origin says that it wants workerUrl, and runs with it', async (t) => {
   const cdn = await serveFolders(t, { '/sae/': PACKAGE });
   const policy = `script-src 'self' ${cdn} 'wasm-unsafe-eval'; worker-src 'self'`;
-  const without = await servePage(t, { policy, script: liveFrom(`${cdn}sae/index.js`) });
+  const without = await servePage(t, { policy, script: liveFrom(`${cdn}sae`) });
   const { code, message } = await told((await visit(t, browser, without)).page);
   assert.equal(code, 'runtime-unavailable');
   assert.match(message, /another origin.*blob: and that origin in worker-src.*pass workerUrl/);
 
-  const script = liveFrom(`${cdn}sae/index.js`, { workerUrl: '/own/worker.js' });
+  const script = liveFrom(`${cdn}sae`, { workerUrl: '/own/worker.js' });
   const own = await servePage(t, { policy, folders: { '/own/': PACKAGE }, script });
   isRight(await told((await visit(t, browser, own)).page));
 
   const blob = policy.replace("worker-src 'self'", `worker-src blob: ${cdn}`);
-  const through = await servePage(t, { policy: blob, script: liveFrom(`${cdn}sae/index.js`) });
+  const through = await servePage(t, { policy: blob, script: liveFrom(`${cdn}sae`) });
   isRight(await told((await visit(t, browser, through)).page));
 });
+
+test('the element takes its worker from where all clients are told to', { skip: !hasFigures() }, async (t) => {
+  const cdn = await serveFolders(t, { '/sae/': PACKAGE });
+  const script = `${appFrom('saved.js', `${cdn}sae`)}
+    import { Client } from '${cdn}sae/index.js';
+    Client.defaults = { workerUrl: '/own/worker.js', wasmUrl: '/own/wasm' };
+    saved();`;
+  const policy = `script-src 'self' ${cdn} 'wasm-unsafe-eval'; worker-src 'self'`;
+  const { page } = await visit(t, browser, await servePage(t, { policy, folders: { '/own/': PACKAGE }, script }));
+  await showsAndRuns(page);
+});
+
+test(
+  'a page that shows a saved result alone loads at most 40 kB of script, and no runtime',
+  { skip: !hasFigures() },
+  async (t) => {
+    const own = await serveFolders(t, { '/sae/': PACKAGE });
+    const head = `<script type="module" src="${own}sae/element.js"></script>`;
+    const url = await servePage(t, {
+      head,
+      body: `<sae-attribution src="${browser.results}demo-capital.json"></sae-attribution>`,
+    });
+    const page = await browser.context.newPage();
+    t.after(() => page.close());
+    /** @type {Map<string, number>} */
+    const loaded = new Map();
+    page.on('response', async (response) => loaded.set(response.url(), brotli(await response.body())));
+    await page.goto(url);
+    await page.locator('sae-attribution canvas').first().waitFor();
+    await page.waitForLoadState('networkidle');
+    const scripts = [...loaded].filter(([url]) => url.startsWith(own));
+    t.diagnostic(scripts.map(([url, bytes]) => `${url.slice(own.length)}: ${bytes} bytes with brotli`).join(', '));
+    assert.ok(scripts.reduce((sum, [, bytes]) => sum + bytes, 0) <= 40_000);
+    assert.deepEqual(
+      scripts.map(([url]) => url),
+      [`${own}sae/element.js`],
+    );
+    assert.deepEqual(page.workers(), []);
+  },
+);
 
 test('a worker that is not there is an error that says what to look at', async (t) => {
   for (const [workerUrl, said] of [
     ['/gone/worker.js', /worker\.js is served whole.*workerUrl/],
     ['http://127.0.0.1:9/worker.js', /another origin.*CORS/],
   ]) {
-    const script = liveFrom('/sae/index.js', { workerUrl });
+    const script = liveFrom('/sae', { workerUrl });
     const { page } = await visit(t, browser, await servePage(t, { folders: { '/sae/': PACKAGE }, script }));
     const { code, message } = await told(page);
     assert.equal(code, 'runtime-unavailable');

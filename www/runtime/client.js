@@ -113,6 +113,12 @@ function resolved(source) {
  * that the worker does not let go of.
  */
 export class Client {
+  /**
+   * Where the files are for clients that are not told, as those of `<sae-attribution>` are not.
+   * @type {Pick<ClientOptions, 'workerUrl' | 'wasmUrl'>}
+   */
+  static defaults = {};
+
   /** @type {Worker | undefined} */
   #worker;
   /** @type {ClientOptions['workerUrl']} */
@@ -133,7 +139,7 @@ export class Client {
   #opened;
 
   /** @param {ClientOptions} [options] */
-  constructor({ onNotice, workerUrl, wasmUrl } = {}) {
+  constructor({ onNotice, workerUrl = Client.defaults.workerUrl, wasmUrl = Client.defaults.wasmUrl } = {}) {
     /** Hears of notices; may be set anew. */
     this.onNotice = onNotice;
     this.#workerUrl = workerUrl;

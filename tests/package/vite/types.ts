@@ -5,6 +5,8 @@ import { Client, describeError, isPlace, type Attribution, type ClientOptions, t
 const options: ClientOptions = { wasmUrl: 'wasm/', onNotice: ({ code, message }) => console.log(code, message) };
 const request: Request = { prompt: 'a', from: 'tokens', to: { logit_difference: [' tennis', 3] }, error: 'omit' };
 
+Client.defaults = { workerUrl: new URL('https://a.example/worker.js') };
+
 export async function strongest(signal: AbortSignal): Promise<[string, string, number] | undefined> {
   const client = new Client(options);
   try {
