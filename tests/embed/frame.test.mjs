@@ -52,24 +52,28 @@ test('a height counts only from the window and the origin of a frame', async () 
   await frame.locator('.picture:not(.coming)').waitFor();
   await page.waitForFunction(() => Number(document.querySelector('iframe')?.height) > 400);
   const before = await heightOf(page);
-  await page.evaluate(async () => {
+  const heights = await page.evaluate(() => {
     const frame = /** @type {HTMLIFrameElement} */ (document.querySelector('iframe'));
     const claim = (/** @type {unknown} */ height, type = 'sae-attribution:height') => ({ type, height });
-    // From this window; from the frame's, with another origin; from the frame, but nonsense.
-    window.postMessage(claim(150), '*');
     const { contentWindow: source, src } = frame;
     const { origin } = new URL(src);
-    for (const init of [
+    // From another window, from another origin, and nonsense from the right ones.
+    return [
+      { data: claim(150), source: window, origin },
       { data: claim(151), source, origin: 'https://evil.example' },
-      { data: claim(152), source: window, origin },
-      ...[1e9, -1, NaN, '300', null].map((height) => ({ data: claim(height), source, origin })),
-      { data: null, source, origin },
+      { data: claim(152), source, origin: 'null' },
       { data: claim(153, 'other'), source, origin },
-    ])
+      { data: null, source, origin },
+      ...[1e9, -1, NaN, '300', null].map((height) => ({ data: claim(height), source, origin })),
+    ].map((init) => {
       window.dispatchEvent(new MessageEvent('message', init));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+      return Number(frame.height);
+    });
   });
-  assert.equal(await heightOf(page), before);
+  assert.deepEqual(
+    heights,
+    heights.map(() => before),
+  );
   // And from there, it does.
   await page.evaluate(() => {
     const { contentWindow: source, src } = /** @type {HTMLIFrameElement} */ (document.querySelector('iframe'));

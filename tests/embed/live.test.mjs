@@ -146,14 +146,24 @@ test('a run is cancelled, and what is wrong with one is said beneath the picture
   const { page } = await openMade(browser, live(`${SAVED} controls="prompt places live"`));
   const figure = figureOf(page);
   await figure.shows('Eiffel');
-  // Weights that do not come.
-  let held = 0;
-  await page.context().route('**/model.safetensors', () => void held++);
-  await figure.run.click();
-  await figure.part('progress').and(page.locator('.busy')).waitFor();
-  await figure.cancel.click();
+  // What the worker is told.
+  const told = await figure.element.evaluate(async (element) => {
+    /** @type {string[]} */
+    const told = [];
+    const { postMessage } = Worker.prototype;
+    Worker.prototype.postMessage = function (/** @type {any} */ message, /** @type {any} */ ...rest) {
+      told.push(message.type);
+      return postMessage.call(this, message, ...rest);
+    };
+    const [run, cancel] = /** @type {any} */ (element.shadowRoot?.querySelectorAll('button'));
+    run.click();
+    while (!told.includes('attribute')) await new Promise((resolve) => setTimeout(resolve));
+    cancel.click();
+    return told;
+  });
+  assert.deepEqual(told, ['open', 'attribute', 'cancel']);
   await figure.says('Cancelled.');
-  await page.context().unroute('**/model.safetensors');
+  assert.equal(await figure.cancel.isDisabled(), true);
   await figure.run.click();
   await figure.says('Computed here');
   for (const [to, words] of [

@@ -27,7 +27,6 @@ input, select, button {
 
 input { font-family: ${MONO}; }
 input:read-only { color: ${QUIET}; border-style: dashed; }
-input[aria-invalid='true'] { border-color: ${BAD}; }
 button { inline-size: auto; cursor: pointer; }
 button:disabled { color: ${QUIET}; cursor: default; }
 :is(input, select, button):focus-visible { outline: 2px solid ${ACCENT}; outline-offset: 2px; }

@@ -100,7 +100,6 @@ export class SaeAttribution extends mirrored(Base) {
     this.#latestSaved();
     this.#release();
     // The result stays, and is drawn again where the element is put back.
-    if (this.#figure) this.#view = { ...this.#figure.view };
     this.#figure?.destroy();
     this.#figure = undefined;
   }
