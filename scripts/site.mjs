@@ -32,7 +32,7 @@ const MODEL_FILES = /\.(json|safetensors)$/;
 const COMPRESSED = new Set(['.css', '.html', '.js', '.json', '.svg', '.wasm']);
 /** What a visit needs before anything is asked of the page; the rest is kept when it is fetched. */
 const AT_ONCE =
-  /^(?!verify\.|embed\.|embed\/|models\/|results\/(?!index\.json)|runtime\/pkg\/|service-worker\.js).*\.(html|css|js|json)$/;
+  /^(?!verify\.|embed\.|embed\/|figure\/result\.schema|models\/|results\/(?!index\.json)|runtime\/pkg\/|service-worker\.js).*\.(html|css|js|json)$/;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

@@ -18,7 +18,7 @@ const ENTRIES = Object.entries({
   index: 'runtime/index.js',
   worker: 'runtime/worker.js',
   element: 'embed/element.js',
-  figure: 'figure/figure.js',
+  figure: 'figure/index.js',
 }).filter(([, path]) => existsSync(join(PROJECT, 'www', path)));
 
 const read = (/** @type {string} */ path) => readFileSync(join(PROJECT, path), 'utf8');

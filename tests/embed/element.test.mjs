@@ -261,7 +261,7 @@ test('figures are drawn into a node of a page without the element', async () => 
   const { page, problems } = await openMade(browser, '<div id="here" style="height: 400px"></div>');
   const views = await page.evaluate(async () => {
     const load = (/** @type {string} */ path) => import(path);
-    const { drawFigure, fromJson } = await load('/figure/figure.js');
+    const { drawFigure, fromJson } = await load('/figure/index.js');
     const read = async (/** @type {string} */ name) => fromJson(await (await fetch(`/results/${name}.json`)).text());
     const [one, two] = await Promise.all(['demo-capital', 'demo-logit-difference'].map(read));
     const node = document.querySelector('#here');

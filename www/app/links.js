@@ -2,7 +2,7 @@
 
 import { asRequest, THRESHOLD } from '../figure/request.js';
 import { passed } from '../figure/schema.js';
-import { readView, writeView } from '../figure/view.js';
+import { readView, writeView } from '../figure/view-link.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../figure/view.js').View} View */

@@ -2,7 +2,7 @@
 
 import { describeRequest, placesOf } from '../figure/request.js';
 import { addressesOf } from './sources.js';
-import { bytes, duration } from '../figure/text.js';
+import { bytes } from '../figure/text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../runtime/protocol.js').Progress} Progress */
@@ -50,6 +50,13 @@ const MUCH = 10e6;
 
 /** @returns {boolean} */
 const asksToSaveData = () => Boolean(/** @type {any} */ (globalThis.navigator)?.connection?.saveData);
+
+/** @param {number} seconds */
+function duration(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.ceil(seconds))} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
 
 /** What each phase is called and counted in. @type {Record<string, [string, string]>} */
 const PHASES = {

@@ -14,7 +14,7 @@ import { createBody } from './body.js';
 import { readSaved } from './saved.js';
 import { ELEMENT_STYLE } from './style.js';
 
-/** @typedef {import('../figure/result.js').Saved} Saved */
+/** @typedef {import('../figure/result.js').Shown} Shown */
 /** @typedef {import('../figure/view.js').View} View */
 /** @typedef {import('../figure/heatmap.js').Cell} Cell */
 
@@ -38,7 +38,7 @@ export class SaeAttribution extends mirrored(Base) {
   #body = createBody(this.#shadow);
   /** @type {import('../figure/figure.js').Figure | undefined} */
   #figure;
-  /** What is shown. @type {Saved | undefined} */
+  /** What is shown. @type {Shown | undefined} */
   #result;
   /** How it is looked at where no attribute says it. @type {Partial<View>} */
   #view = {};
@@ -52,7 +52,7 @@ export class SaeAttribution extends mirrored(Base) {
   #latestSaved = lastOnly();
   #latestControls = lastOnly();
 
-  /** The result that is shown. @returns {Saved | undefined} */
+  /** The result that is shown. @returns {Shown | undefined} */
   get result() {
     return this.#result;
   }
@@ -147,7 +147,7 @@ export class SaeAttribution extends mirrored(Base) {
     }
   }
 
-  /** @param {Saved} result @param {boolean} isLive */
+  /** @param {Shown} result @param {boolean} isLive */
   async #show(result, isLive) {
     // A cell is one of the result that it was pinned in.
     if (this.#result) delete this.#view.cell;
@@ -155,7 +155,7 @@ export class SaeAttribution extends mirrored(Base) {
     if (await this.#draw(result)) this.#tell('result', { result, isLive });
   }
 
-  /** @param {Saved} result @returns {Promise<boolean>} whether it came to the end */
+  /** @param {Shown} result @returns {Promise<boolean>} whether it came to the end */
   async #draw(result) {
     const live = await this.#live;
     const view = this.#looked();

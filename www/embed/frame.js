@@ -9,7 +9,7 @@
 import './trusted.js';
 import { titleOf } from '../figure/result.js';
 import { short } from '../figure/text.js';
-import { readView } from '../figure/view.js';
+import { readView } from '../figure/view-link.js';
 import { ATTRIBUTES } from './attributes.js';
 import { SaeAttribution } from './element.js';
 

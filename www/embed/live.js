@@ -11,7 +11,7 @@ import { writeFrom, writeTo } from './grammar.js';
 import { borrow, keyOf } from './pool.js';
 import { buttonText, fetched, notice, progressText } from './words.js';
 
-/** @typedef {import('../figure/result.js').Saved} Saved */
+/** @typedef {import('../figure/result.js').Shown} Shown */
 /** @typedef {import('../figure/view.js').View} View */
 
 /** A run that takes less follows each key; in seconds. */
@@ -28,9 +28,9 @@ const isSandboxed = () => globalThis.origin === 'null';
 /**
  * What it knows of its figure, and does to it.
  * @typedef {object} Host
- * @property {() => Saved | undefined} result that is shown
+ * @property {() => Shown | undefined} result that is shown
  * @property {() => Partial<View>} looked how it is looked at
- * @property {(result: Saved) => Promise<void>} show
+ * @property {(result: Shown) => Promise<void>} show
  * @property {() => boolean} isNear it is to be seen, or soon
  * @property {(type: string, detail: unknown) => void} tell
  */

@@ -10,9 +10,11 @@ const MAX_BYTES = 32e6;
 /**
  * @param {string} src
  * @param {URL} page
- * @returns {Promise<import('../figure/result.js').Saved>} rejects with `address-invalid`, `result-invalid`, or as
+ * @returns {Promise<import('../figure/result.js').Shown>} rejects with `address-invalid`, `result-invalid`, or as
  *   `fetchText` does
  */
 export async function readSaved(src, page) {
-  return fromJson(await fetchText(addressOf('src', src, page), MAX_BYTES));
+  const json = await fetchText(addressOf('src', src, page), MAX_BYTES);
+  // Few show numbers of their own: what reads them is fetched for these alone.
+  return fromJson(json, () => undefined) ?? (await import('../figure/own.js')).shownFromJson(json);
 }

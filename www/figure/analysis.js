@@ -142,7 +142,7 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
 /**
  * Pairs at different positions with an attribution over a threshold: those that the runtime lists as
  * `off_staircase`, for any threshold. Counted, by the positions that they connect, and the strongest.
- * @param {Attribution} result
+ * @param {import('./result.js').Shown} result
  * @param {number} threshold compared as float32, as the runtime does
  * @param {() => boolean} [alive]
  * @returns {Promise<{threshold: number, count: number, groups: number, strongestGroups: TokenPair[], strongest: number[]} | undefined>}

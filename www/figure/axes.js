@@ -4,8 +4,8 @@ import { groups, order } from './analysis.js';
 import { own } from './schema.js';
 import { exact, percent, visible } from './text.js';
 
-/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
-/** @typedef {import('../runtime/protocol.js').Nodes} Nodes */
+/** @typedef {import('./own.js').AnyNodes} Nodes */
+/** @typedef {import('./result.js').Shown} Shown */
 /** @typedef {import('./analysis.js').Summary} Summary */
 /** @typedef {import('./analysis.js').Sort} Sort */
 /** @typedef {import('./view.js').View} View */
@@ -27,7 +27,7 @@ export function nodeLabel(nodes, node, meaning, grouped = false) {
 
 /**
  * What a saved result says of a node's latent.
- * @param {import('./result.js').Saved | undefined} result
+ * @param {Shown | undefined} result
  * @param {Nodes} nodes
  * @param {number} node
  */
@@ -36,15 +36,19 @@ export function savedLabel(result, { hook_name, latent }, node) {
   return of ? /** @type {string | undefined} */ (own(of, String(latent[node]))) : undefined;
 }
 
+/** Whether the positions of nodes tell them apart. @param {Nodes} nodes */
+export const isSpread = ({ kind, pos }) =>
+  kind === 'node' ? pos.some((at) => at !== pos[0]) : kind === 'latent' || kind === 'token';
+
 /** What the nodes of a side are. @param {Nodes} nodes */
 export function describeNodes({ kind, hook_name }) {
   if (kind === 'latent') return `latents of ${hook_name ?? 'an SAE'}`;
-  return kind === 'token' ? 'tokens' : kind === 'logit' ? 'logits' : 'difference';
+  return { token: 'tokens', logit: 'logits', logit_difference: 'difference', node: 'nodes' }[kind];
 }
 
 /**
  * Rows and columns in the order that a view asks for.
- * @param {Attribution} result
+ * @param {Shown} result
  * @param {View} view
  * @param {Summary | undefined} summary of the values shown
  * @param {MeaningOf} [meaning]
@@ -54,18 +58,20 @@ export function axes(result, view, summary, meaning) {
   const nColumns = result.sources.pos.length;
   const sums = view.across ? summary?.across : summary?.all;
   /**
-   * @param {Nodes} nodes
+   * @param {'sources' | 'targets'} side
    * @param {Sort} sort
    * @param {Float32Array | undefined} largest
    * @param {Float64Array | undefined} total
    * @param {() => ArrayLike<number> | undefined} selected values in the pinned row or column
    * @returns {import('./cells.js').Axis}
    */
-  const axis = (nodes, sort, largest, total, selected) => {
+  const axis = (side, sort, largest, total, selected) => {
+    /** @type {Nodes} */
+    const nodes = result[side];
     const n = nodes.pos.length;
     const key = { position: undefined, value: selected(), largest, total }[sort];
-    // Logits are all at one position: a group would say nothing.
-    const spread = nodes.kind === 'latent';
+    // Logits are all at one position, and tokens are their position: a group would say nothing.
+    const spread = nodes.kind !== 'token' && isSpread(nodes);
     return {
       n,
       name:
@@ -74,7 +80,9 @@ export function axes(result, view, summary, meaning) {
               .split(',')[0]
               .replace(/\.\d+$/, '')
               .slice(0, 16)} latents`
-          : describeNodes(nodes),
+          : nodes.kind === 'node'
+            ? side
+            : describeNodes(nodes),
       pos: nodes.pos,
       order: order(n, key),
       groups:
@@ -90,14 +98,14 @@ export function axes(result, view, summary, meaning) {
   const { cell } = view;
   return {
     rows: axis(
-      result.targets,
+      'targets',
       view.rows,
       sums?.rowLargest,
       sums?.rowTotal,
       () => cell && Float32Array.from(result.targets.pos, (_, row) => values[row * nColumns + cell.column]),
     ),
     columns: axis(
-      result.sources,
+      'sources',
       view.columns,
       sums?.columnLargest,
       sums?.columnTotal,
@@ -108,20 +116,20 @@ export function axes(result, view, summary, meaning) {
 
 /**
  * One pair in words, a line each.
- * @param {Attribution} result
+ * @param {Shown} result
  * @param {{row: number, column: number}} cell
  * @param {number | undefined} total Σ |attribution| of the row
  * @param {MeaningOf} [meaning]
  */
 export function describeCell(result, { row, column }, total, meaning) {
   const i = row * result.sources.pos.length + column;
-  const lines = [
-    `${nodeLabel(result.sources, column, meaning)} → ${nodeLabel(result.targets, row, meaning)}`,
-    `gradient ${exact(result.gradients[i])}`,
-    `attribution ${exact(result.attributions[i])}`,
-    `source activation ${exact(result.sources.activation[column])}`,
-    `target activation ${exact(result.targets.activation[row])}`,
-  ];
+  const lines = [`${nodeLabel(result.sources, column, meaning)} → ${nodeLabel(result.targets, row, meaning)}`];
+  /** @param {string} name @param {Float32Array} values empty where nobody gave them @param {number} at */
+  const tell = (name, values, at) => values.length > 0 && lines.push(`${name} ${exact(values[at])}`);
+  tell('gradient', result.gradients, i);
+  tell('attribution', result.attributions, i);
+  tell('source activation', result.sources.activation, column);
+  tell('target activation', result.targets.activation, row);
   if (total) lines.push(`${percent(Math.abs(result.attributions[i]) / total)} of Σ |attribution| of this target`);
   return lines;
 }

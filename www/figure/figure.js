@@ -1,7 +1,7 @@
 // A result drawn into a node that is given: its title, the heatmap, the scale of colours, one cell in words.
 
 import { clipped, pairsAcross, summarise } from './analysis.js';
-import { axes, describeCell, savedLabel } from './axes.js';
+import { axes, describeCell, isSpread, savedLabel } from './axes.js';
 import { heatmap } from './heatmap.js';
 import { lastOnly } from './last.js';
 import { legend } from './legend.js';
@@ -12,15 +12,13 @@ import { brief, number, short } from './text.js';
 import { showTooltip } from './tooltip.js';
 import { DEFAULT_VIEW } from './view.js';
 
-export { fromFile, fromJson } from './result.js';
-
-/** @typedef {import('./result.js').Saved} Saved */
+/** @typedef {import('./result.js').Shown} Shown */
 /** @typedef {import('./view.js').View} View */
 /** @typedef {import('./heatmap.js').Cell} Cell */
 
 /**
  * @typedef {object} Figure
- * @property {(result?: Saved, view?: Partial<View>) => Promise<boolean>} update shows another result, or the same
+ * @property {(result?: Shown, view?: Partial<View>) => Promise<boolean>} update shows another result, or the same
  *   one another way; what of the view is not told stays. Resolves when it is drawn: to false where a later call
  *   took its place.
  * @property {() => void} repaint paints anew where the `color-scheme` was changed
@@ -31,20 +29,21 @@ export { fromFile, fromJson } from './result.js';
 
 const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n goes to the strongest pair.';
 const NO_PAIRS = 'No pairs: at least one side has no active latents. Try another prompt or place.';
+const NO_NODES = 'No pairs: at least one side has no nodes.';
 /** The longest title, in characters. */
 const TITLE = 160;
 
-/** Tokens have no activation that a gradient could be multiplied with. @param {Saved} result @returns {Partial<View>} */
-const firstView = ({ sources, request: { threshold } }) => ({
+/** Tokens have no activation that a gradient could be multiplied with. @param {Shown} result @returns {Partial<View>} */
+const firstView = ({ sources, request }) => ({
   shown: sources.kind === 'token' ? 'gradients' : 'attributions',
-  ...(threshold !== undefined && { threshold }),
+  ...(request?.threshold !== undefined && { threshold: request.threshold }),
 });
 
 /**
  * Draws a result at the end of a node, which must be in its document or shadow root already: there the figure's
  * style is adopted. The figure is as high as the node; its parts are named for `::part()`.
  * @param {HTMLElement} node
- * @param {Saved} result as `fromJson` or the runtime's client gives it
+ * @param {Shown} result as `fromJson` or the runtime's client gives it
  * @param {object} [options]
  * @param {Partial<View>} [options.view]
  * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked, or reached by keyboard
@@ -105,6 +104,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : undefined;
     /** @type {View} */
     const looked = { ...DEFAULT_VIEW, ...firstView(next), ...defined(wanted), cell };
+    // Of numbers of one's own there may be no gradients.
+    if (next.gradients.length === 0) looked.shown = 'attributions';
     const values = next[looked.shown];
     const isKnown = summary && !isOther && looked.shown === view.shown;
     const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive);
@@ -130,7 +131,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
       readout.textContent = '';
       const note = document.createElement('p');
       note.className = 'empty';
-      note.textContent = NO_PAIRS;
+      note.textContent = result.request ? NO_PAIRS : NO_NODES;
       box.replaceChildren(note);
       return;
     }
@@ -155,7 +156,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const count = clipped(result[view.shown], limit);
     const parts = [`±${brief(limit)}`];
     if (count > 0) parts.push(`${number(count)} clipped`);
-    if (across !== undefined && result.targets.kind === 'latent')
+    if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
       parts.push(`${number(across)} pairs across positions over ${brief(view.threshold)}`);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
@@ -216,7 +217,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
   };
 }
 
-/** @param {Saved} result @param {Cell} cell */
+/** @param {Shown} result @param {Cell} cell */
 const isInside = ({ sources, targets }, { row, column }) => row < targets.pos.length && column < sources.pos.length;
 
 /** What of a view is told: what is undefined is as it is by default. @param {Partial<View>} view @returns {Partial<View>} */

@@ -1,4 +1,4 @@
-// A result's JSON form, read back: written by the runtime or by write.js.
+// A result's JSON form, read back: written by the runtime, by write.js, or by others (own.js). RESULT.md describes it.
 
 import { asRequest, describeRequest, TOKENS } from './request.js';
 import {
@@ -35,23 +35,27 @@ import { bytes, visible } from './text.js';
  * @typedef {Attribution & {latent_labels?: Record<string, Record<string, string>>}} Saved
  */
 
+/** What a figure shows. @typedef {Saved | import('./own.js').Own} Shown */
+
 /** The version this page reads and writes. */
 export const FORMAT_VERSION = 2;
 /** The most of a result: what the runtime gives, and what a page can hold. */
 const MAX_PAIRS = 16 * 2 ** 20;
-const MAX_NODES = 1_000_000;
-const MAX_TOKENS = 65_536;
+export const MAX_NODES = 1_000_000;
+export const MAX_TOKENS = 65_536;
 /** The largest file that is read: browsers make no longer text of it. */
 export const MAX_BYTES = 500e6;
 
 /**
+ * @template [T=never]
  * @param {string} json attributions may be left out: they are gradients × source activations in float32,
  *   which is how the runtime makes them
- * @returns {Saved} throws `result-invalid` for text that is no result of this version, and says where
+ * @param {import('./schema.js').Check<T>} [asOwn] for what names no request; such is refused if it is not given
+ * @returns {Saved | T} throws `result-invalid` for text that is no result of this version, and says where
  */
-export function fromJson(json) {
+export function fromJson(json, asOwn = refuseOwn) {
   try {
-    return asResult(parsed(json), '');
+    return asAny(parsed(json), asOwn);
   } catch (error) {
     throw error instanceof Mismatch ? invalid(error.message) : error;
   }
@@ -59,15 +63,17 @@ export function fromJson(json) {
 
 /**
  * The result in a file.
+ * @template [T=never]
  * @param {Blob} file
- * @returns {Promise<Saved>} rejects with `result-invalid`
+ * @param {import('./schema.js').Check<T>} [asOwn] as of `fromJson`
+ * @returns {Promise<Saved | T>} rejects with `result-invalid`
  */
-export async function fromFile(file) {
+export async function fromFile(file, asOwn) {
   if (file.size > MAX_BYTES) throw invalid(`it is larger than ${bytes(MAX_BYTES)}`);
   const json = await file.text().catch(() => {
     throw invalid('it went away, or is too long to be read in this browser');
   });
-  return fromJson(json);
+  return fromJson(json, asOwn);
 }
 
 /** The one error of this room; its code is what others tell it by. @param {string} why */
@@ -87,20 +93,28 @@ function parsed(json) {
   }
 }
 
+/** @template T @param {unknown} value @param {import('./schema.js').Check<T>} asOwn */
+function asAny(value, asOwn) {
+  const from = fields(value, '');
+  const version = own(from, 'format_version');
+  if (version === 1) refuse('', 'is of format 1, an older one; run its request again');
+  if (version !== FORMAT_VERSION) refuse('format_version', `is not ${FORMAT_VERSION}`);
+  return own(from, 'request') === undefined ? asOwn(from, '') : asResult(from, '');
+}
+
+/** The page asks again, links and tells meanings: with numbers alone it could do none of it. @returns {never} */
+const refuseOwn = () => refuse('', 'names no request, which this page needs; <sae-attribution> and embed.html show it');
+
 /** Counts first: nothing is copied that does not fit the rest. @type {import('./schema.js').Check<Saved>} */
 function asResult(value, path) {
   const from = fields(value, path);
   const get = (/** @type {string} */ key) => own(from, key);
-  const version = get('format_version');
-  if (version === 1) refuse('', 'is of format 1, an older one; run its request again');
-  if (version !== FORMAT_VERSION) refuse('format_version', `is not ${FORMAT_VERSION}`);
   const request = asRequest(get('request'), 'request');
   const tokens = asTokens(get('tokens'), 'tokens');
   const n = tokens.string.length;
   const [sourceKind, targetKind] = sidesOf(request);
   const [nSources, nTargets] = ['sources', 'targets'].map((side) => count(get(side), side));
-  const pairs = nSources * nTargets;
-  if (pairs > MAX_PAIRS) refuse('sources × targets', `are ${pairs} pairs, more than ${MAX_PAIRS}`);
+  const pairs = pairsOf(nSources, nTargets);
   const [given, gradients] = [get('attributions'), floats(get('gradients'), 'gradients', pairs)];
   const sources = asNodes(get('sources'), 'sources', [sourceKind, request.from], nSources, n);
   const targets = asNodes(get('targets'), 'targets', [targetKind, request.to], nTargets, n);
@@ -118,6 +132,13 @@ function asResult(value, path) {
   return { format_version: FORMAT_VERSION, request, tokens, sources, targets, ...matrices, ...rest };
 }
 
+/** How many pairs these are, if they are not too many. @param {number} sources @param {number} targets */
+export function pairsOf(sources, targets) {
+  const pairs = sources * targets;
+  if (pairs > MAX_PAIRS) refuse('sources × targets', `are ${pairs} pairs, more than ${MAX_PAIRS}`);
+  return pairs;
+}
+
 /** What the sources and targets of a request are. @param {Request} request @returns {[Nodes['kind'], Nodes['kind']]} */
 function sidesOf({ from, to }) {
   const target =
@@ -125,8 +146,10 @@ function sidesOf({ from, to }) {
   return [from === TOKENS ? 'token' : 'latent', target];
 }
 
-/** @param {Saved} result */
-export function titleOf({ model, request }) {
+/** @param {Shown} result */
+export function titleOf(result) {
+  if (!result.request) return visible(result.title) || '(no title)';
+  const { model, request } = result;
   const words = [describeRequest(request), visible(request.prompt) || '(no prompt)'];
   return [...(model.name ? [visible(model.name)] : []), ...words].join(' · ');
 }

@@ -59,13 +59,6 @@ export function bytes(n) {
   return n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`;
 }
 
-/** @param {number} seconds */
-export function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.ceil(seconds))} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
 /**
  * The shortest decimal that is this float32.
  * @param {number} value

@@ -1,7 +1,6 @@
-// How a result is looked at, and the part of a link that says it.
+// How a result is looked at.
 
 import { THRESHOLD } from './request.js';
-import { finite, passed } from './schema.js';
 
 /** @typedef {import('./analysis.js').Sort} Sort */
 
@@ -27,47 +26,3 @@ export const DEFAULT_VIEW = {
   across: false,
   threshold: THRESHOLD,
 };
-
-/**
- * Adds to a link what differs from how every result is looked at first.
- * @param {View} view
- * @param {URLSearchParams} link
- */
-export function writeView(view, link) {
-  if (view.threshold !== THRESHOLD) link.set('threshold', String(view.threshold));
-  if (view.shown !== DEFAULT_VIEW.shown) link.set('shown', view.shown);
-  if (view.rows !== DEFAULT_VIEW.rows) link.set('rows', view.rows);
-  if (view.columns !== DEFAULT_VIEW.columns) link.set('columns', view.columns);
-  if (view.across) link.set('across', '1');
-  if (view.limit !== undefined) link.set('limit', String(view.limit));
-  if (view.cell) link.set('cell', `${view.cell.row},${view.cell.column}`);
-}
-
-/**
- * Reads it back. Whatever is missing or malformed is left out: a link never breaks the page.
- * @param {URLSearchParams} link
- * @returns {Partial<View>}
- */
-export function readView(link) {
-  /** @type {Partial<View>} */
-  const view = {};
-  const shown = link.get('shown');
-  if (shown === 'gradients' || shown === 'attributions') view.shown = shown;
-  for (const axis of /** @type {const} */ (['rows', 'columns'])) {
-    const sort = SORTS.find((name) => name === link.get(axis));
-    if (sort) view[axis] = sort;
-  }
-  if (link.get('across') === '1') view.across = true;
-  const limit = decimal(link.get('limit'));
-  if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
-  const threshold = decimal(link.get('threshold'));
-  if (threshold !== undefined) view.threshold = threshold;
-  const cell = /^(\d{1,8}),(\d{1,8})$/.exec(link.get('cell') ?? '');
-  if (cell) view.cell = { row: Number(cell[1]), column: Number(cell[2]) };
-  return view;
-}
-
-/** @param {string | null} text */
-function decimal(text) {
-  return text ? passed(finite, Number(text)) : undefined;
-}

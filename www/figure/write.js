@@ -8,7 +8,7 @@ const SAVED_TWICE = 4 * 2 ** 20;
 /** Numbers written between two breaths. */
 const SLICE = 20_000;
 
-/** @param {Attribution} result */
+/** @param {import('./result.js').Shown} result */
 export function toJson(result) {
   return JSON.stringify(result, (_, value) => (ArrayBuffer.isView(value) ? [...asArray(value)] : value));
 }
