@@ -30,6 +30,16 @@ pub enum Error {
         /// Positions of the model.
         n_ctx: usize,
     },
+    /// A counterfactual prompt of another length.
+    #[error(
+        "The prompt has {tokens} tokens with the BOS token, but the patch has {patch}. Positions are compared one by one: both must have the same number."
+    )]
+    PatchLength {
+        /// Tokens of the prompt, BOS included.
+        tokens: usize,
+        /// Tokens of the patch, BOS included.
+        patch: usize,
+    },
     /// A place that the model does not have.
     #[error("{place} does not exist: this model has blocks 0 to {last}.")]
     PlaceOutOfRange {
@@ -270,6 +280,7 @@ impl Error {
             Self::RequestInvalid { .. } => "request-invalid",
             Self::PromptTooLong { .. } => "prompt-too-long",
             Self::PlaceOutOfRange { .. } => "place-out-of-range",
+            Self::PatchLength { .. } => "patch-length",
             Self::PlaceOrder { .. } => "place-order",
             Self::SaeMissing { .. } => "sae-missing",
             Self::KOutOfRange { .. } => "k-out-of-range",

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use burn::tensor::Tensor;
 
 use crate::error::Result;
-use crate::kernels::{self, Attention, Normalized, Rows};
+use crate::kernels::{self, Attention, Joined, Normalized, Rows};
 use crate::sparse::read_back;
 
 /// A dense layer `x W + b`.
@@ -79,7 +79,22 @@ impl Attn {
         let query_key = self.query_key.forward(&normalized.y, None);
         let value = kernels::matmul(&normalized.y, &self.value, None, None);
         let attention = kernels::attention(query_key, value, self.n_head);
-        LinearAttn { attn: self.clone(), normalized, attention }
+        LinearAttn { attn: self.clone(), normalized, attention, is_frozen: false }
+    }
+
+    /// [`at`](Self::at) of a run whose first positions are those of another.
+    ///
+    /// # Shapes
+    /// - `resid`: `[new positions, d_model]`
+    pub fn join(self: &Rc<Self>, known: &LinearAttn, resid: &Tensor<2>, at: &Joined) -> LinearAttn {
+        let normalized = kernels::layer_norm(resid, self.layer_norm_epsilon as f32);
+        let query_key = self.query_key.forward(&normalized.y, None);
+        let value = kernels::matmul(&normalized.y, &self.value, None, None);
+        let query_key = at.join(&known.attention.query_key, &query_key);
+        let value = at.join(&known.attention.value, &value);
+        let attention = kernels::attention(query_key, value, self.n_head);
+        let normalized = joined(&known.normalized, &normalized, at);
+        LinearAttn { attn: self.clone(), normalized, attention, is_frozen: false }
     }
 
     /// `hook_attn_out` of `hook_z`, added to what is given.
@@ -121,6 +136,27 @@ impl Mlp {
         let out = self.output.forward(&hidden, add);
         (out, LinearMlp { mlp: self.clone(), normalized, gelu_slope })
     }
+
+    /// The MLP of a run whose first positions are those of another, and the stream behind it at the others.
+    ///
+    /// # Shapes
+    /// - `resid`: `[new positions, d_model]`, returned likewise
+    pub fn join(
+        self: &Rc<Self>,
+        known: &LinearMlp,
+        resid: &Tensor<2>,
+        at: &Joined,
+    ) -> (Tensor<2>, LinearMlp) {
+        let (behind, new) = self.out(self.normalize(resid), Some(resid));
+        let normalized = joined(&known.normalized, &new.normalized, at);
+        let gelu_slope = at.join(&known.gelu_slope, &new.gelu_slope);
+        (behind, LinearMlp { mlp: self.clone(), normalized, gelu_slope })
+    }
+}
+
+fn joined(known: &Normalized, new: &Normalized, at: &Joined) -> Normalized {
+    let y = at.join(&known.y, &new.y);
+    Normalized { y, slopes: at.join(&known.slopes, &new.slopes), centered: new.centered }
 }
 
 /// Tangents or cotangents on either side of an attention.
@@ -172,6 +208,8 @@ pub struct LinearAttn {
     attn: Rc<Attn>,
     normalized: Normalized,
     attention: Attention,
+    /// Whether patterns are held.
+    is_frozen: bool,
 }
 
 impl LinearAttn {
@@ -180,15 +218,58 @@ impl LinearAttn {
         &self.attention.mixed
     }
 
+    /// `hook_attn_out`: `[pos, d_model]`.
+    pub fn out(&self) -> Tensor<2> {
+        self.attn.out(self.z(), None)
+    }
+
+    /// The attention that was linearised.
+    pub fn attn(&self) -> &Rc<Attn> {
+        &self.attn
+    }
+
+    /// With its pattern and the scale of its LayerNorm held.
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn frozen(&self) -> Result<Self> {
+        let normalized = scale_held(&self.normalized).await?;
+        Ok(Self { normalized, is_frozen: true, ..self.clone() })
+    }
+
+    /// What changes of `hook_resid_pre` change in `hook_z` and in `hook_resid_mid`: `[rows of to, d_model]`
+    /// both. Not linearised.
+    ///
+    /// # Shapes
+    /// - `change`: `[rows of from, d_model]`
+    pub fn change(&self, change: &Tensor<2>, from: &Rows, to: &Rows) -> [Tensor<2>; 2] {
+        let Attn { query_key, value, .. } = &*self.attn;
+        let epsilon = self.attn.layer_norm_epsilon as f32;
+        let x = kernels::layer_norm_change(change, from, &self.normalized, epsilon);
+        let value = kernels::matmul(&x, value, None, None);
+        let query_key = query_key.jvp(&x, None);
+        let z = kernels::attention_change(&query_key, &value, from, to, &self.attention);
+        let beside = kernels::repack(change, from, to);
+        let mid = self.attn.output.jvp(&z, Some(&beside));
+        [z, mid]
+    }
+
     /// Tangents of `hook_resid_pre` to those before the attention.
     pub fn jvp_in(&self, tangent: &Tensor<2>, rows: &Rows) -> Inner {
         let x = kernels::normalize_jvp(tangent, rows, &self.normalized, None);
-        let windows = self.attention.score_windows(rows);
-        let scores = kernels::products(&x, &self.score_reads(), &windows, None);
+        let own = self.attention.own_scores();
+        let scores = match self.is_frozen {
+            true => kernels::upload(vec![0.0; rows.len() * own], own, &tangent.device()),
+            false => {
+                let windows = self.attention.score_windows(rows);
+                kernels::products(&x, &self.score_reads(), &windows, None)
+                    .reshape([rows.len(), own])
+            }
+        };
         Inner {
             beside: Some(tangent.clone()),
             heads: kernels::matmul(&x, &self.attn.value, None, None),
-            scores: Some(scores.reshape([rows.len(), self.attention.own_scores()])),
+            scores: Some(scores),
         }
     }
 
@@ -227,10 +308,12 @@ impl LinearAttn {
 
     /// Cotangents before the attention to those of `hook_resid_pre`.
     pub fn vjp_in(&self, cotangent: &Inner, rows: &Rows) -> Tensor<2> {
-        let scores = cotangent.scores.as_ref().expect("it is before the attention");
-        let windows = self.attention.score_windows(rows);
-        let x = kernels::matmul_transposed(&cotangent.heads, &self.attn.value);
-        let x = kernels::row_products(scores, &self.score_reads(), &windows, Some(&x));
+        let mut x = kernels::matmul_transposed(&cotangent.heads, &self.attn.value);
+        if !self.is_frozen {
+            let scores = cotangent.scores.as_ref().expect("it is before the attention");
+            let windows = self.attention.score_windows(rows);
+            x = kernels::row_products(scores, &self.score_reads(), &windows, Some(&x));
+        }
         kernels::normalize_jvp(&x, rows, &self.normalized, cotangent.beside.as_ref())
     }
 
@@ -242,6 +325,14 @@ impl LinearAttn {
     fn d_model(&self) -> usize {
         self.attn.value.dims()[0]
     }
+}
+
+/// A normalisation whose scale is held, so that only the mean is taken out.
+pub(crate) async fn scale_held(at: &Normalized) -> Result<Normalized> {
+    let mut slopes = read_back(at.slopes.clone(), "LayerNorm scales").await?;
+    slopes.chunks_exact_mut(2).for_each(|of_row| of_row[1] = 0.0);
+    let slopes = kernels::upload(slopes, 2, &at.y.device());
+    Ok(Normalized { slopes, ..at.clone() })
 }
 
 fn repacked(rows: &Inner, from: &Rows, to: &Rows) -> Option<Tensor<2>> {
@@ -257,6 +348,33 @@ pub struct LinearMlp {
 }
 
 impl LinearMlp {
+    /// The MLP that was linearised.
+    pub fn mlp(&self) -> &Rc<Mlp> {
+        &self.mlp
+    }
+
+    /// What changes of `hook_resid_mid` change in `hook_mlp_out`, added to what is given. Not linearised.
+    ///
+    /// # Shapes
+    /// - `change`, `add`: `[rows, d_model]`, returned likewise
+    pub fn change(&self, change: &Tensor<2>, rows: &Rows, add: Option<&Tensor<2>>) -> Tensor<2> {
+        let Mlp { input, output, .. } = &*self.mlp;
+        // Computed for each batch: it takes as long as a row a position, and kept would be much memory.
+        let argument = input.forward(&self.normalized.y, None);
+        let epsilon = self.mlp.layer_norm_epsilon as f32;
+        let x = kernels::layer_norm_change(change, rows, &self.normalized, epsilon);
+        let hidden = kernels::gelu_change(&input.jvp(&x, None), rows, &argument);
+        output.jvp(&hidden, add)
+    }
+
+    /// With the scale of its LayerNorm held.
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn frozen(&self) -> Result<Self> {
+        Ok(Self { normalized: scale_held(&self.normalized).await?, ..self.clone() })
+    }
+
     /// Tangents of `hook_resid_mid` to those of `hook_resid_post`.
     pub fn jvp(&self, tangent: &Tensor<2>, rows: &Rows) -> Tensor<2> {
         let x = kernels::normalize_jvp(tangent, rows, &self.normalized, None);
@@ -291,6 +409,18 @@ pub struct LinearBlock {
 }
 
 impl LinearBlock {
+    /// With its attention pattern and the scales of its LayerNorms held.
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn frozen(&self) -> Result<Self> {
+        let mlp = match &self.mlp {
+            Some(mlp) => Some(mlp.frozen().await?),
+            None => None,
+        };
+        Ok(Self { attn: self.attn.frozen().await?, mlp })
+    }
+
     /// Tangents after the attention to those of the residual stream after the block.
     pub fn jvp_out(&self, tangent: &Inner, rows: &Rows) -> Tensor<2> {
         let tangent = self.attn.jvp_out(tangent);
@@ -373,6 +503,13 @@ impl Unembed {
         let mean = logits.iter().sum::<f64>() / logits.len() as f64;
         logits.iter_mut().for_each(|logit| *logit -= mean);
         Ok(logits)
+    }
+
+    /// What is added to each centred logit, whatever is read.
+    pub fn biases(&self, ids: &[u32]) -> Vec<f32> {
+        let mean =
+            self.bias.iter().map(|&bias| f64::from(bias)).sum::<f64>() / self.bias.len() as f64;
+        ids.iter().map(|&id| (f64::from(self.bias[id as usize]) - mean) as f32).collect()
     }
 
     /// What each centred logit reads from the normalised end of the residual stream:

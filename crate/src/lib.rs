@@ -5,8 +5,8 @@
 //! Data flows one way:
 //!
 //! ```text
-//! source → safetensors → weights → gpt2, sae → attribution → sparse → result → web
-//!                                     ╰── kernels: the device ──╯
+//! source → safetensors → weights → gpt2, sae → attribution, ablation → sparse → result → web
+//!                                     ╰──── kernels: the device ────╯
 //! ```
 //!
 //! | module | subject |
@@ -23,11 +23,18 @@
 //! | [`gpt2`] | halves of blocks: the forward pass and its linearisation |
 //! | [`sae`] | encode, decode, architectures |
 //! | [`attribution`] | the Jacobian, in numbered steps |
+//! | `ablation` | what taking each source away does, not linearised |
+//! | [`agreement`] | how well the one predicts the other |
 //! | [`sparse`] | active latents; the one place that reads the device |
 //! | [`request`], [`result`] | what is asked and what is answered |
 //! | [`watch`] | progress and cancellation |
 //! | `store` | what is loaded, read when first needed |
+//! | `trace` | a run of a prompt as far as it has come, kept for the next request |
 //! | `run` | one request, from embedding to Jacobian |
+//! | `answer` | one attribution: methods, patches, ablations |
+//! | [`intervention`] | the model run with some latents changed |
+//! | [`curves`] | how few latents carry a target |
+//! | [`generation`] | what the model writes, as it is and steered |
 //! | [`session`] | requests and their answers |
 //! | `web` | the JavaScript API (wasm only) |
 //! | `bench` | what `scripts/bench` times (wasm only, feature `bench`) |
@@ -42,14 +49,20 @@
 //! - Files and requests are checked on entry and fail with an [`Error`]; panics are our bugs.
 //! - Nothing dense in `d_sae × d_sae` exists, on the device or off it.
 
+mod ablation;
+pub mod agreement;
+mod answer;
 pub mod attribution;
 #[cfg(all(target_arch = "wasm32", feature = "bench"))]
 pub mod bench;
 pub mod config;
+pub mod curves;
 pub mod error;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod folder;
+pub mod generation;
 pub mod gpt2;
+pub mod intervention;
 pub mod kernels;
 pub mod places;
 pub mod request;
@@ -63,6 +76,7 @@ pub mod source;
 pub mod sparse;
 mod store;
 pub mod tokenizer;
+mod trace;
 pub mod watch;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

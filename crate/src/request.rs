@@ -22,6 +22,18 @@ pub struct Request {
     #[serde(default)]
     #[ts(as = "Option<_>", optional)]
     pub error: ErrorTerm,
+    /// How sources are credited.
+    #[serde(default, skip_serializing_if = "Method::is_default")]
+    #[ts(as = "Option<_>", optional)]
+    pub method: Method,
+    /// A prompt of as many tokens: sources are compared with what they are there, not with 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub patch: Option<String>,
+    /// Whether each source is also taken away, and what that does is put beside its attribution.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<_>", optional)]
+    pub measure: bool,
     /// Attribution above which a pair of latents at different positions is listed.
     #[serde(default = "default_threshold")]
     #[ts(as = "Option<_>", optional)]
@@ -96,6 +108,27 @@ pub enum ErrorTerm {
     Keep,
     /// It is left out: the rest of the model runs on the reconstruction.
     Omit,
+}
+
+/// What an attribution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Gradient at the prompt × activation.
+    #[default]
+    Gradient,
+    /// The same with attention patterns and the scales of the model's LayerNorms held, as circuit-tracer
+    /// does.
+    Frozen,
+    /// The mean gradient at this many points on the way to the prompt × activation: integrated gradients
+    /// as Marks et al. (arXiv:2403.19647) take them, the SAE's error on the way, too.
+    Integrated(u32),
+}
+
+impl Method {
+    fn is_default(&self) -> bool {
+        *self == Self::Gradient
+    }
 }
 
 /// A token by its id, or by a text that is exactly that token.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 use ts_rs::TS;
 
+use crate::agreement::Agreement;
 use crate::error::{Error, Result};
 use crate::kernels::{DEVICE_KIND, DeviceKind};
 use crate::places::Place;
@@ -45,9 +46,27 @@ pub struct Attribution {
     /// d target / d source, `[targets, sources]` row-major.
     #[ts(type = "Float32Array")]
     pub gradients: Vec<f32>,
-    /// Gradient × source activation (1 for a token's scale), `[targets, sources]` row-major.
+    /// Gradient × source activation (1 for a token's scale), or × what it differs by from the patch,
+    /// `[targets, sources]` row-major.
     #[ts(type = "Float32Array")]
     pub attributions: Vec<f32>,
+    /// What each target loses if each source is taken away: set to 0, or to what it is in the patch, the
+    /// rest of the model run on. `[targets, sources]` row-major; empty where it was not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(type = "Float32Array", optional)]
+    pub ablations: Vec<f32>,
+    /// How well attributions predict ablations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub agreement: Option<Agreement>,
+    /// What attributions are to sum to, and what the SAE's error adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub completeness: Option<Completeness>,
+    /// What the sources are compared with, if not with 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub baseline: Option<Baseline>,
     /// Latent → latent: pairs at different positions over the request's threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -62,6 +81,29 @@ pub struct Attribution {
     pub pair_logits: Option<Logits>,
     /// Counts and norms.
     pub statistics: Statistics,
+}
+
+/// What attributions sum to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Completeness {
+    /// What each target's attributions and errors are to sum to: the target itself for a gradient, what
+    /// it differs by from the baseline for integrated gradients or with a patch. What lacks is the part
+    /// of biases, or what the method misses.
+    pub total: Vec<f32>,
+    /// What the source SAE's error at each position adds to each target, as attributions are:
+    /// `[targets, pos]` row-major. Not there where the error has no part in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub error: Option<Vec<f32>>,
+}
+
+/// A prompt that sources are compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct Baseline {
+    /// Its tokens, as many as the prompt's.
+    pub tokens: Tokens,
+    /// What each source is there; sources are those active here or there.
+    pub activation: Vec<f32>,
 }
 
 /// What a result was computed with.
@@ -225,6 +267,15 @@ impl Nodes {
         }
     }
 
+    /// Other latents of the same SAE in the same prompt.
+    pub(crate) fn with(&self, active: &Active, tokens: &Tokens) -> Self {
+        let (Some(place), Some(sae), Some(d_sae)) = (self.hook_name, self.sae.clone(), self.d_sae)
+        else {
+            unreachable!("they are latents")
+        };
+        Self::latents(active, tokens, place, d_sae, sae)
+    }
+
     /// Nodes of logits at the last position.
     pub(crate) fn logits(logits: &Logits, last: usize) -> Self {
         let n = logits.token_id.len();
@@ -362,27 +413,18 @@ pub struct Statistics {
 }
 
 /// What a request finds; the rest of a result is derived from it.
+#[derive(Default)]
 pub(crate) struct Parts {
-    pub(crate) sources: Nodes,
-    pub(crate) targets: Nodes,
+    pub(crate) sources: Option<Nodes>,
+    pub(crate) targets: Option<Nodes>,
     pub(crate) gradients: Vec<f32>,
+    pub(crate) ablations: Vec<f32>,
+    pub(crate) agreement: Option<Agreement>,
+    pub(crate) completeness: Option<Completeness>,
+    pub(crate) baseline: Option<Baseline>,
     pub(crate) top_logits: Option<Logits>,
     pub(crate) pair_logits: Option<Logits>,
     pub(crate) sae_error_norm: Vec<f32>,
-}
-
-impl Parts {
-    /// With no logits and no SAE error.
-    pub(crate) fn new(sources: Nodes, targets: Nodes, gradients: Vec<f32>) -> Self {
-        Self {
-            sources,
-            targets,
-            gradients,
-            top_logits: None,
-            pair_logits: None,
-            sae_error_norm: Vec::new(),
-        }
-    }
 }
 
 impl Attribution {
@@ -396,12 +438,21 @@ impl Attribution {
         tokens: Tokens,
         parts: Parts,
     ) -> Result<Self> {
-        let Parts { sources, targets, gradients, top_logits, pair_logits, sae_error_norm } = parts;
+        let Parts { gradients, ablations, agreement, completeness, baseline, .. } = parts;
+        let Parts { top_logits, pair_logits, sae_error_norm, .. } = parts;
+        let [sources, targets] =
+            [parts.sources, parts.targets].map(|nodes| nodes.expect("every request has both"));
+        let differs: Vec<f32> = match &baseline {
+            None => sources.activation.clone(),
+            Some(there) => {
+                sources.activation.iter().zip(&there.activation).map(|(a, b)| a - b).collect()
+            }
+        };
         let attributions: Vec<f32> = match sources.len() {
             0 => Vec::new(),
             n => gradients
                 .chunks_exact(n)
-                .flat_map(|row| row.iter().zip(&sources.activation).map(|(g, a)| g * a))
+                .flat_map(|row| row.iter().zip(&differs).map(|(g, a)| g * a))
                 .collect(),
         };
         let n_pos = tokens.token_id.len();
@@ -429,6 +480,10 @@ impl Attribution {
             targets,
             gradients,
             attributions,
+            ablations,
+            agreement,
+            completeness,
+            baseline,
             off_staircase: None,
             top_logits,
             pair_logits,
@@ -452,7 +507,12 @@ impl Attribution {
             ("SAE error", &self.statistics.sae_error_norm),
         ];
         let of_logits = logits.flat_map(|l| [("logits", &l.logit), ("logits", &l.probability)]);
-        for (stage, values) in columns.into_iter().chain(of_logits) {
+        let measured = [("ablations", &self.ablations)].into_iter().chain(
+            self.completeness.iter().flat_map(|of| [("totals", &of.total)]).chain(
+                self.completeness.iter().flat_map(|of| Some(("errors", of.error.as_ref()?))),
+            ),
+        );
+        for (stage, values) in columns.into_iter().chain(of_logits).chain(measured) {
             if first_not_finite(values).is_some() {
                 return Err(Error::ResultNotFinite { stage });
             }

@@ -8,6 +8,8 @@
 //!
 //! Knows nothing of GPT-2.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::config::ActivationNorm;
@@ -103,6 +105,35 @@ impl Activation {
         }
     }
 
+    /// The activation of one latent, given its `p`; `None` where it depends on all of them.
+    fn of(&self, latent: usize, p: f32) -> Option<f32> {
+        let value = match self {
+            Self::TopK { .. } => return None,
+            Self::Relu { b_enc } => p + b_enc[latent],
+            Self::JumpRelu { b_enc, threshold } => match p + b_enc[latent] {
+                value if value > threshold[latent] => value,
+                _ => 0.0,
+            },
+            Self::Gated { b_gate, b_mag, scale } => match p + b_gate[latent] > 0.0 {
+                true => p * scale[latent] + b_mag[latent],
+                false => 0.0,
+            },
+        };
+        Some(value.max(0.0))
+    }
+
+    /// Whether an active latent is still active if its `p` changes by so much.
+    fn stays(&self, latent: usize, activation: f32, by: f32) -> bool {
+        match self {
+            Self::Relu { .. } | Self::TopK { .. } => activation + by > 0.0,
+            Self::JumpRelu { threshold, .. } => activation + by > threshold[latent].max(0.0),
+            Self::Gated { b_gate, b_mag, scale } => {
+                let p = (activation - b_mag[latent]) / scale[latent] + by;
+                p + b_gate[latent] > 0.0 && activation + scale[latent] * by > 0.0
+            }
+        }
+    }
+
     /// d activation / d `p` of an active latent.
     pub fn slope(&self, latent: u32) -> f32 {
         match self {
@@ -136,14 +167,14 @@ impl Sae {
     }
 
     /// What undoes the normalisation of a row: `x = y · scale + shift`.
-    fn undo(&self, row: &[f32]) -> Option<Undo> {
+    fn undo<T: Copy + Into<f64>>(&self, row: &[T]) -> Option<Undo> {
         let n = row.len() as f64;
-        let square = |shift: f64| row.iter().map(|&x| (f64::from(x) - shift).powi(2)).sum::<f64>();
+        let square = |shift: f64| row.iter().map(|&x| (x.into() - shift).powi(2)).sum::<f64>();
         match self.norm {
             // A constant scale is folded into the weights when they are read.
             ActivationNorm::None | ActivationNorm::Scale(_) => None,
             ActivationNorm::LayerNorm => {
-                let shift = row.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+                let shift = row.iter().map(|&x| x.into()).sum::<f64>() / n;
                 let scale = (square(shift) / (n - 1.0)).sqrt();
                 Some(Undo { scale, shift, divisor: scale + 1e-5 })
             }
@@ -172,17 +203,7 @@ impl Sae {
         let mut active = Active::default();
         let mut pos = 0;
         for rows in input.chunks((sizes.encode / self.d_sae).max(1) * d_in) {
-            let mut x = Vec::with_capacity(rows.len());
-            for row in rows.chunks_exact(d_in) {
-                let Undo { divisor, shift, .. } = self.undo(row).unwrap_or(Undo::NOTHING);
-                let bias = |i: usize| self.b_in.as_ref().map_or(0.0, |b_in| b_in[i]);
-                x.extend(
-                    (row.iter().enumerate()).map(|(i, &x)| {
-                        ((f64::from(x) - shift) / divisor - f64::from(bias(i))) as f32
-                    }),
-                );
-            }
-            let x = upload(x, d_in, &self.w_enc.device());
+            let x = self.prepared(rows);
             let p = kernels::matmul(&x, &self.w_enc, None, None);
             let p = read_back(p, "latent pre-activations").await?;
             for row in p.chunks_exact(self.d_sae) {
@@ -197,6 +218,125 @@ impl Sae {
             meter.add((rows.len() / d_in) as u64).await?;
         }
         Ok(active)
+    }
+
+    /// What the encoder's matrix reads: the input normalised, less its bias.
+    fn prepared(&self, rows: &[f32]) -> Tensor<2> {
+        let d_in = self.b_dec.len();
+        let mut x = Vec::with_capacity(rows.len());
+        for row in rows.chunks_exact(d_in) {
+            let Undo { divisor, shift, .. } = self.undo(row).unwrap_or(Undo::NOTHING);
+            let bias = |i: usize| self.b_in.as_ref().map_or(0.0, |b_in| b_in[i]);
+            x.extend(
+                (row.iter().enumerate())
+                    .map(|(i, &x)| ((f64::from(x) - shift) / divisor - f64::from(bias(i))) as f32),
+            );
+        }
+        upload(x, d_in, &self.w_enc.device())
+    }
+
+    /// Activations of chosen latents, 0 where they are not active: of each block its rows times its
+    /// latents, row-major, one after the other.
+    ///
+    /// # Shapes
+    /// - `input`: `[rows, d_in]`; ranges of `blocks` are of its rows and of `latents`
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn activations(
+        &self,
+        input: &[f32],
+        latents: &[u32],
+        blocks: &[(Range<usize>, Range<usize>)],
+        sizes: &Sizes,
+    ) -> Result<Vec<f32>> {
+        let d_in = self.b_dec.len();
+        if let Activation::TopK { .. } = self.activation {
+            // Which are active depends on all latents of a row.
+            let mut active = Vec::with_capacity(input.len() / d_in);
+            for rows in input.chunks((sizes.encode / self.d_sae).max(1) * d_in) {
+                let p = kernels::matmul(&self.prepared(rows), &self.w_enc, None, None);
+                let p = read_back(p, "latent pre-activations").await?;
+                active.extend(p.chunks_exact(self.d_sae).map(|row| self.activation.active(row)));
+            }
+            let of = |row: usize, latent: u32| {
+                let found = active[row].binary_search_by_key(&latent, |&(latent, _)| latent);
+                found.map_or(0.0, |at| active[row][at].1)
+            };
+            return Ok((blocks.iter())
+                .flat_map(|(rows, of_block)| {
+                    rows.clone().flat_map(move |row| of_block.clone().map(move |i| (row, i)))
+                })
+                .map(|(row, i)| of(row, latents[i]))
+                .collect());
+        }
+        let columns = kernels::gather_columns(&self.w_enc, latents);
+        let p = kernels::products(&self.prepared(input), &columns, blocks, None);
+        let mut values = read_back(p, "latent pre-activations").await?;
+        let chosen = blocks
+            .iter()
+            .flat_map(|(rows, of_block)| rows.clone().flat_map(move |_| of_block.clone()));
+        for (value, i) in values.iter_mut().zip(chosen) {
+            let activation = self.activation.of(latents[i] as usize, *value);
+            *value = activation.expect("only TopK looks at all latents");
+        }
+        Ok(values)
+    }
+
+    /// What active latents lose where their input changes: of each block its rows times its latents,
+    /// row-major, one after the other. A change loses no digits, and all of an activation is lost where
+    /// its latent is not active any more.
+    ///
+    /// # Shapes
+    /// - `input`, `change`: `[rows, d_in]`; ranges of `blocks` are of its rows and of `active`
+    ///
+    /// # Errors
+    /// `result-not-finite`, `device-failed`.
+    pub async fn losses(
+        &self,
+        input: &[f32],
+        change: &[f32],
+        active: &Active,
+        blocks: &[(Range<usize>, Range<usize>)],
+        sizes: &Sizes,
+    ) -> Result<Vec<f32>> {
+        let d_in = self.b_dec.len();
+        let mut x = Vec::with_capacity(change.len());
+        for (row, change) in input.chunks_exact(d_in).zip(change.chunks_exact(d_in)) {
+            let new: Vec<f64> =
+                row.iter().zip(change).map(|(&x, &by)| f64::from(x) + f64::from(by)).collect();
+            let (now, then) = (self.undo(row), self.undo(&new));
+            match now.zip(then) {
+                None => x.extend_from_slice(change),
+                Some((now, then)) => x.extend((row.iter().zip(&new)).map(|(&x, new)| {
+                    let before = (f64::from(x) - now.shift) / now.divisor;
+                    ((new - then.shift) / then.divisor - before) as f32
+                })),
+            }
+        }
+        let x = upload(x, d_in, &self.w_enc.device());
+        let columns = kernels::gather_columns(&self.w_enc, &active.latent);
+        let changes = read_back(kernels::products(&x, &columns, blocks, None), "latents").await?;
+        let kept = match self.activation {
+            // Which are active depends on all latents of a row.
+            Activation::TopK { .. } => {
+                let new: Vec<f32> = input.iter().zip(change).map(|(x, by)| x + by).collect();
+                Some(self.activations(&new, &active.latent, blocks, sizes).await?)
+            }
+            _ => None,
+        };
+        let chosen = (blocks.iter())
+            .flat_map(|(rows, of_block)| rows.clone().flat_map(move |_| of_block.clone()));
+        let lost = changes.into_iter().zip(chosen).enumerate().map(|(at, (by, i))| {
+            let (latent, activation) = (active.latent[i], active.activation[i]);
+            let grown = self.activation.slope(latent) * by;
+            let is_active = match &kept {
+                Some(kept) => kept[at] > 0.0,
+                None => self.activation.stays(latent as usize, activation, by),
+            };
+            if is_active { -grown } else { activation }
+        });
+        Ok(lost.collect())
     }
 
     /// What each active latent writes per unit of its activation is its row

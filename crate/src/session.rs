@@ -1,31 +1,42 @@
 //! Answers requests over one model and its SAEs.
 
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::rc::Rc;
+
 use burn::tensor::Device;
 
 use crate::config::Gpt2Config;
 use crate::error::{Error, Result};
 use crate::kernels;
 use crate::places::Place;
-use crate::request::{ErrorTerm, LogitTargets, Request, Sources, Targets, TokenRef};
-use crate::result::{Attribution, Logits, Nodes, Parts, Tokens};
-use crate::run::{Ends, Run, Stream};
+use crate::request::{ErrorTerm, LogitTargets, Method, Request, Sources, Targets, TokenRef};
+use crate::result::{Attribution, Logits, Nodes, Tokens};
+use crate::run::{Goal, Read, Run};
 use crate::sizes::{MAX_CONFIG_BYTES, MAX_TOKENIZER_BYTES};
 use crate::source::Source;
 use crate::store::{Addresses, Need, Store};
 use crate::tokenizer::Tokenizer;
+use crate::trace::{Stream, Trace};
 use crate::watch::Watch;
 use crate::weights::Reading;
 
 /// Logits shown beside those that were asked for.
 const SHOWN_LOGITS: usize = 10;
+/// The most points at which gradients are integrated.
+const MAX_STEPS: u32 = 300;
+/// A prompt's and its counterfactual's.
+const KEPT_RUNS: usize = 2;
 
 /// A model on a device, ready for requests.
 ///
 /// Weights are read when a request first needs them and then kept. A request that fails leaves
 /// everything that was loaded in place.
 pub struct Session {
-    tokenizer: Tokenizer,
-    store: Store,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) store: Store,
+    /// Runs of the last prompts, the last first.
+    kept: RefCell<Vec<Rc<Trace>>>,
 }
 
 impl Session {
@@ -62,7 +73,7 @@ impl Session {
         // The checkpoint first: it tells whether the vocabulary is as large as the configuration says.
         let store = Store::open(device, source, addresses, config, reading).await?;
         let tokenizer = Tokenizer::from_json(&path, &json, bos_token_id, vocab_size)?;
-        Ok(Self { tokenizer, store })
+        Ok(Self { tokenizer, store, kept: RefCell::default() })
     }
 
     /// The model's shape.
@@ -96,19 +107,13 @@ impl Session {
     /// Answers one request.
     ///
     /// # Errors
-    /// `prompt-too-long`, `place-out-of-range`, `place-order`, `sae-missing`, `k-out-of-range`,
-    /// `not-one-token`, `token-out-of-range`, `result-too-large`, `request-invalid` for the request;
-    /// those of the files it needs; `result-not-finite`, `device-failed`, `cancelled`.
+    /// `prompt-too-long`, `patch-length`, `place-out-of-range`, `place-order`, `sae-missing`,
+    /// `k-out-of-range`, `not-one-token`, `token-out-of-range`, `result-too-large`, `request-invalid` for
+    /// the request; those of the files it needs; `result-not-finite`, `device-failed`, `cancelled`.
     pub async fn attribute(&self, request: &Request, watch: &dyn Watch) -> Result<Attribution> {
         let tokens = self.tokenize(&request.prompt)?;
         self.check(request)?;
-        let parts = match &request.to {
-            &Targets::Place(to) => self.to_latents(request, to, &tokens, watch).await,
-            Targets::Logits(to) => {
-                let wanted = self.wanted(to)?;
-                self.to_logits(request, &wanted, &tokens, watch).await
-            }
-        };
+        let parts = self.answer(request, &tokens, watch).await;
         self.store.release();
         Attribution::new(request.clone(), self.store.origin(), tokens, parts?)
     }
@@ -119,62 +124,89 @@ impl Session {
         if !request.threshold.is_finite() {
             return Err(invalid("threshold is not a finite number"));
         }
-        let n_layer = self.store.config.n_layer;
-        let exists = |place: Place| match place.halves() <= 2 * n_layer {
-            true => Ok(()),
-            false => Err(Error::PlaceOutOfRange { place, last: n_layer - 1 }),
-        };
+        if let Method::Integrated(steps) = request.method
+            && !(1..=MAX_STEPS).contains(&steps)
+        {
+            return Err(invalid("integrated gradients take 1 to 300 steps"));
+        }
         if let Targets::Place(place) = request.to {
-            exists(place)?;
+            self.check_place(place)?;
         }
         match (request.from, &request.to) {
             (Sources::Tokens, _) if request.error == ErrorTerm::Omit => {
                 Err(invalid("tokens have no error that could be omitted"))
             }
+            (Sources::Tokens, _) if request.patch.is_some() => {
+                Err(invalid("tokens have no latents that could be compared with those of a patch"))
+            }
+            (Sources::Tokens, _) if matches!(request.method, Method::Integrated(_)) => {
+                Err(invalid("tokens have no latents whose gradients could be integrated"))
+            }
             (Sources::Tokens, _) => Ok(()),
             (Sources::Place(from), &Targets::Place(to)) => {
-                exists(from)?;
+                self.check_place(from)?;
                 let written = from.written();
                 match written.is_before(to) {
                     true => Ok(()),
                     false => Err(Error::PlaceOrder { from, written, to }),
                 }
             }
-            (Sources::Place(from), Targets::Logits(_)) => exists(from),
+            (Sources::Place(from), Targets::Logits(_)) => self.check_place(from),
         }
     }
 
-    async fn to_latents(
-        &self,
-        request: &Request,
-        to: Place,
-        tokens: &Tokens,
-        watch: &dyn Watch,
-    ) -> Result<Parts> {
-        // Of the MLP in front of its input, only the LayerNorm is needed, which has no weights left.
-        let needs = self.needs(request.from, to.halves(), Need::Sae(to));
-        let mut run = Run::start(&self.store, tokens, needs, watch).await?;
-        let (mut stream, sources, sae_error_norm) = self.sources(&mut run, request).await?;
-        let targets = run.latent_targets(&mut stream, to).await?;
-        let gradients = run.gradients(stream, sources.directions, &targets.directions).await?;
-        let parts = Parts::new(sources.nodes, targets.nodes, gradients);
-        Ok(Parts { sae_error_norm, ..parts })
+    pub(crate) fn check_place(&self, place: Place) -> Result<()> {
+        let n_layer = self.store.config.n_layer;
+        match place.halves() <= 2 * n_layer {
+            true => Ok(()),
+            false => Err(Error::PlaceOutOfRange { place, last: n_layer - 1 }),
+        }
     }
 
-    async fn to_logits(
-        &self,
-        request: &Request,
-        wanted: &Wanted,
-        tokens: &Tokens,
-        watch: &dyn Watch,
-    ) -> Result<Parts> {
-        let needs = self.needs(request.from, 2 * self.store.config.n_layer, Need::Unembed);
-        let mut run = Run::start(&self.store, tokens, needs, watch).await?;
-        let (mut stream, sources, sae_error_norm) = self.sources(&mut run, request).await?;
-        let (unembed, read) = run.end(&mut stream).await?;
-        let last = tokens.token_id.len() - 1;
-        let logits = unembed.logits(&kernels::gather_rows(&read.y, &[last as u32])).await?;
+    /// What a request reads, in the order of use: halves of blocks up to what `last` reads, and the SAE
+    /// of the sources on the way.
+    pub(crate) fn needs(&self, from: Sources, halves: usize, last: Option<Need>) -> Vec<Need> {
+        let (at, sae) = match from {
+            Sources::Tokens => (0, None),
+            Sources::Place(place) => (place.written().halves(), Some(Need::Sae(place))),
+        };
+        let to_sources = (0..at).map(Need::Half).chain(sae);
+        to_sources.chain((at..halves).map(Need::Half)).chain(last).collect()
+    }
 
+    /// A run of these tokens, from where it was kept.
+    pub(crate) async fn start<'a>(
+        &'a self,
+        tokens: &'a Tokens,
+        needs: Vec<Need>,
+        watch: &'a dyn Watch,
+    ) -> Result<Run<'a>> {
+        let shared = |kept: &&Rc<Trace>| kept.shares(&tokens.token_id);
+        // Of two that share as much, the shorter is the prompt itself or nearer to it.
+        let nearest = |kept: &&Rc<Trace>| (shared(kept), Reverse(kept.token_id.len()));
+        let kept = self.kept.borrow().iter().max_by_key(nearest).cloned();
+        Run::start(&self.store, tokens, needs, kept, watch).await
+    }
+
+    /// Keeps a run for the next request on its prompt, and the one before for a comparison.
+    pub(crate) fn keep(&self, trace: Option<Rc<Trace>>) {
+        let Some(trace) = trace else { return };
+        let mut kept = self.kept.borrow_mut();
+        kept.retain(|other| other.token_id != trace.token_id);
+        kept.insert(0, trace);
+        kept.truncate(KEPT_RUNS);
+    }
+
+    /// Logits as targets, with the largest of all, and the two of a difference.
+    pub(crate) async fn logit_goal(
+        &self,
+        run: &mut Run<'_>,
+        stream: &mut Stream,
+        wanted: &Wanted,
+    ) -> Result<(Goal, Logits, Option<Logits>)> {
+        let (unembed, read) = run.end(stream).await?;
+        let last = run.tokens.token_id.len() - 1;
+        let logits = unembed.logits(&kernels::gather_rows(&read.y, &[last as u32])).await?;
         let shown = match wanted {
             Wanted::Top(k) => *k,
             _ => SHOWN_LOGITS.min(self.store.config.vocab_size),
@@ -195,44 +227,19 @@ impl Session {
                 (Nodes::logit_difference(pair_logits.insert(pair), last), difference)
             }
         };
-        let targets = run.end_targets(nodes, rows, &read);
-        let gradients = run.gradients(stream, sources.directions, &targets.directions).await?;
-        let parts = Parts::new(sources.nodes, targets.nodes, gradients);
-        Ok(Parts { sae_error_norm, top_logits: Some(top), pair_logits, ..parts })
-    }
-
-    /// What a request reads, in the order of use: halves of blocks up to what `last` reads, and the SAE
-    /// of the sources on the way.
-    fn needs(&self, from: Sources, halves: usize, last: Need) -> Vec<Need> {
-        let (at, sae) = match from {
-            Sources::Tokens => (0, None),
-            Sources::Place(place) => (place.written().halves(), Some(Need::Sae(place))),
+        let bias = match wanted {
+            Wanted::Top(_) => unembed.biases(&top.token_id),
+            Wanted::These(ids) => unembed.biases(ids),
+            Wanted::Difference(ids) => {
+                let of = unembed.biases(ids);
+                vec![of[0] - of[1]]
+            }
         };
-        let to_sources = (0..at).map(Need::Half).chain(sae);
-        to_sources.chain((at..halves).map(Need::Half)).chain([last]).collect()
-    }
-
-    /// The sources, the stream behind them, and the norms of what their SAE misses.
-    async fn sources(
-        &self,
-        run: &mut Run<'_>,
-        request: &Request,
-    ) -> Result<(Stream, Ends, Vec<f32>)> {
-        let mut stream = run.embed().await?;
-        match request.from {
-            Sources::Tokens => {
-                let sources = run.token_sources(&mut stream);
-                Ok((stream, sources, Vec::new()))
-            }
-            Sources::Place(place) => {
-                let found = run.latent_sources(&mut stream, place, request.error).await?;
-                Ok((stream, found.0, found.1))
-            }
-        }
+        Ok((Goal { nodes, read: Read::End(rows, bias) }, top, pair_logits))
     }
 
     /// The tokens that are asked for, checked.
-    fn wanted(&self, to: &LogitTargets) -> Result<Wanted> {
+    pub(crate) fn wanted(&self, to: &LogitTargets) -> Result<Wanted> {
         let vocab_size = self.store.config.vocab_size;
         let counted = |k: usize| match (1..=vocab_size).contains(&k) {
             true => Ok(k),
@@ -251,14 +258,14 @@ impl Session {
         })
     }
 
-    fn token(&self, token: &TokenRef) -> Result<u32> {
+    pub(crate) fn token(&self, token: &TokenRef) -> Result<u32> {
         match token {
             TokenRef::Id(id) => self.tokenizer.check(*id),
             TokenRef::Text(text) => self.tokenizer.single(text),
         }
     }
 
-    fn chosen_logits(&self, logits: &[f64], token_id: &[u32]) -> Logits {
+    pub(crate) fn chosen_logits(&self, logits: &[f64], token_id: &[u32]) -> Logits {
         let max = logits.iter().copied().fold(f64::MIN, f64::max);
         let sum: f64 = logits.iter().map(|logit| (logit - max).exp()).sum();
         let chosen = || token_id.iter().map(|&id| logits[id as usize]);
@@ -272,7 +279,7 @@ impl Session {
 }
 
 /// Logits that are asked for.
-enum Wanted {
+pub(crate) enum Wanted {
     /// The largest.
     Top(usize),
     /// Those of these tokens.
@@ -282,7 +289,7 @@ enum Wanted {
 }
 
 /// Ids of the `k` largest values, largest first.
-fn largest(values: &[f64], k: usize) -> Vec<u32> {
+pub(crate) fn largest(values: &[f64], k: usize) -> Vec<u32> {
     let mut ids: Vec<u32> = (0..values.len() as u32).collect();
     let order =
         |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));

@@ -21,6 +21,8 @@ pub struct Sizes {
     /// Bytes on the device of one batch of the Jacobian. Larger ones run no faster and hear of a
     /// cancellation later.
     pub batch: u64,
+    /// Bytes that a run may take on the device to be kept for the next request on its prompt.
+    pub trace: u64,
 }
 
 impl Default for Sizes {
@@ -32,6 +34,7 @@ impl Default for Sizes {
             encode: 2 << 20,
             decode: 2 << 20,
             batch: 128 << 20,
+            trace: 64 << 20,
         }
     }
 }

@@ -138,6 +138,10 @@ impl Store {
         })
     }
 
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Moves rows of `d_model` to the device.
     pub(crate) fn upload(&self, rows: Vec<f32>) -> Tensor<2> {
         upload(rows, self.config.d_model, &self.device)

@@ -20,6 +20,10 @@ pub enum Phase {
     Encode,
     /// Differentiating; counted in sources or targets, whichever move, times blocks.
     Jacobian,
+    /// Running the model without a source; counted in sources times halves of blocks.
+    Ablate,
+    /// Writing tokens; counted in tokens.
+    Generate,
 }
 
 /// How far a phase has come.

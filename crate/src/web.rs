@@ -9,10 +9,14 @@ use std::ops::Range;
 use burn::tensor::Device;
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
+use crate::curves::CurveRequest;
 use crate::error::{Error, READER_CODES, Result, short};
+use crate::generation::Generation;
+use crate::intervention::Intervention;
 use crate::kernels;
 use crate::request::Request;
 use crate::result::{Attribution, Nodes};
@@ -295,8 +299,7 @@ impl JsSession {
         shape: Option<String>,
         private: bool,
     ) -> std::result::Result<JsSession, JsValue> {
-        let addresses: Addresses = serde_wasm_bindgen::from_value(addresses)
-            .map_err(|error| js_error(Error::RequestInvalid { cause: short(error) }))?;
+        let addresses: Addresses = understood(addresses)?;
         let device = device().await.map_err(js_error)?;
         // The device is tried out and its kernels are compiled while files arrive.
         let tuned = JsFuture::from(future_to_promise({
@@ -360,11 +363,49 @@ impl JsSession {
         request: JsValue,
         report: Function,
     ) -> std::result::Result<JsValue, JsValue> {
-        let request: Request = serde_wasm_bindgen::from_value(request)
-            .map_err(|error| js_error(Error::RequestInvalid { cause: short(error) }))?;
+        let request: Request = understood(request)?;
         let result = self.session.attribute(&request, &JsWatch(report)).await.map_err(js_error)?;
         Ok(columns(result))
     }
+
+    /// Runs a prompt with some latents changed.
+    pub async fn intervene(
+        &self,
+        request: JsValue,
+        report: Function,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let request: Intervention = understood(request)?;
+        let found = self.session.intervene(&request, &JsWatch(report)).await.map_err(js_error)?;
+        Ok(plain(&found))
+    }
+
+    /// Draws how few latents carry a target.
+    pub async fn curves(
+        &self,
+        request: JsValue,
+        report: Function,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let request: CurveRequest = understood(request)?;
+        let found = self.session.curves(&request, &JsWatch(report)).await.map_err(js_error)?;
+        Ok(plain(&found))
+    }
+
+    /// Continues a prompt.
+    pub async fn generate(
+        &self,
+        request: JsValue,
+        report: Function,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let request: Generation = understood(request)?;
+        let found = self.session.generate(&request, &JsWatch(report)).await.map_err(js_error)?;
+        Ok(plain(&found))
+    }
+}
+
+/// A request from outside.
+fn understood<T: DeserializeOwned>(request: JsValue) -> std::result::Result<T, JsValue> {
+    serde_wasm_bindgen::from_value(request)
+        .map_err(|error| js_error(Error::RequestInvalid { cause: short(error) }))
 }
 
 pub(crate) fn js_error(error: Error) -> JsValue {
@@ -393,6 +434,7 @@ fn columns(mut result: Attribution) -> JsValue {
     // Taken out first: they must not become JavaScript numbers one by one.
     let gradients = std::mem::take(&mut result.gradients);
     let attributions = std::mem::take(&mut result.attributions);
+    let ablations = std::mem::take(&mut result.ablations);
     let ends = [
         ("sources", Columns::take(&mut result.sources)),
         ("targets", Columns::take(&mut result.targets)),
@@ -404,6 +446,9 @@ fn columns(mut result: Attribution) -> JsValue {
     let object = plain(&result);
     set(&object, "gradients", &js_sys::Float32Array::from(&gradients[..]));
     set(&object, "attributions", &js_sys::Float32Array::from(&attributions[..]));
+    if !ablations.is_empty() {
+        set(&object, "ablations", &js_sys::Float32Array::from(&ablations[..]));
+    }
     let inner = |key: &str| Reflect::get(&object, &key.into()).expect("a field of the result");
     for (key, columns) in ends {
         columns.put(&inner(key));

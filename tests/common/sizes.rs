@@ -20,6 +20,7 @@ pub(crate) const TINY_SIZES: Sizes = Sizes {
     encode: 1_500,
     decode: 100,
     batch: 150_000,
+    trace: 0,
 };
 
 fn requests() -> [Request; 4] {

@@ -418,7 +418,15 @@ fn session(choices: &mut Choices<'_>) {
         choices,
         &[
             Sizes::default(),
-            Sizes { header: 8, piece: 50, unembed_part: 300, encode: 1, decode: 1, batch: 1 },
+            Sizes {
+                header: 8,
+                piece: 50,
+                unembed_part: 300,
+                encode: 1,
+                decode: 1,
+                batch: 1,
+                trace: 0,
+            },
         ],
     );
     let reading = Reading { sizes, is_private: one_in(choices, 4) };

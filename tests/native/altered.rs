@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
 
-use burn::tensor::Device;
 use sae_attribution::folder::Folder;
 use sae_attribution::request::Request;
 use sae_attribution::source::{Chunk, LocalFuture, Source};
@@ -15,6 +14,7 @@ use sae_attribution::weights::Reading;
 use sae_attribution::{Attribution, Error, Result, Session};
 use safetensors::tensor::{Dtype, View, serialize};
 
+use crate::common::device::device;
 use crate::common::golden::addresses;
 
 pub(crate) const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/tiny");
@@ -84,7 +84,7 @@ pub(crate) fn open(source: &Altered) -> Result<Session> {
 
 pub(crate) fn open_with(source: &Altered, reading: Reading) -> Result<Session> {
     let source = Box::new(source.clone());
-    pollster::block_on(Session::open_with(Device::flex(), source, addresses(TINY), reading))
+    pollster::block_on(Session::open_with(device(), source, addresses(TINY), reading))
 }
 
 pub(crate) fn ask(session: &Session, request: serde_json::Value) -> Result<Attribution> {

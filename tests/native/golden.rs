@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use sae_attribution::Session;
 use sae_attribution::folder::Folder;
 
+use crate::common::device::device;
 use crate::common::golden::{all_addresses, check_fixture};
 
 /// Largest error relative to the largest value of an array.
-const TOLERANCE: f64 = 1e-5;
+pub(crate) const TOLERANCE: f64 = 1e-5;
 
 /// The folders named in `FIXTURES` (colon-separated), or all of `tests/fixtures`.
-fn fixtures() -> Vec<PathBuf> {
+pub(crate) fn fixtures() -> Vec<PathBuf> {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut found: Vec<PathBuf> = match std::env::var("FIXTURES") {
         Ok(list) => list.split(':').filter(|path| !path.is_empty()).map(|p| root.join(p)).collect(),
@@ -34,7 +34,7 @@ fn cases_equal_the_reference() {
         let fixture = fixture.to_str().expect("a UTF-8 path");
         let report = pollster::block_on(async {
             let addresses = all_addresses(&Folder, fixture).await;
-            let session = Session::open(Device::flex(), Box::new(Folder), addresses)
+            let session = Session::open(device(), Box::new(Folder), addresses)
                 .await
                 .unwrap_or_else(|error| panic!("{error}"));
             check_fixture(&session, &Folder, fixture, TOLERANCE).await

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use sae_attribution::attribution::{Directions, Mode, Path, Vectors, cheaper, jacobian, units};
 use sae_attribution::config::ActivationNorm;
 use sae_attribution::gpt2::{Attn, Linear, LinearBlock, Mlp};
@@ -11,6 +11,7 @@ use sae_attribution::sae::{Activation, Sae};
 use sae_attribution::source::LocalFuture;
 use sae_attribution::watch::{Meter, Phase, Progress, Unwatched, Watch};
 
+use crate::common::device::device;
 use crate::reference::{self, Read};
 
 const D: usize = 24;
@@ -68,7 +69,7 @@ impl Random {
 }
 
 fn tensor(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), &device())
 }
 
 pub(crate) fn values(tensor: Tensor<2>) -> Vec<f32> {
@@ -131,7 +132,7 @@ impl Model {
         let (blocks, end) = self.run(self.resid.clone());
         let mut targets = self.targets.clone();
         if let Some(read) = (reader.at)(&end) {
-            let own = Rows::own(&targets.pos, POS, &Device::flex());
+            let own = Rows::own(&targets.pos, POS, &device());
             let rows = kernels::normalize_jvp(stream(&targets), &own, &read, None);
             targets.rows = Vectors::Stream(rows);
         }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use sae_attribution::Session;
 use sae_attribution::config::{Gpt2Config, SaeConfig, SaeHints};
 use sae_attribution::folder::Folder;
@@ -12,6 +12,7 @@ use sae_attribution::source::Source;
 use sae_attribution::watch::{Meter, Phase, Unwatched};
 use sae_attribution::weights::{Gpt2Weights, Reading, SaeWeights};
 
+use crate::common::device::device;
 use crate::common::golden::addresses;
 use crate::common::requests::latent_to_logit;
 use crate::gradients::values;
@@ -21,7 +22,7 @@ const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/models/demo");
 /// Logits of the last position with `without`, rows at each position, taken from the residual
 /// stream before a layer. Everything else that stands there, the SAE's error too, is kept.
 async fn logits(ids: &[u32], layer: usize, without: &[f32]) -> Vec<f64> {
-    let (source, device) = (Folder, Device::flex());
+    let (source, device) = (Folder, device());
     let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
     let file = |name: &str| format!("{DEMO}/model/{name}");
     let json = source.read_whole(&file("config.json"), 1 << 20).await.unwrap();
@@ -58,7 +59,7 @@ async fn decoder_row(layer: usize, latent: u32) -> Vec<f32> {
 
 async fn ablate_the_most_credited(prompt: &str, answer: &str, layer: usize) {
     let source = Box::new(Folder);
-    let session = Session::open(Device::flex(), source, addresses(DEMO)).await.unwrap();
+    let session = Session::open(device(), source, addresses(DEMO)).await.unwrap();
     let request = serde_json::from_value(latent_to_logit(prompt, layer as u64, 5)).unwrap();
     let result = session.attribute(&request, &Unwatched).await.unwrap();
     let top = result.top_logits.as_ref().unwrap();

@@ -370,7 +370,7 @@ fn messages_hold_little_of_what_a_file_says() {
 fn numbers_that_are_none_are_errors_wherever_they_arise() {
     let infinities = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
     for value in infinities {
-        let tensor = upload(vec![1.0, value], 2, &burn::tensor::Device::flex());
+        let tensor = upload(vec![1.0, value], 2, &crate::common::device::device());
         let error = pollster::block_on(read_back(tensor, "numbers")).unwrap_err();
         assert_eq!(error, Error::ResultNotFinite { stage: "numbers" });
     }

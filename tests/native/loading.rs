@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::rc::Rc;
 
-use burn::tensor::Device;
 use sae_attribution::folder::Folder;
 use sae_attribution::result::Nodes;
 use sae_attribution::source::{Chunk, LocalFuture, Part, Source};
@@ -15,6 +14,7 @@ use sae_attribution::{Attribution, Result, Session};
 use serde_json::json;
 
 use crate::altered::TINY;
+use crate::common::device::device;
 use crate::common::golden::{addresses, all_addresses};
 use crate::common::requests::latent_to_latent;
 
@@ -89,7 +89,7 @@ fn rows(values: impl IntoIterator<Item = u32>) -> u64 {
 #[test]
 fn only_what_is_needed_is_read_and_only_once() {
     let source = Watched::default();
-    let open = Session::open(Device::flex(), Box::new(source.clone()), addresses(TINY));
+    let open = Session::open(device(), Box::new(source.clone()), addresses(TINY));
     let session = pollster::block_on(open).unwrap();
     source.take();
 
@@ -161,7 +161,7 @@ fn halves_behind_the_target_are_not_read() {
         let source = Watched::default();
         let session = pollster::block_on(async {
             let addresses = all_addresses(&Folder, fixture).await;
-            Session::open(Device::flex(), Box::new(source.clone()), addresses).await.unwrap()
+            Session::open(device(), Box::new(source.clone()), addresses).await.unwrap()
         });
         source.take();
         let request = json!({"prompt": "The Eiffel tower is in Paris", "from": from, "to": to});

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod agreement;
 mod altered;
 mod bad_input;
 mod config;
@@ -12,6 +13,7 @@ mod gradients;
 mod intervention;
 mod limits;
 mod loading;
+mod measured;
 mod places;
 mod products;
 mod prompts;

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use sae_attribution::config::{ActivationNorm, Gpt2Config, SaeConfig, SaeHints};
 use sae_attribution::folder::Folder;
 use sae_attribution::gpt2::{Attn, Mlp};
 use sae_attribution::places::{Place, Site};
-use sae_attribution::request::{ErrorTerm, Request, Sources, Targets};
+use sae_attribution::request::{ErrorTerm, Method, Request, Sources, Targets};
 use sae_attribution::result::Nodes;
 use sae_attribution::sae::Sae;
 use sae_attribution::source::Source;
@@ -19,6 +19,7 @@ use sae_attribution::weights::{Gpt2Weights, Reading, SaeWeights};
 use sae_attribution::{Addresses, Attribution, SaeAddress, Session};
 use serde::Deserialize;
 
+use crate::common::device::device;
 use crate::common::golden::{addresses, all_addresses};
 use crate::gradients::values;
 use crate::reference;
@@ -111,7 +112,7 @@ struct World {
 
 impl World {
     async fn open() -> Self {
-        let device = Device::flex();
+        let device = device();
         let addresses = all_addresses(&Folder, PLACES).await;
         let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
         let path = format!("{PLACES}/model/config.json");
@@ -149,7 +150,7 @@ impl World {
 
     async fn embed(&self, ids: &[u32]) -> Tensor<2> {
         let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
-        self.weights.embed(&Folder, ids, &Device::flex(), &mut meter).await.unwrap()
+        self.weights.embed(&Folder, ids, &device(), &mut meter).await.unwrap()
     }
 
     /// What is at a place when `change` was made to everything on the way.
@@ -238,7 +239,7 @@ impl World {
 }
 
 fn tensor(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), &device())
 }
 
 /// Every pair of places with an SAE of which the first is written before the second is read, and tokens
@@ -288,6 +289,9 @@ async fn check_pair(world: &World, from: Sources, to: Place) -> [f64; 2] {
         from,
         to: Targets::Place(to),
         error: ErrorTerm::Keep,
+        method: Method::Gradient,
+        patch: None,
+        measure: false,
         threshold: 2.0,
     };
     let name = format!("{} to {to}", String::from(from));

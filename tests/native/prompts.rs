@@ -1,11 +1,11 @@
 //! Prompts of every kind, and the result's JSON form.
 
-use burn::tensor::Device;
 use sae_attribution::places::Place;
 use sae_attribution::{Addresses, Attribution, Error, SaeAddress, Session};
 use serde_json::Value;
 
 use crate::altered::{Altered, TINY, ask, open};
+use crate::common::device::device;
 use crate::common::golden::addresses;
 use crate::common::requests::{
     latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
@@ -139,7 +139,7 @@ fn saes_of_a_list_are_found_by_their_place() {
         entry("nowhere", "blocks.3.hook_resid_pre"),
     ];
     let addresses = Addresses { saes, ..addresses(TINY) };
-    let session = Session::open(Device::flex(), Box::new(source), addresses);
+    let session = Session::open(device(), Box::new(source), addresses);
     let session = pollster::block_on(session).unwrap();
     let found = ask(&session, request).unwrap();
     assert_eq!(found.gradients, plain.gradients);

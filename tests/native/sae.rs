@@ -1,6 +1,5 @@
 //! Every SAE architecture and normalisation against its formula, written out number by number.
 
-use burn::tensor::Device;
 use sae_attribution::config::{ActivationNorm, Architecture, SaeConfig};
 use sae_attribution::folder::Folder;
 use sae_attribution::kernels;
@@ -12,6 +11,7 @@ use sae_attribution::watch::{Meter, Phase, Unwatched};
 use sae_attribution::weights::{Reading, SaeWeights};
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
+use crate::common::device::device;
 use crate::gradients::{Random, values};
 
 const D: usize = 12;
@@ -75,7 +75,7 @@ impl Weights {
             .await
             .unwrap();
         let mut meter = Meter::start(&Unwatched, Phase::Load, 0).await.unwrap();
-        let sae = weights.load(&Folder, &Device::flex(), &mut meter).await.unwrap();
+        let sae = weights.load(&Folder, &device(), &mut meter).await.unwrap();
         let latents: Vec<u32> = (0..D_SAE as u32).collect();
         let rows = weights.decoder_rows(&Folder, &latents, &mut meter).await.unwrap();
         std::fs::remove_file(path).unwrap();
@@ -188,7 +188,7 @@ async fn check(case: &Case, weights: &Weights, random: &mut Random) {
     let x = random.values(POS * D, 2.0);
     let mut meter = Meter::start(&Unwatched, Phase::Encode, 0).await.unwrap();
     let active = sae.encode(&x, &Sizes::default(), &mut meter).await.unwrap();
-    let decoder = kernels::upload(decoder, D, &Device::flex());
+    let decoder = kernels::upload(decoder, D, &device());
     let rows = kernels::gather_rows(&decoder, &active.latent);
     let decoded = sae.decode(&active, &rows, &x, &Sizes::default()).await.unwrap();
 

@@ -193,7 +193,6 @@ impl Watch for Work {
 /// take more. What the Jacobian takes is as it was measured; the rest is told by the shapes.
 #[test]
 fn work_is_what_the_shapes_say() {
-    let session = open(&Altered::default()).unwrap();
     let logits = latent_to_logit(PROMPT, 3, 25);
     let tokens = token_to_latent(PROMPT, 3);
     let (positions, d) = (9.0, 64.0);
@@ -203,6 +202,8 @@ fn work_is_what_the_shapes_say() {
         (logits, 4.0, 1.0, 5_411_072.0),
         (difference(), 4.0, 1.0, 193_536.0),
     ] {
+        // One that has run the prompt already would not run it again.
+        let session = open(&Altered::default()).unwrap();
         let asked: Request = serde_json::from_value(request.clone()).unwrap();
         let before = sae_attribution::kernels::flop() as f64;
         let work = Work(Cell::new(before));
@@ -216,4 +217,37 @@ fn work_is_what_the_shapes_say() {
         let rest = work.0.get() - before - forward - encode - decode - unembed;
         assert_eq!(rest, jacobian, "{request}");
     }
+}
+
+/// The run of a prompt is kept: asked again, or asked of another place or target on the way, nothing of the
+/// model is run a second time; of a prompt that begins like the one before, only the rest is.
+#[test]
+fn a_prompt_is_run_once() {
+    let session = open(&Altered::default()).unwrap();
+    let (d, unembed) = (64.0, 2.0 * 64.0 * 3001.0);
+    let work = |request: serde_json::Value| {
+        let asked: Request = serde_json::from_value(request).unwrap();
+        let before = sae_attribution::kernels::flop() as f64;
+        let result = pollster::block_on(session.attribute(&asked, &Unwatched)).unwrap();
+        (sae_attribution::kernels::flop() as f64 - before, result)
+    };
+    let (first, result) = work(difference());
+    let (second, again) = work(difference());
+    assert_eq!(result, again);
+    // What is left is the Jacobian, its last product included, and the logits.
+    let jacobian = 193_536.0 + 2.0 * d * result.sources.latent.len() as f64;
+    assert_eq!(second, jacobian + unembed, "the first took {first}");
+
+    let longer = latent_to_logit(&format!("{PROMPT} and"), 3, 25);
+    let (joined, result) = work(longer.clone());
+    let fresh = open(&Altered::default()).unwrap();
+    let asked: Request = serde_json::from_value(longer).unwrap();
+    let expected = pollster::block_on(fresh.attribute(&asked, &Unwatched)).unwrap();
+    assert_eq!(result, expected, "what is joined is the same to the last bit");
+    // One position of four blocks; encoding, decoding, Jacobian and logits are those of any prompt.
+    let positions = result.tokens.token_id.len() as f64;
+    let decoded = result.sources.latent.len() as f64;
+    let rest = 2.0 * positions * d * (D_SAE as f64 + decoded) + unembed;
+    let jacobian = joined - rest - 2.0 * 12.0 * d * d * 4.0;
+    assert!(jacobian > 0.0 && jacobian < 7e6, "{jacobian} of {joined}");
 }

@@ -4,12 +4,20 @@
 
 use std::fmt::Write;
 
+use sae_attribution::agreement::{Agreement, Fit, Lacks};
+use sae_attribution::curves::{Curve, CurveRequest, Curves};
+use sae_attribution::generation::{Continuation, Generated, Generation, Steer};
+use sae_attribution::intervention::{
+    Edit, Edited, Intervened, Intervention, LogitChanges, Observed,
+};
 use sae_attribution::kernels::DeviceKind;
 use sae_attribution::places::Place;
-use sae_attribution::request::{ErrorTerm, LogitTargets, Request, Sources, Targets, TokenRef};
+use sae_attribution::request::{
+    ErrorTerm, LogitTargets, Method, Request, Sources, Targets, TokenRef,
+};
 use sae_attribution::result::{
-    Attribution, Logits, ModelOrigin, NodeKind, Nodes, OffStaircase, Ratio, Runtime, SaeOrigin,
-    Statistics, Tokens,
+    Attribution, Baseline, Completeness, Logits, ModelOrigin, NodeKind, Nodes, OffStaircase, Ratio,
+    Runtime, SaeOrigin, Statistics, Tokens,
 };
 use sae_attribution::watch::{Phase, Progress};
 use sae_attribution::{Addresses, ModelAddress, SaeAddress};
@@ -43,7 +51,13 @@ fn the_pages_types_are_those_of_this_crate() {
         LogitTargets,
         TokenRef,
         ErrorTerm,
+        Method,
         Attribution,
+        Agreement,
+        Fit,
+        Lacks,
+        Completeness,
+        Baseline,
         Runtime,
         DeviceKind,
         ModelOrigin,
@@ -55,6 +69,19 @@ fn the_pages_types_are_those_of_this_crate() {
         OffStaircase,
         Ratio,
         Statistics,
+        Intervention,
+        Edit,
+        Intervened,
+        Edited,
+        LogitChanges,
+        Observed,
+        CurveRequest,
+        Curves,
+        Curve,
+        Generation,
+        Steer,
+        Generated,
+        Continuation,
         Addresses,
         ModelAddress,
         SaeAddress,

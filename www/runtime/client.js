@@ -198,12 +198,49 @@ export class Client {
    * @param {import('./protocol.js').Request} request
    * @param {AttributeOptions} [options]
    * @returns {Promise<Attribution>} its matrices are `[targets, sources]` row-major; rejects with `request-invalid`,
-   *   `prompt-too-long`, `place-out-of-range`, `place-order`, `sae-missing`, `k-out-of-range`, `not-one-token`,
+   *   `prompt-too-long`, `patch-length`, `place-out-of-range`, `place-order`, `sae-missing`, `k-out-of-range`, `not-one-token`,
    *   `result-too-large`, `cancelled`, `device-failed`, or what `open` rejects with: files are read now
    */
   async attribute(request, options = {}) {
     await this.#reopen(options.signal);
     return this.#ask({ type: 'attribute', request }, options);
+  }
+
+  /**
+   * Runs a prompt with some latents changed, the rest of the model run on without linearising anything; what the SAEs
+   * miss stays as it is (SAELens' `use_error_term`).
+   * @param {import('./protocol.js').Intervention} request
+   * @param {AttributeOptions} [options]
+   * @returns {Promise<import('./protocol.js').Intervened>} logits and probabilities of the last position before and
+   *   after, their Kullback–Leibler divergence in nats, latents of the observed places; rejects as `attribute` does
+   */
+  async intervene(request, options = {}) {
+    await this.#reopen(options.signal);
+    return this.#ask({ type: 'intervene', request }, options);
+  }
+
+  /**
+   * How few latents carry a target: faithfulness and completeness curves (Marks et al., arXiv:2403.19647).
+   * @param {import('./protocol.js').CurveRequest} request
+   * @param {AttributeOptions} [options]
+   * @returns {Promise<import('./protocol.js').Curves>} with the SAE's error and without; rejects as `attribute` does
+   */
+  async curves(request, options = {}) {
+    await this.#reopen(options.signal);
+    return this.#ask({ type: 'curves', request }, options);
+  }
+
+  /**
+   * Continues a prompt, as the model is and steered by latents: a multiple of a latent's row of `W_dec` is added where
+   * its SAE writes.
+   * @param {import('./protocol.js').Generation} request
+   * @param {AttributeOptions} [options]
+   * @returns {Promise<import('./protocol.js').Generated>} tokens of both, and the logits behind the prompt; rejects as
+   *   `attribute` does
+   */
+  async generate(request, options = {}) {
+    await this.#reopen(options.signal);
+    return this.#ask({ type: 'generate', request }, options);
   }
 
   /**

@@ -12,6 +12,14 @@
 /** @typedef {import('./types.js').Logits} Logits */
 /** @typedef {import('./types.js').Ratio} Ratio */
 /** @typedef {import('./types.js').DeviceKind} DeviceKind */
+/** @typedef {import('./types.js').Method} Method */
+/** @typedef {import('./types.js').Fit} Fit */
+/** @typedef {import('./types.js').Intervention} Intervention */
+/** @typedef {import('./types.js').Intervened} Intervened */
+/** @typedef {import('./types.js').CurveRequest} CurveRequest */
+/** @typedef {import('./types.js').Curves} Curves */
+/** @typedef {import('./types.js').Generation} Generation */
+/** @typedef {import('./types.js').Generated} Generated */
 
 /**
  * What answers, and why it was chosen.
@@ -24,7 +32,7 @@
  */
 
 /**
- * How far a phase has come, in bytes, attention layers and MLPs, positions, or directions × layers. While loading
+ * How far a phase has come, in bytes, attention layers and MLPs, positions, directions × layers, or tokens. While loading
  * also bytes that this request took from the network, those from what was kept or from a folder, and bytes per
  * second of the last seconds.
  * @typedef {import('./types.js').Progress & {network?: number, cached?: number, rate?: number}} Progress
@@ -53,6 +61,9 @@
  *   | {type: 'tokenize', id: number, prompt: string}
  *   | {type: 'complete', id: number, text: string, limit: number}
  *   | {type: 'attribute', id: number, request: Request}
+ *   | {type: 'intervene', id: number, request: Intervention}
+ *   | {type: 'curves', id: number, request: CurveRequest}
+ *   | {type: 'generate', id: number, request: Generation}
  *   | {type: 'memory', id: number}
  *   | {type: 'cancel', id: number}
  *   | {type: 'cache-list', id: number}

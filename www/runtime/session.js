@@ -139,7 +139,7 @@ async function answer(message, signal) {
   if (message.type === 'complete') return session.complete(message.text, message.limit);
   const { report, end } = reporter(message.id, signal, reader);
   try {
-    return await session.attribute(message.request, report);
+    return await session[message.type](message.request, report);
   } catch (error) {
     await disown(reader, error);
     throw error;

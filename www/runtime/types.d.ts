@@ -32,6 +32,18 @@ to: Targets,
  */
 error?: ErrorTerm, 
 /**
+ * How sources are credited.
+ */
+method?: Method, 
+/**
+ * A prompt of as many tokens: sources are compared with what they are there, not with 0.
+ */
+patch?: string, 
+/**
+ * Whether each source is also taken away, and what that does is put beside its attribution.
+ */
+measure?: boolean, 
+/**
  * Attribution above which a pair of latents at different positions is listed.
  */
 threshold?: number, };
@@ -60,6 +72,11 @@ export type TokenRef = number | string;
  * What becomes of the part of an activation that an SAE does not reconstruct.
  */
 export type ErrorTerm = "keep" | "omit";
+
+/**
+ * What an attribution is.
+ */
+export type Method = "gradient" | "frozen" | { "integrated": number };
 
 /**
  * Gradients and attributions between all sources and all targets of a request.
@@ -98,9 +115,27 @@ targets: Nodes,
  */
 gradients: Float32Array, 
 /**
- * Gradient × source activation (1 for a token's scale), `[targets, sources]` row-major.
+ * Gradient × source activation (1 for a token's scale), or × what it differs by from the patch,
+ * `[targets, sources]` row-major.
  */
 attributions: Float32Array, 
+/**
+ * What each target loses if each source is taken away: set to 0, or to what it is in the patch, the
+ * rest of the model run on. `[targets, sources]` row-major; empty where it was not measured.
+ */
+ablations?: Float32Array, 
+/**
+ * How well attributions predict ablations.
+ */
+agreement?: Agreement, 
+/**
+ * What attributions are to sum to, and what the SAE's error adds.
+ */
+completeness?: Completeness, 
+/**
+ * What the sources are compared with, if not with 0.
+ */
+baseline?: Baseline, 
 /**
  * Latent → latent: pairs at different positions over the request's threshold.
  */
@@ -117,6 +152,82 @@ pair_logits?: Logits,
  * Counts and norms.
  */
 statistics: Statistics, };
+
+/**
+ * How well attributions predict ablations, over all pairs and for each target.
+ */
+export type Agreement = { 
+/**
+ * Over all pairs.
+ */
+all: Fit, 
+/**
+ * Over the pairs of each target.
+ */
+targets: Array<Fit>, };
+
+/**
+ * Attributions beside ablations, over pairs of which at least one of both is not 0.
+ */
+export type Fit = { 
+/**
+ * How many pairs.
+ */
+pairs: number, 
+/**
+ * Why there are no figures.
+ */
+lacks?: Lacks, 
+/**
+ * Pearson's correlation.
+ */
+pearson?: number, 
+/**
+ * Spearman's: that of ranks, ties sharing theirs.
+ */
+spearman?: number, 
+/**
+ * Ablation per attribution, by least squares with an intercept.
+ */
+slope?: number, 
+/**
+ * Share of the pairs with the largest |attribution|, 50 at most, whose ablation has its sign.
+ */
+same_sign?: number, };
+
+/**
+ * Why a [`Fit`] has no figures.
+ */
+export type Lacks = "all_zero" | "too_few" | "constant";
+
+/**
+ * What attributions sum to.
+ */
+export type Completeness = { 
+/**
+ * What each target's attributions and errors are to sum to: the target itself for a gradient, what
+ * it differs by from the baseline for integrated gradients or with a patch. What lacks is the part
+ * of biases, or what the method misses.
+ */
+total: Array<number>, 
+/**
+ * What the source SAE's error at each position adds to each target, as attributions are:
+ * `[targets, pos]` row-major. Not there where the error has no part in the run.
+ */
+error?: Array<number>, };
+
+/**
+ * A prompt that sources are compared with.
+ */
+export type Baseline = { 
+/**
+ * Its tokens, as many as the prompt's.
+ */
+tokens: Tokens, 
+/**
+ * What each source is there; sources are those active here or there.
+ */
+activation: Array<number>, };
 
 /**
  * What a result was computed with.
@@ -333,6 +444,340 @@ targets_per_position: Array<number>,
 sae_error_norm: Array<number>, };
 
 /**
+ * A run with some latents changed.
+ */
+export type Intervention = { 
+/**
+ * The text, without BOS.
+ */
+prompt: string, 
+/**
+ * What is changed, at one place or several.
+ */
+edits: Array<Edit>, 
+/**
+ * Places whose latents are compared.
+ */
+observe?: Array<Place>, 
+/**
+ * The largest logits before, and likewise after, that are compared.
+ */
+top_logits?: number, };
+
+/**
+ * A change of one latent at one position: `set` or `times`.
+ */
+export type Edit = { 
+/**
+ * Where its SAE reads.
+ */
+place: Place, 
+/**
+ * Position in the prompt, BOS being 0.
+ */
+pos: number, 
+/**
+ * Index in the SAE.
+ */
+latent: number, 
+/**
+ * What its activation becomes.
+ */
+set?: number, 
+/**
+ * What its activation, as it is after the edits before it, is multiplied with.
+ */
+times?: number, };
+
+/**
+ * What an [`Intervention`] does.
+ */
+export type Intervened = { 
+/**
+ * [`FORMAT_VERSION`].
+ */
+format_version: number, 
+/**
+ * What was asked.
+ */
+intervention: Intervention, 
+/**
+ * What answered.
+ */
+runtime: Runtime, 
+/**
+ * Which model it is of.
+ */
+model: ModelOrigin, 
+/**
+ * The prompt's tokens, BOS first.
+ */
+tokens: Tokens, 
+/**
+ * What each edited latent was, as the run came to it, and became; in the order of `edits`.
+ */
+edited: Array<Edited>, 
+/**
+ * Logits of the last position before and after.
+ */
+logits: LogitChanges, 
+/**
+ * Kullback–Leibler divergence of what is predicted after from what was before, in nats.
+ */
+kl: number, 
+/**
+ * Latents of the observed places before and after.
+ */
+observed: Array<Observed>, };
+
+/**
+ * What an edited latent was and became.
+ */
+export type Edited = { 
+/**
+ * As the run came to it.
+ */
+before: number, 
+/**
+ * As it was left.
+ */
+after: number, };
+
+/**
+ * Logits of the last position, centred over the vocabulary, and probabilities, before and after: the
+ * largest of either, by what they were before. Columns of one length.
+ */
+export type LogitChanges = { 
+/**
+ * Token ids.
+ */
+token_id: Array<number>, 
+/**
+ * What each reads as.
+ */
+string: Array<string>, 
+/**
+ * Logit before.
+ */
+logit_before: Array<number>, 
+/**
+ * Logit after.
+ */
+logit_after: Array<number>, 
+/**
+ * Probability before, in [0, 1].
+ */
+probability_before: Array<number>, 
+/**
+ * Probability after, in [0, 1].
+ */
+probability_after: Array<number>, };
+
+/**
+ * Latents of one place before and after: those active in either.
+ */
+export type Observed = { 
+/**
+ * The latents, their activations before.
+ */
+latents: Nodes, 
+/**
+ * Activation after of each; 0 where it vanished.
+ */
+after: Array<number>, };
+
+/**
+ * Curves of one target of an attribution.
+ */
+export type CurveRequest = { 
+/**
+ * Whose attributions rank the latents.
+ */
+request: Request, 
+/**
+ * Which target: its row.
+ */
+target?: number, 
+/**
+ * How many latents; if not given, about a dozen numbers up to all.
+ */
+counts?: Array<number>, };
+
+/**
+ * What a [`CurveRequest`] finds.
+ */
+export type Curves = { 
+/**
+ * [`FORMAT_VERSION`].
+ */
+format_version: number, 
+/**
+ * What was asked.
+ */
+asked: CurveRequest, 
+/**
+ * What answered.
+ */
+runtime: Runtime, 
+/**
+ * Which model it is of.
+ */
+model: ModelOrigin, 
+/**
+ * How a person reads the target.
+ */
+target_label: string, 
+/**
+ * Sources of the request, the largest |attribution| to the target first.
+ */
+order: Array<number>, 
+/**
+ * How many latents, ascending.
+ */
+counts: Array<number>, 
+/**
+ * The target in the model as it is, F(M).
+ */
+clean: number, 
+/**
+ * With the SAE's error kept in every run.
+ */
+with_error: Curve, 
+/**
+ * With the SAE's error taken away, too, in every run but the model's.
+ */
+without_error: Curve, };
+
+/**
+ * What the target is in each run. Columns are as long as `counts`.
+ */
+export type Curve = { 
+/**
+ * With all latents taken away, F(∅).
+ */
+empty: number, 
+/**
+ * With the largest kept, all others taken away.
+ */
+keep: Array<number>, 
+/**
+ * With the largest taken away, all others kept.
+ */
+remove: Array<number>, 
+/**
+ * Share of F(M) − F(∅) that the largest carry: 1 is all of it. Not there where that is 0.
+ */
+faithfulness?: Array<number>, 
+/**
+ * Share that all others carry: 0 if the largest lack nothing.
+ */
+completeness?: Array<number>, };
+
+/**
+ * A prompt to be continued.
+ */
+export type Generation = { 
+/**
+ * The text, without BOS.
+ */
+prompt: string, 
+/**
+ * Latents that steer; with none there is only the continuation as it is.
+ */
+steer?: Array<Steer>, 
+/**
+ * Tokens that are written, 50 at most; fewer where the text ends or the context is full.
+ */
+max_tokens: number, 
+/**
+ * 0 takes the likeliest token; above, tokens are drawn from logits divided by it.
+ */
+temperature?: number, 
+/**
+ * What drawing begins with: the same seed draws the same tokens.
+ */
+seed?: number, 
+/**
+ * The largest logits behind the prompt, steered and not, that are compared.
+ */
+top_logits?: number, };
+
+/**
+ * A latent that steers.
+ */
+export type Steer = { 
+/**
+ * Where its SAE reads; it steers where that writes.
+ */
+place: Place, 
+/**
+ * Index in the SAE.
+ */
+latent: number, 
+/**
+ * What its row of `W_dec` is multiplied with.
+ */
+factor: number, 
+/**
+ * Positions where it steers, BOS being 0; everywhere, in what is written too, if not given.
+ */
+pos?: Array<number>, };
+
+/**
+ * Continuations of a prompt.
+ */
+export type Generated = { 
+/**
+ * [`FORMAT_VERSION`].
+ */
+format_version: number, 
+/**
+ * What was asked.
+ */
+generation: Generation, 
+/**
+ * What answered.
+ */
+runtime: Runtime, 
+/**
+ * Which model it is of.
+ */
+model: ModelOrigin, 
+/**
+ * The prompt's tokens, BOS first.
+ */
+tokens: Tokens, 
+/**
+ * What the model writes as it is.
+ */
+plain: Continuation, 
+/**
+ * What it writes steered.
+ */
+steered?: Continuation, 
+/**
+ * Logits behind the prompt as it is (before) and steered (after).
+ */
+logits: LogitChanges, };
+
+/**
+ * Tokens behind a prompt. Columns of one length.
+ */
+export type Continuation = { 
+/**
+ * Token ids.
+ */
+token_id: Array<number>, 
+/**
+ * What each reads as.
+ */
+string: Array<string>, 
+/**
+ * How probable each was, at temperature 1.
+ */
+probability: Array<number>, };
+
+/**
  * Where a model and its SAEs are, in the hub's layout.
  */
 export type Addresses = { 
@@ -409,4 +854,4 @@ flop: number, };
 /**
  * What the session is doing.
  */
-export type Phase = "load" | "forward" | "encode" | "jacobian";
+export type Phase = "load" | "forward" | "encode" | "jacobian" | "ablate" | "generate";

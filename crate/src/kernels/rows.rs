@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 #[cfg(feature = "webgpu")]
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, TensorData};
 
 /// Which direction has a row at which position.
 ///
@@ -75,6 +75,42 @@ impl Rows {
     pub fn range(&self, pos: usize) -> Range<usize> {
         let at = |direction: usize| (self.base[pos] + direction as i64) as usize;
         at(self.directions[pos].start)..at(self.directions[pos].end)
+    }
+}
+
+/// Positions of a run of which the first are known already, and the others are computed.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    known: usize,
+    new: Rows,
+    all: Rows,
+}
+
+impl Joined {
+    /// `known` of `n_pos` positions, and not all of them.
+    pub fn new(known: usize, n_pos: usize, device: &Device) -> Self {
+        assert!(known < n_pos, "there is nothing to compute");
+        let from = |first: usize| (0..n_pos).map(|pos| 0..usize::from(pos >= first)).collect();
+        Self { known, new: Rows::new(from(known), device), all: Rows::new(from(0), device) }
+    }
+
+    /// How many positions are known.
+    pub fn known(&self) -> usize {
+        self.known
+    }
+
+    /// Rows of the positions that are computed.
+    pub fn new_rows(&self, all: &Tensor<2>) -> Tensor<2> {
+        let indices: Vec<u32> = (self.known as u32..self.all.len() as u32).collect();
+        super::gather_rows(all, &indices)
+    }
+
+    /// Rows of all positions.
+    ///
+    /// # Shapes
+    /// - `known`: `[at least the known, d]`, `new`: `[new, d]`
+    pub fn join(&self, known: &Tensor<2>, new: &Tensor<2>) -> Tensor<2> {
+        super::repack_over(new, &self.new, &self.all, known)
     }
 }
 

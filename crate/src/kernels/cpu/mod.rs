@@ -248,6 +248,45 @@ pub fn normalize_jvp(
     upload(out, d, &tangent.device())
 }
 
+/// What changes of a row change in its LayerNorm, however large they are: small ones lose no digits, nor
+/// do those that leave little of the row.
+///
+/// # Shapes
+/// - `change`: `[rows, d]`, returned likewise
+pub fn layer_norm_change(
+    change: &Tensor<2>,
+    rows: &Rows,
+    at: &Normalized,
+    epsilon: f32,
+) -> Tensor<2> {
+    let [_, d] = change.dims();
+    let (host, y, slopes) = (Host::of(change), Host::of(&at.y), Host::of(&at.slopes));
+    let mut out = vec![0f32; rows.len() * d];
+    for pos in 0..rows.n_pos() {
+        let y = &y.values()[pos * d..][..d];
+        let sigma = 1.0 / f64::from(slopes.values()[2 * pos]);
+        for row in rows.range(pos) {
+            let change = &host.values()[row * d..][..d];
+            let mean = change.iter().map(|&x| f64::from(x)).sum::<f64>() / d as f64;
+            let centred = |x: f32| f64::from(x) - mean;
+            let (mut grown, mut square) = (0.0, 0.0);
+            for (&x, &y) in change.iter().zip(y) {
+                let (x, before) = (centred(x), sigma * f64::from(y));
+                grown += x * (2.0 * before + x);
+                square += (before + x).powi(2);
+            }
+            // σ'² − σ² and σ', each so that it loses no digits; of them σ/σ' − 1.
+            let grown = grown / d as f64;
+            let new = (square / d as f64 + f64::from(epsilon)).sqrt();
+            let shrunk = -grown / (new * (sigma + new));
+            for ((out, &x), &y) in out[row * d..][..d].iter_mut().zip(change).zip(y) {
+                *out = (centred(x) / new + f64::from(y) * shrunk) as f32;
+            }
+        }
+    }
+    upload(out, d, &change.device())
+}
+
 /// `x σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`, GPT-2's GELU, and its derivative.
 ///
 /// # Shapes
@@ -265,6 +304,36 @@ pub fn gelu(x: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         .unzip();
     let device = x.device();
     (upload(y, d, &device), upload(slope, d, &device))
+}
+
+/// What changes of its argument change in GELU, however large they are. Small ones lose no digits.
+///
+/// # Shapes
+/// - `change`: `[rows, d]`, `at`: `[pos, d]`, the arguments; returns `[rows, d]`
+pub fn gelu_change(change: &Tensor<2>, rows: &Rows, at: &Tensor<2>) -> Tensor<2> {
+    let [_, d] = change.dims();
+    let (host, at) = (Host::of(change), Host::of(at));
+    let mut out = vec![0f32; rows.len() * d];
+    for pos in 0..rows.n_pos() {
+        let at = &at.values()[pos * d..][..d];
+        for row in rows.range(pos) {
+            let changes = &host.values()[row * d..][..d];
+            for ((out, &by), &x) in out[row * d..][..d].iter_mut().zip(changes).zip(at) {
+                let (x, by) = (f64::from(x), f64::from(by));
+                let root = 2.0 * (2.0 / std::f64::consts::PI).sqrt();
+                let now = root * (x + 0.044715 * x * x * x);
+                let further = root * by * (1.0 + 0.044715 * (3.0 * x * (x + by) + by * by));
+                let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+                let new = sigmoid(now + further);
+                let grown = match further < 0.0 {
+                    true => sigmoid(now) * sigmoid(-now - further) * further.exp_m1(),
+                    false => -new * sigmoid(-now) * (-further).exp_m1(),
+                };
+                *out = (by * new + x * grown) as f32;
+            }
+        }
+    }
+    upload(out, d, &change.device())
 }
 
 /// Each row times the factors of its position.
@@ -301,6 +370,26 @@ pub fn repack(tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
         }
     }
     upload(out, d, &tangent.device())
+}
+
+/// The same rows, some left out, others taken from what is at their position otherwise.
+///
+/// # Shapes
+/// - `x`: `[rows of from, d]`, `otherwise`: `[pos, d]`; returns `[rows of to, d]`
+pub fn repack_over(x: &Tensor<2>, from: &Rows, to: &Rows, otherwise: &Tensor<2>) -> Tensor<2> {
+    let [_, d] = x.dims();
+    let (host, otherwise) = (Host::of(x), Host::of(otherwise));
+    let mut out = Vec::with_capacity(to.len() * d);
+    for pos in 0..to.n_pos() {
+        for direction in to.directions(pos) {
+            let (host, row) = match row_of(from, pos, direction) {
+                Some(row) => (&host, row),
+                None => (&otherwise, pos),
+            };
+            out.extend_from_slice(&host.values()[row * d..][..d]);
+        }
+    }
+    upload(out, d, &x.device())
 }
 
 fn overlap(a: &Rows, b: &Rows, pos: usize) -> std::ops::Range<usize> {
@@ -466,6 +555,89 @@ pub fn attention_vjp(
     let device = cotangent.device();
     (upload(value, d, &device), upload(scores, view.own_scores, &device))
 }
+
+/// What changes of queries, keys and values change in what the heads read, however large they are:
+/// `dmixed_i = Σ_j (P'_ij − P_ij) (v_j − mixed_i) + P'_ij dv_j`. Small changes lose no digits.
+///
+/// # Shapes
+/// - `query_key`: `[rows of from, 2 d]`, `value`: `[rows of from, d]`; returns `[rows of to, d]`
+pub fn attention_change(
+    query_key: &Tensor<2>,
+    value: &Tensor<2>,
+    from: &Rows,
+    to: &Rows,
+    at: &Attention,
+) -> Tensor<2> {
+    let view = View::of(at);
+    let (d, d_head) = (view.d, view.d_head);
+    let scale = 1.0 / f64::from(d_head as u32).sqrt();
+    let (change, value_change) = (Host::of(query_key), Host::of(value));
+    let scored = Host::of(&at.query_key);
+    let part = |row: usize, part: usize, head: usize| {
+        let first = (2 * row + part) * d + head * d_head;
+        first..first + d_head
+    };
+    let mut out = vec![0f32; to.len() * d];
+    let mut keys = Vec::with_capacity(to.n_pos());
+    let mut changes = Vec::with_capacity(to.n_pos());
+    for query in 0..to.n_pos() {
+        for direction in to.directions(query) {
+            keys.clear();
+            keys.extend((0..=query).map(|key| row_of(from, key, direction)));
+            let out = &mut out[(to.base[query] + direction as i64) as usize * d..][..d];
+            for (head, out) in out.chunks_exact_mut(d_head).enumerate() {
+                let q = &scored.values()[part(query, 0, head)];
+                let dq = keys[query].map(|row| &change.values()[part(row, 0, head)]);
+                changes.clear();
+                changes.extend(keys.iter().enumerate().map(|(key, &row)| {
+                    let k = &scored.values()[part(key, 1, head)];
+                    let dk = row.map(|row| &change.values()[part(row, 1, head)]);
+                    let by_query = dq.map_or(0.0, |dq| dot(dq, k));
+                    let by_key = dk.map_or(0.0, |dk| dot(q, dk));
+                    let by_both = dq.zip(dk).map_or(0.0, |(dq, dk)| dot(dq, dk));
+                    scale * f64::from(by_query + by_key + by_both)
+                }));
+                let weight = |key: usize| f64::from(view.weight(head, query, key));
+                let largest = changes.iter().copied().fold(0.0, f64::max);
+                let total: f64 =
+                    changes.iter().enumerate().map(|(key, ds)| weight(key) * ds.exp_m1()).sum();
+                if largest > LARGE_SCORE_CHANGE || total < MOST_LOST {
+                    // Weights that were rounded, to 0 even, may have become large.
+                    let score = |key: usize| {
+                        scale * f64::from(dot(q, &scored.values()[part(key, 1, head)]))
+                    };
+                    let new: Vec<f64> = (0..=query).map(|key| score(key) + changes[key]).collect();
+                    let max = new.iter().copied().fold(f64::MIN, f64::max);
+                    let sum: f64 = new.iter().map(|score| (score - max).exp()).sum();
+                    for (key, score) in new.into_iter().enumerate() {
+                        changes[key] = (score - max).exp() / sum - weight(key);
+                    }
+                } else {
+                    for (key, ds) in changes.iter_mut().enumerate() {
+                        *ds = weight(key) * (ds.exp_m1() - total) / (1.0 + total);
+                    }
+                }
+                let mixed = &view.mixed.values()[query * d..][view.head(head)];
+                for (key, &dp) in changes.iter().enumerate() {
+                    let v = &view.value.values()[key * d..][view.head(head)];
+                    for ((out, v), mixed) in out.iter_mut().zip(v).zip(mixed) {
+                        *out += dp as f32 * (v - mixed);
+                    }
+                    if let Some(row) = keys[key] {
+                        let dv = &value_change.values()[row * d..][view.head(head)];
+                        add_scaled(out, (weight(key) + dp) as f32, dv);
+                    }
+                }
+            }
+        }
+    }
+    upload(out, d, &value.device())
+}
+
+/// A change of scores above which weights are computed anew.
+const LARGE_SCORE_CHANGE: f64 = 20.0;
+/// What all weights together lose before they are normalised anew, beyond which they are computed anew.
+const MOST_LOST: f64 = -0.5;
 
 fn row_of(rows: &Rows, pos: usize, direction: usize) -> Option<usize> {
     let here = rows.directions.get(pos)?.contains(&direction);

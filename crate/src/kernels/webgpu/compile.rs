@@ -4,8 +4,9 @@ use burn::tensor::Device;
 
 use super::product::{Product, Shape};
 use super::{
-    Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu, handle,
-    layer_norm, normalize_jvp, repack, scale_rows, score_reads, shape, upload,
+    Launch, Rows, Source, attention, attention_change, attention_jvp, attention_vjp, gather_rows,
+    gelu, gelu_change, handle, layer_norm, layer_norm_change, normalize_jvp, repack, repack_over,
+    scale_rows, score_reads, shape, upload,
 };
 
 /// Rows and columns of products where the time goes: full register blocks.
@@ -26,6 +27,10 @@ pub fn compile(device: &Device) {
     score_reads(&zeros(D, 2 * D), &attention);
     attention_jvp(&x, &zeros(1, attention.own_scores()), &rows, &rows, &attention);
     attention_vjp(&x, &rows, &rows, &attention);
+    attention_change(&zeros(1, 2 * D), &x, &rows, &rows, &attention);
+    layer_norm_change(&x, &rows, &normalized, 1.0);
+    gelu_change(&x, &rows, &x);
+    repack_over(&x, &rows, &rows, &x);
 
     // Forward, forward into the residual stream, tangents, tangents into it, cotangents.
     let uses = [(false, true, false), (false, true, true), (false, false, false)];

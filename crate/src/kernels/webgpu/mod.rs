@@ -394,6 +394,23 @@ pub fn normalize_jvp(
     launch.input(added).output([n, d]).run_one(kernel!("normalize_jvp"), groups_of(n, 1), &info)
 }
 
+/// What changes of a row change in its LayerNorm, however large they are.
+///
+/// # Shapes
+/// - `change`: `[rows, d]`, returned likewise
+pub fn layer_norm_change(
+    change: &Tensor<2>,
+    rows: &Rows,
+    at: &Normalized,
+    epsilon: f32,
+) -> Tensor<2> {
+    let [n, d] = change.dims();
+    let near = handle(change);
+    let launch = Launch::on(&near).input(change).rows(rows).input(&at.y).input(&at.slopes);
+    let info = [n, d, rows.n_pos(), epsilon.to_bits() as usize];
+    launch.output([n, d]).run_one(kernel!("layer_norm_change"), groups_of(n, 1), &info)
+}
+
 /// `x σ(2u)` with `u = √(2/π) (x + 0.044715 x³)`, GPT-2's GELU, and its derivative.
 ///
 /// # Shapes
@@ -406,6 +423,18 @@ pub fn gelu(x: &Tensor<2>) -> (Tensor<2>, Tensor<2>) {
     let mut found = launch.run(kernel!("gelu"), groups_of(n, GROUP), &[n]);
     let slope = found.remove(1);
     (found.remove(0), slope)
+}
+
+/// What changes of its argument change in GELU, however large they are.
+///
+/// # Shapes
+/// - `change`: `[rows, d]`, `at`: `[pos, d]`, the arguments; returns `[rows, d]`
+pub fn gelu_change(change: &Tensor<2>, rows: &Rows, at: &Tensor<2>) -> Tensor<2> {
+    let [n, d] = change.dims();
+    let near = handle(change);
+    let launch = Launch::on(&near).input(change).rows(rows).input(at).output([n, d]);
+    let info = [n, d, rows.n_pos()];
+    launch.run_one(kernel!("gelu_change", "exp_m1"), groups_of(n * d, GROUP), &info)
 }
 
 /// Each row times the factors of its position.
@@ -431,6 +460,19 @@ pub fn repack(tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
     let launch = Launch::on(&near).input(tangent).rows(from).rows(to).output([n, d]);
     let info = [n, d, to.n_pos()];
     launch.run_one(kernel!("repack", "rows"), groups_of(n * d, GROUP), &info)
+}
+
+/// The same rows, some left out, others taken from what is at their position otherwise.
+///
+/// # Shapes
+/// - `x`: `[rows of from, d]`, `otherwise`: `[pos, d]`; returns `[rows of to, d]`
+pub fn repack_over(x: &Tensor<2>, from: &Rows, to: &Rows, otherwise: &Tensor<2>) -> Tensor<2> {
+    let [_, d] = x.dims();
+    let n = to.len();
+    let near = handle(x);
+    let launch = Launch::on(&near).input(x).rows(from).rows(to).input(otherwise).output([n, d]);
+    let info = [n, d, to.n_pos()];
+    launch.run_one(kernel!("repack_over", "rows"), groups_of(n * d, GROUP), &info)
 }
 
 /// Causal softmax attention, heads side by side.
@@ -522,6 +564,37 @@ pub fn attention_vjp(
         &info,
     );
     (value, scores)
+}
+
+/// What changes of queries, keys and values change in what the heads read, however large they are.
+///
+/// # Shapes
+/// - `query_key`: `[rows of from, 2 d]`, `value`: `[rows of from, d]`; returns `[rows of to, d]`
+pub fn attention_change(
+    query_key: &Tensor<2>,
+    value: &Tensor<2>,
+    from: &Rows,
+    to: &Rows,
+    at: &Attention,
+) -> Tensor<2> {
+    let [n_pos, d] = at.value.dims();
+    let n = to.len();
+    let near = handle(value);
+    let info = [n, n_pos, d, d / at.n_head, at.n_head];
+    let launch = Launch::on(&near).input(query_key).input(&at.query_key).input(&at.pattern);
+    let launch = launch.rows(from).rows(to).output([n * at.n_head, n_pos]);
+    let pattern = launch.run_one(
+        kernel!("attention_change_pattern", "rows", "exp_m1"),
+        groups_of(n * at.n_head, GROUP),
+        &info,
+    );
+    let launch = Launch::on(&near).input(value).input(&at.value).input(&at.pattern);
+    let launch = launch.input(&pattern).input(&at.mixed).rows(from).rows(to);
+    launch.output([n, d]).run_one(
+        kernel!("attention_change_mix", "rows", "heads"),
+        groups_of(n * quarters(at), GROUP),
+        &info,
+    )
 }
 
 /// Fours of columns of all heads.
