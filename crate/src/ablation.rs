@@ -17,6 +17,9 @@ use crate::sparse::read_back;
 use crate::trace::{Linear, Stream};
 use crate::watch::{Meter, Phase};
 
+/// Floating-point operations given to the device at once: a tenth of a second of a processor.
+const MAX_FLOP: usize = 4_000_000_000;
+
 /// Runs that differ from a stream, each by a vector at one position where its sources stand.
 pub(crate) struct Variants<'a> {
     /// Ascending.
@@ -83,7 +86,9 @@ impl Run<'_> {
         let config = &self.store.config;
         let n_pos = self.tokens.token_id.len();
         let row_bytes = 4 * (2 * 4 * config.d_model + 8 * config.d_model + config.n_head * n_pos);
-        let most = self.store.reading.sizes.batch as usize / row_bytes;
+        // An MLP is the most that is not interrupted.
+        let row_flop = 2 * 8 * config.d_model.pow(2);
+        let most = (self.store.reading.sizes.batch as usize / row_bytes).min(MAX_FLOP / row_flop);
         let mut rows = 0;
         let mut end = start;
         while end < pos.len() {

@@ -4,6 +4,7 @@
 //! latent that is changed by so much adds so much of its row of `W_dec`.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -212,27 +213,15 @@ impl Session {
         needs.extend(saes.map(Need::Sae));
         let mut run = self.start(tokens, needs, watch).await?;
         let mut clean = run.embed().await?;
+        let seen = run.walk(&mut clean, asked, false).await?.seen;
         let before = self.last_logits(&mut run, &mut clean).await?;
-        let mut seen = Vec::with_capacity(asked.observe.len());
-        for &place in &asked.observe {
-            seen.push(run.latents(&mut clean, place).await?);
-        }
-
-        let mut stream = clean.clone();
-        let mut edited = vec![Edited { before: 0.0, after: 0.0 }; asked.edits.len()];
-        let mut order: Vec<usize> = (0..asked.edits.len()).collect();
-        let at = |i: usize| asked.edits[i].place;
-        order.sort_by_key(|&i| (at(i).written().halves(), at(i).written().site, at(i).site));
-        for of_place in order.chunk_by(|&i, &j| at(i).is_same(at(j))) {
-            let changed = run.edit(&mut stream, asked, of_place).await?;
-            changed.into_iter().for_each(|(i, change)| edited[i] = change);
-        }
+        let mut stream = run.embed().await?;
+        let walk = run.walk(&mut stream, asked, true).await?;
         let after = self.last_logits(&mut run, &mut stream).await?;
-        let mut observed = Vec::with_capacity(seen.len());
-        for before in seen {
-            let after = run.latents(&mut stream, before.place).await?;
-            observed.push(side_by_side(&before, &after, tokens));
-        }
+        let edited = walk.edited;
+        let observed = seen.iter().zip(&walk.seen);
+        let observed =
+            observed.map(|(before, after)| side_by_side(before, after, tokens)).collect();
         self.keep(run.finish(clean));
         let kl = (probabilities(&before).iter().zip(probabilities(&after)))
             .map(|([p, log_p], [_, log_q])| p * (log_p - log_q))
@@ -263,7 +252,49 @@ impl Session {
     }
 }
 
+/// What is met on the way through a prompt.
+struct Walked {
+    /// Latents of the observed places.
+    seen: Vec<Rc<Encoded>>,
+    edited: Vec<Edited>,
+}
+
 impl Run<'_> {
+    /// Goes through a prompt in the order of computation, so that nothing behind is needed again: observes
+    /// and, if it is to, edits. What is observed where it is edited is seen as it was left.
+    async fn walk(
+        &mut self,
+        stream: &mut Stream,
+        asked: &Intervention,
+        edits: bool,
+    ) -> Result<Walked> {
+        let order = |place: Place| (place.halves(), place.site);
+        // Edits of one place together, where its latents write; then who looks.
+        let mut stops: Vec<(Place, Option<usize>, Vec<usize>)> = Vec::new();
+        for (i, edit) in asked.edits.iter().enumerate().filter(|_| edits) {
+            let known = stops.iter_mut().find(|(_, _, of)| asked.edits[of[0]].place.is_same(edit.place));
+            match known {
+                Some((_, _, of)) => of.push(i),
+                None => stops.push((edit.place.written(), None, vec![i])),
+            }
+        }
+        let observe = asked.observe.iter().enumerate();
+        stops.extend(observe.map(|(i, &place)| (place, Some(i), Vec::new())));
+        stops.sort_by_key(|(place, observed, _)| (order(place.canonical()), observed.is_some()));
+        let mut seen: Vec<Option<Rc<Encoded>>> = vec![None; asked.observe.len()];
+        let mut edited = vec![Edited { before: 0.0, after: 0.0 }; asked.edits.len()];
+        for (place, observed, of_place) in stops {
+            match observed {
+                Some(i) => seen[i] = Some(self.latents(stream, place).await?),
+                None => {
+                    let changed = self.edit(stream, asked, &of_place).await?;
+                    changed.into_iter().for_each(|(i, change)| edited[i] = change);
+                }
+            }
+        }
+        Ok(Walked { seen: seen.into_iter().flatten().collect(), edited })
+    }
+
     /// Changes latents of one place. A change of nothing leaves the stream as it is, to the last bit.
     async fn edit(
         &mut self,

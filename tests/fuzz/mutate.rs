@@ -338,8 +338,53 @@ pub(crate) fn request(choices: &mut Choices<'_>) -> Value {
     if one_in(choices, 3) {
         request["threshold"] = number(choices);
     }
+    if one_in(choices, 3) {
+        request["method"] = match below(choices, 4) {
+            0 => "frozen".into(),
+            1 => "gradient".into(),
+            2 => serde_json::json!({"integrated": number(choices)}),
+            _ => serde_json::json!({"integrated": below(choices, 4)}),
+        };
+    }
+    if one_in(choices, 3) {
+        request["patch"] = (*pick(choices, &PROMPTS)).into();
+    }
+    if one_in(choices, 3) {
+        request["measure"] = true.into();
+    }
     if one_in(choices, 4) {
         json(choices, &mut request);
     }
     request
+}
+
+/// A run with latents changed, a continuation or curves, by `kind`: good or not.
+pub(crate) fn other_request(choices: &mut Choices<'_>, kind: usize) -> Value {
+    let mut index = |most: usize| match below(choices, 6) {
+        0 => number(choices),
+        _ => below(choices, most).into(),
+    };
+    let (pos, latent, count) = (index(4), index(8), index(6));
+    let (place, prompt) = (*pick(choices, &HOOKS), *pick(choices, &PROMPTS));
+    let value = if one_in(choices, 2) { number(choices) } else { 2.5.into() };
+    let mut asked = match kind {
+        0 => {
+            let how = *pick(choices, &["set", "times", "set", "by"]);
+            let edit = serde_json::json!({"place": place, "pos": pos, "latent": latent, how: value});
+            serde_json::json!({"prompt": prompt, "edits": [edit], "observe": [place]})
+        }
+        1 => {
+            let steer = serde_json::json!([{"place": place, "latent": latent, "factor": value}]);
+            serde_json::json!({"prompt": prompt, "steer": steer, "max_tokens": count,
+                "temperature": if one_in(choices, 2) { value } else { 0.into() }})
+        }
+        _ => {
+            let request = request(choices);
+            serde_json::json!({"request": request, "target": pos, "counts": [0, count]})
+        }
+    };
+    if one_in(choices, 4) {
+        json(choices, &mut asked);
+    }
+    asked
 }

@@ -320,6 +320,40 @@ fn ask(session: &Session, request: &serde_json::Value, watch: &dyn Watch) -> Opt
     }
 }
 
+/// Asks something else than an attribution; what is answered is finite and has a JSON form.
+fn ask_other(session: &Session, choices: &mut Choices<'_>, watch: &dyn Watch) {
+    fn check<T: serde::Serialize>(found: sae_attribution::Result<T>) {
+        match found {
+            Err(error) => check_error(&error),
+            Ok(found) => {
+                note(ANSWERED);
+                let json = serde_json::to_string(&found).expect("an answer has a JSON form");
+                // That of a number that is none.
+                assert!(!json.contains("null"), "{json}");
+            }
+        }
+    }
+    let kind = below(choices, 3);
+    let asked = mutate::other_request(choices, kind);
+    match kind {
+        0 => {
+            if let Ok(asked) = serde_json::from_value(asked) {
+                check(now(session.intervene(&asked, watch)));
+            }
+        }
+        1 => {
+            if let Ok(asked) = serde_json::from_value(asked) {
+                check(now(session.generate(&asked, watch)));
+            }
+        }
+        _ => {
+            if let Ok(asked) = serde_json::from_value(asked) {
+                check(now(session.curves(&asked, watch)));
+            }
+        }
+    }
+}
+
 /// What is answered can be drawn, saved and read back.
 fn check_result(result: &Attribution, session: &Session) {
     let Attribution { tokens, sources, targets, statistics: s, .. } = result;
@@ -337,6 +371,13 @@ fn check_result(result: &Attribution, session: &Session) {
     assert_eq!((result.gradients.len(), result.attributions.len()), (n, n));
     let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
     assert!(finite(&result.gradients) && finite(&result.attributions));
+    assert!([0, n].contains(&result.ablations.len()) && finite(&result.ablations));
+    assert_eq!(result.agreement.is_some(), result.request.measure);
+    if let Some(completeness) = &result.completeness {
+        assert_eq!(completeness.total.len(), targets.len());
+        let error = completeness.error.as_deref().unwrap_or_default();
+        assert!([0, targets.len() * n_pos].contains(&error.len()) && finite(error));
+    }
     for (row, &target) in targets.pos.iter().enumerate() {
         for (column, &source) in sources.pos.iter().enumerate() {
             assert!(source <= target || result.gradients[row * sources.len() + column] == 0.0);
@@ -389,6 +430,9 @@ fn request(choices: &mut Choices<'_>) {
     let asked = mutate::request(choices);
     PATIENT.with(|session| {
         ask(session, &asked, &Unwatched);
+        if one_in(choices, 4) {
+            ask_other(session, choices, &Unwatched);
+        }
         if one_in(choices, 8) {
             let found = ask(session, &good(), &Unwatched);
             RIGHT.with(|right| assert_eq!(found.as_ref(), Some(right), "after {asked}"));
@@ -437,6 +481,9 @@ fn session(choices: &mut Choices<'_>) {
                 let asked = mutate::request(choices);
                 let patience = if one_in(choices, 6) { below(choices, 30) } else { usize::MAX };
                 ask(&session, &asked, &Until(Cell::new(patience)));
+                if one_in(choices, 4) {
+                    ask_other(&session, choices, &Until(Cell::new(patience)));
+                }
             }
             // Mended, the same session answers, or says that its files changed.
             server.mend();

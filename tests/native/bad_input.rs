@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use sae_attribution::request::Request;
 use sae_attribution::source::LocalFuture;
-use sae_attribution::watch::{Phase, Progress, Watch};
+use sae_attribution::watch::{Phase, Progress, Unwatched, Watch};
 
 use crate::altered::{Altered, Raw, ask, changed, file, open};
 use crate::common::requests::{
@@ -274,6 +274,28 @@ fn bad_requests_are_errors_that_name_what_is_wrong() {
         assert_eq!(error.code(), code, "{request}: {error}");
         ask(&session, good()).unwrap();
     }
+    let with = |more: Value| {
+        let mut asked = latents(0, 3);
+        let more = more.as_object().unwrap().clone();
+        asked.as_object_mut().unwrap().extend(more);
+        asked
+    };
+    let tokens = |more: Value| {
+        let mut asked = with(more);
+        asked["from"] = "tokens".into();
+        asked
+    };
+    for (request, code) in [
+        (with(json!({"patch": "The towers are tall"})), "patch-length"),
+        (with(json!({"method": {"integrated": 0}})), "request-invalid"),
+        (with(json!({"method": {"integrated": 301}})), "request-invalid"),
+        (tokens(json!({"patch": "A tower"})), "request-invalid"),
+        (tokens(json!({"method": {"integrated": 5}})), "request-invalid"),
+    ] {
+        let error = ask(&session, request.clone()).unwrap_err();
+        assert_eq!(error.code(), code, "{request}: {error}");
+        ask(&session, good()).unwrap();
+    }
     // What has not the form of a request is none.
     for request in [
         between("blocks.1.hook_x", "blocks.3.hook_resid_pre"),
@@ -289,6 +311,55 @@ fn bad_requests_are_errors_that_name_what_is_wrong() {
     assert_eq!(ask(&session, logits(3, 3001)).unwrap().targets.len(), 3001);
 }
 
+#[test]
+fn bad_interventions_continuations_and_curves_are_errors_that_name_what_is_wrong() {
+    let session = open(&Altered::default()).unwrap();
+    let p = "The tower";
+    let edit = |more: Value| {
+        let mut edit = json!({"place": resid(1), "pos": 1, "latent": 3});
+        edit.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"prompt": p, "edits": [edit]})
+    };
+    for (asked, code) in [
+        (edit(json!({})), "request-invalid"),
+        (edit(json!({"set": 1, "times": 2})), "request-invalid"),
+        (edit(json!({"set": 1, "pos": 3})), "request-invalid"),
+        (edit(json!({"set": 1, "latent": 512})), "request-invalid"),
+        (edit(json!({"set": 1, "place": "blocks.7.hook_mlp_out"})), "place-out-of-range"),
+        (edit(json!({"set": 1, "place": "blocks.1.hook_mlp_out"})), "file-not-found"),
+        (json!({"prompt": p, "edits": [], "top_logits": 0}), "k-out-of-range"),
+    ] {
+        let intervention = serde_json::from_value(asked.clone()).unwrap();
+        let found = pollster::block_on(session.intervene(&intervention, &Unwatched));
+        assert_eq!(found.unwrap_err().code(), code, "{asked}");
+    }
+    let steer = |latent: u64| json!([{"place": resid(1), "latent": latent, "factor": 2}]);
+    for (asked, code) in [
+        (json!({"prompt": p, "max_tokens": 0}), "request-invalid"),
+        (json!({"prompt": p, "max_tokens": 51}), "request-invalid"),
+        (json!({"prompt": p, "max_tokens": 2, "temperature": -1}), "request-invalid"),
+        (json!({"prompt": p, "max_tokens": 2, "steer": steer(512)}), "request-invalid"),
+        (json!({"prompt": "x ".repeat(400), "max_tokens": 2}), "prompt-too-long"),
+    ] {
+        let generation = serde_json::from_value(asked.clone()).unwrap();
+        let found = pollster::block_on(session.generate(&generation, &Unwatched));
+        assert_eq!(found.unwrap_err().code(), code, "{asked}");
+    }
+    let curves = |request: Value, target: u64| json!({"request": request, "target": target});
+    let omitted = json!({"prompt": p, "from": resid(1), "to": {"top_logits": 2}, "error": "omit"});
+    for (asked, code) in [
+        (curves(token_to_latent(p, 3), 0), "request-invalid"),
+        (curves(omitted, 0), "request-invalid"),
+        (curves(latent_to_logit(p, 1, 2), 2), "request-invalid"),
+        (curves(latent_to_logit(p, 9, 2), 0), "place-out-of-range"),
+    ] {
+        let request = serde_json::from_value(asked.clone()).unwrap();
+        let found = pollster::block_on(session.curves(&request, &Unwatched));
+        assert_eq!(found.unwrap_err().code(), code, "{asked}");
+    }
+    ask(&session, good()).unwrap();
+}
+
 /// Ends the work when a phase is reached.
 struct Until(Phase);
 
@@ -301,8 +372,10 @@ impl Watch for Until {
 
 #[test]
 fn cancelling_in_any_phase_leaves_the_session_usable() {
-    let request: Request = serde_json::from_value(latent_to_logit("The tower", 1, 3)).unwrap();
-    for phase in [Phase::Load, Phase::Forward, Phase::Encode, Phase::Jacobian] {
+    let mut request: Request =
+        serde_json::from_value(latent_to_logit("The tower", 1, 3)).unwrap();
+    request.measure = true;
+    for phase in [Phase::Load, Phase::Forward, Phase::Encode, Phase::Jacobian, Phase::Ablate] {
         let session = open(&Altered::default()).unwrap();
         let watch = Until(phase);
         let error = pollster::block_on(session.attribute(&request, &watch)).unwrap_err();
