@@ -262,6 +262,46 @@ if (wanted('load') && options.fixture) {
   );
 }
 
+if (wanted('measured') && options.fixture) {
+  report.measured = {};
+  const python = process.env.ORACLE_VENV && join(process.env.ORACLE_VENV, 'bin/python');
+  /** @type {{name: string, seconds: number}[] | undefined} */
+  let torch;
+  if (python) {
+    const script = join(PROJECT, 'scripts/oracle/bench_measured.py');
+    const found = execFileSync(python, [script, resolve(options.fixture), '--json'], { encoding: 'utf8' });
+    torch = JSON.parse(found.trim().split('\n').at(-1) ?? '[]');
+  } else console.log('ORACLE_VENV is not set: no comparison with ablations in PyTorch.');
+  const rows = [];
+  for (const device of ['cpu', ...(report.adapter === 'none' ? [] : ['webgpu'])]) {
+    const found = await call('measured.js', 'measured', { base: `${browser.url}/fixture`, device, repeats: 50 });
+    report.measured[device] = found;
+    found.ablations.forEach((/** @type {any} */ of, /** @type {number} */ i) => {
+      const { seconds, gflop } = of.again.phases.ablate;
+      const theirs = torch?.[i]?.seconds;
+      rows.push([
+        of.name,
+        device,
+        `${of.sources} × ${of.targets}`,
+        x2(seconds),
+        x1(gflop),
+        x1(gflop / seconds),
+        theirs ? x2(theirs) : '—',
+        theirs ? `${x2(seconds / theirs)} ×` : '—',
+        percent((of.again.phases.forward?.seconds ?? 0) / of.again.seconds),
+      ]);
+    });
+    const { generation, memory } = found;
+    console.log(
+      `${device}: ${x1(generation.tokens / generation.seconds)} tokens/s of ${generation.tokens} greedy tokens; wasm memory ${Math.round(memory.before / 1e6)} MB before and ${Math.round(memory.after / 1e6)} MB after ${memory.repeats} requests with ablations`,
+    );
+  }
+  table(
+    ['ablations', 'device', 'pairs', 's', 'GFLOP', 'GFLOP/s', 'PyTorch, s', 'ratio', 'forward in a second request'],
+    rows,
+  );
+}
+
 if (wanted('long') && options.fixture) {
   const found = await call('long.js', 'long', {
     base: `${browser.url}/fixture`,

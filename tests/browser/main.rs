@@ -16,6 +16,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
 use common::golden::{addresses, all_addresses, check_fixture};
+use common::measured::check_measured;
 use common::products::check_products;
 use common::sizes::check_sizes;
 
@@ -67,6 +68,32 @@ async fn cases_equal_the_reference() {
             kernels::DEVICE_KIND
         );
     }
+}
+
+#[wasm_bindgen_test]
+async fn what_is_measured_equals_the_reference() {
+    let reader = source().await;
+    let mut seen = 0;
+    for name in fixtures(&reader).await {
+        let fixture = format!("{FIXTURES_URL}/fixtures/{name}");
+        let index = format!("{fixture}/measured/index.json");
+        if reader.read_whole(&index, 1 << 20).await.is_err() {
+            continue;
+        }
+        let device = device().await.unwrap_or_else(|error| panic!("{error}"));
+        let own = Box::new(source().await);
+        let addresses = all_addresses(&reader, &fixture).await;
+        let session = Session::open(device, own, addresses).await;
+        let session = session.unwrap_or_else(|error| panic!("{error}"));
+        let report = check_measured(&session, &reader, &fixture, TOLERANCE).await;
+        console_log!(
+            "{name} on {:?}, largest errors relative to the largest value:\n{report}",
+            kernels::DEVICE_KIND
+        );
+        seen += 1;
+    }
+    // FIXTURES may name folders without.
+    assert!(seen > 0 || option_env!("FIXTURES").is_some(), "nothing was measured");
 }
 
 #[wasm_bindgen_test]

@@ -1,5 +1,6 @@
 //! What native and browser tests share: fixtures, the golden comparison.
 
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod device;
 pub(crate) mod golden;
 pub(crate) mod measured;
