@@ -10,6 +10,7 @@ for all latents of block 9 on the 25 largest logits, and of block 0 on block 3's
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -19,6 +20,9 @@ import torch
 
 import oracle
 from presets import EIFFEL_CITY, EIFFEL_PARIS
+
+
+FOUND: list[dict] = []
 
 
 def clean_run(model, sae, tokens):
@@ -69,6 +73,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="the last line is JSON")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as hf_home, torch.no_grad():
@@ -78,6 +83,8 @@ def main() -> None:
         print(f"{args.threads} threads, batches of {args.batch}")
         timed("9 -> 25 logits", lambda: on_logits(model, saes[9], city, 25, args.batch), args.repeats)
         timed("0 -> 3", lambda: on_latents(model, saes[0], saes[3], paris, args.batch), args.repeats)
+    if args.json:
+        print(json.dumps(FOUND))
 
 
 if __name__ == "__main__":

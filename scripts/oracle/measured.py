@@ -135,6 +135,9 @@ def main() -> None:
                 save_file(tensors, folder / f"{name}.safetensors")
             shapes = {k: list(v.shape) for k, v in tensors.items()}
             print(f"{name} {time.perf_counter() - start:.0f} s", shapes, json.dumps(notes), flush=True)
+        # Who reads them in a browser cannot list a folder.
+        names = sorted(path.stem for path in folder.glob("*.json") if path.name != "index.json")
+        (folder / "index.json").write_text(json.dumps(names, indent=0) + "\n")
     print(f"{len(cases)} cases in {time.perf_counter() - start:.0f} s")
 
 

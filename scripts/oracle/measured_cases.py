@@ -118,14 +118,12 @@ def of_residuals(paris, city, serena, far, near, mid):
         "completeness_difference": ask("completeness", serena, pre(0), TENNIS),
         "completeness_frozen": ask("completeness", serena, pre(0), TENNIS, frozen=True),
         "curves_difference": ask("curves", serena, pre(mid), TENNIS, method="gradient", ns=NS),
-        "curves_omit": ask("curves", serena, pre(0), TENNIS, method="gradient", ns=NS, error="omit"),
         "curves_patch": ask(
             "curves", serena, pre(mid), TENNIS, method="gradient", ns=OTHER_NS, patch=SERENA_JORDAN
         ),
         "curves_integrated": ask(
             "curves", serena, pre(0), TENNIS, method="integrated", steps=10, ns=NS
         ),
-        "curves_ablation": ask("curves", city, pre(mid), PARIS, method="ablation", ns=NS),
     }
     for steps in (1, 4, 10):
         cases |= {
