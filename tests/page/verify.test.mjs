@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { requestOf } from '../../scripts/cases.mjs';
+import { readTensors, requestOf } from '../../scripts/cases.mjs';
 import { start } from './browser.mjs';
 
 const FIXTURE = new URL('../fixtures/tiny/', import.meta.url).pathname;
@@ -18,6 +18,10 @@ function expectations() {
   const latents = read('latent_to_latent_0_3');
   const logits = read('latent_to_logit_3_k25');
   const { threshold, pairs } = latents.off_staircase[0];
+  const activations = Array.from(
+    readTensors(join(FIXTURE, 'expected/latent_to_logit_3_k25.safetensors')).from_acts,
+    Number,
+  );
   return {
     title: 'The tiny fixture.',
     cases: [
@@ -32,6 +36,7 @@ function expectations() {
       {
         request: requestOf(logits.case),
         expect: [
+          { what: 'activations', path: 'sources.activation', values: activations, within: 2e-5 },
           { what: 'a logit', token: logits.token_strings[1], rank: 1, logit: logits.token_logits[1], within: 1e-4 },
           { what: 'tokens', path: 'tokens.string', equals: logits.str_tokens },
         ],
@@ -78,7 +83,7 @@ async function verify(expected, saes = '/fixture/saes') {
 
 test('what is published is found again', async () => {
   const { outcome, text, outcomes } = await verify(expectations());
-  assert.deepEqual([outcome, outcomes], ['passed', Array(5).fill('true')], text ?? '');
+  assert.deepEqual([outcome, outcomes], ['passed', Array(6).fill('true')], text ?? '');
 });
 
 test('each expectation that does not hold fails, and only that', async () => {
@@ -88,9 +93,18 @@ test('each expectation that does not hold fails, and only that', async () => {
   count.equals += 1;
   ratio.near *= 1.001;
   pairs.pairs = pairs.pairs.slice(1);
-  /** @type {any[]} */ (changed.cases[1].expect)[0].rank = 2;
+  /** @type {any[]} */
+  const [array, token] = changed.cases[1].expect;
+  array.values[7] += 1e-4 * Math.max(...array.values);
+  token.rank = 2;
   const { outcome, outcomes } = await verify(changed);
-  assert.deepEqual([outcome, outcomes], ['failed', ['false', 'false', 'false', 'false', 'true']]);
+  assert.deepEqual([outcome, outcomes], ['failed', ['false', 'false', 'false', 'false', 'false', 'true']]);
+  // One number too many, or of another array.
+  for (const change of [{ values: [...array.values, 0] }, { path: 'targets.activation' }, { path: 'none.such' }]) {
+    const [, { request, expect }] = expectations().cases;
+    const { outcomes } = await verify({ title: '', cases: [{ request, expect: [{ ...expect[0], ...change }] }] });
+    assert.deepEqual(outcomes, ['false']);
+  }
 });
 
 test('weights that are not there are an error, not a pass', async () => {

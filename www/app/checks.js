@@ -23,12 +23,13 @@ import {
  * @typedef {{what: string, source?: string} & (
  *   {path: string, equals: unknown} |
  *   {path: string, near: number, within: number} |
+ *   {path: string, values: number[], within: number} |
  *   {pairs: [number, number][][]} |
  *   {token: string, rank: number, logit?: number, probability?: number, within?: number}
  * )} Expectation
- *   path: into the result, as in `sources.pos.length`; pairs: all cross-position pairs over the request's
- *   threshold, each `[[from pos, from latent], [to pos, to latent]]`; token: one of the top logits, the
- *   largest being rank 0
+ *   path: into the result, as in `sources.pos.length`; values: all of an array, each within this share of the
+ *   largest; pairs: all cross-position pairs over the request's threshold, each `[[from pos, from latent],
+ *   [to pos, to latent]]`; token: one of the top logits, the largest being rank 0
  */
 
 /**
@@ -40,6 +41,9 @@ import {
  */
 
 /** @typedef {{what: string, expected: string, got: string, passed: boolean}} Outcome */
+
+/** The most numbers of an array. */
+const MOST = 500_000;
 
 const what = text(1000);
 const source = optional(text(1000));
@@ -54,6 +58,7 @@ const node = pair(natural, natural);
 const EXPECTATIONS = {
   equals: object({ what, source, path: pathInto, equals: either(array(scalar, LABEL), scalar) }),
   near: object({ what, source, path: pathInto, near: finite, within: finite }),
+  values: object({ what, source, path: pathInto, values: array(finite, MOST), within: finite }),
   pairs: object({ what, source, pairs: array(pair(node, node), 100_000) }),
   token: object({
     ...{ what, source, token: text(LABEL), rank: natural },
@@ -120,12 +125,32 @@ export function check(result, expectation) {
   const inside = (/** @type {unknown} */ value, /** @type {string} */ key) =>
     key === 'length' ? /** @type {any} */ (value)?.length : own(Object(value), key);
   const got = expectation.path.split('.').reduce(inside, /** @type {unknown} */ (result));
+  if ('values' in expectation) return { what, ...compared(got, expectation) };
   if ('near' in expectation) {
     const { near, within } = expectation;
     const passed = typeof got === 'number' && Math.abs(got - near) <= within;
     return { what, expected: `${near} ± ${within}`, got: show(got), passed };
   }
   return { what, expected: show(expectation.equals), got: show(got), passed: show(got) === show(expectation.equals) };
+}
+
+/**
+ * How far an array is from what it should be, as a share of the largest of that.
+ * @param {unknown} got
+ * @param {{values: number[], within: number}} expectation
+ */
+function compared(got, { values, within }) {
+  const expected = `${values.length} numbers, each ± ${within} of the largest`;
+  const found = /** @type {ArrayLike<number>} */ (Array.isArray(got) || ArrayBuffer.isView(got) ? got : []);
+  if (found.length !== values.length) return { expected, got: `${found.length} numbers`, passed: false };
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  let [worst, at] = [0, 0];
+  for (const [i, value] of values.entries()) {
+    const error = Math.abs(found[i] - value) / largest;
+    // What is no number is as wrong as can be.
+    if (!(error <= worst)) [worst, at] = [Number.isNaN(error) ? Infinity : error, i];
+  }
+  return { expected, got: `at most ${worst.toExponential(1)} off, at ${at}`, passed: worst <= within };
 }
 
 /** @param {Attribution} result @returns {number[][][]} */
