@@ -78,7 +78,8 @@ const STYLE = `
   color: ${QUIET};
 }
 
-.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; overflow: hidden; }
+/* Scripts know a size rounded up: half a pixel more than there is would bring scroll bars. */
+.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; max-width: 100%; max-height: 100%; overflow: hidden; }
 .sae-plot .heatmap-canvas { display: block; }
 
 .sae-plot .heatmap-hover,
