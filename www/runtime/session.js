@@ -239,6 +239,13 @@ function build(device, signal) {
 
 /** @param {DeviceKind} device @param {AbortSignal} signal */
 async function start(device, signal) {
+  if (!('WebAssembly' in globalThis)) {
+    const advice = 'Allow it for this site, as strict modes of browsers forbid it, or use another browser.';
+    throw codedError(
+      'runtime-unavailable',
+      `This browser has no WebAssembly, which the runtime is written in. ${advice}`,
+    );
+  }
   const name = device === 'cpu' && hasRelaxedSimd() ? 'cpu-relaxed' : device;
   const stop = new AbortController();
   const importing = MODULES[name]();
