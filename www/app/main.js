@@ -6,7 +6,7 @@ import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { createMeanings } from './meanings/meanings.js';
 import { decodeState, encodeState } from './links.js';
-import { fromFile, invalid, titleOf } from '../figure/result.js';
+import { fromFile, titleOf } from '../figure/result.js';
 import { createResults, keyOf } from './results.js';
 import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
 import { createTake } from './take.js';
@@ -285,16 +285,25 @@ createTake(document, {
 
 // --- saved results ---
 
+/** A worker that reads results; undefined where there are none with modules. */
+function startReader() {
+  try {
+    return new Worker(new URL('./result-worker.js', import.meta.url), { type: 'module' });
+  } catch {
+    return undefined;
+  }
+}
+
 /** @param {File} file @returns {Promise<Attribution>} */
 async function read(file) {
-  if (file.size < READ_HERE) return fromFile(file);
-  const worker = new Worker(new URL('./result-worker.js', import.meta.url), { type: 'module' });
+  const worker = file.size < READ_HERE ? undefined : startReader();
+  if (!worker) return fromFile(file);
   try {
     return await new Promise((resolve, reject) => {
       worker.onmessage = ({ data: { result, error } }) =>
         error ? reject(codedError(error.code, error.message)) : resolve(result);
-      worker.onerror = ({ message }) =>
-        reject(invalid(`it could not be read (${message || 'the browser does not say why'})`));
+      // It did not start: the page waits while it reads.
+      worker.onerror = () => resolve(fromFile(file));
       worker.postMessage(file);
     });
   } finally {
