@@ -41,6 +41,8 @@ const results = createResults(new URL('../results/', import.meta.url));
 const storage = storageOr();
 /** @type {Promise<import('../runtime/client.js').Client> | undefined} */
 let starting;
+/** What the runtime noted of the run, beside what comes of it. */
+let notice = '';
 /** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
 let picked;
 /** The source that the client has open, and how. @type {{name: string, isPrivate: boolean} | undefined} */
@@ -59,7 +61,7 @@ const meanings = new Map();
 /** The client, loaded when there is something to ask it: whoever only looks needs none. */
 function getClient() {
   const onNotice = (/** @type {import('../runtime/protocol.js').Notice} */ { message, code }) => {
-    element('advice').textContent = `${message} [${code}]`;
+    element('advice').textContent = notice = `${message} [${code}]`;
   };
   starting ??= import('../runtime/client.js').then(
     ({ Client }) => new Client({ onNotice }),
@@ -87,7 +89,7 @@ function meaningsOf(result) {
 function status(text, failed = false, code) {
   element('status').textContent = text;
   element('status').classList.toggle('failed', failed);
-  element('advice').textContent = code ? advice(code) : '';
+  element('advice').textContent = code ? advice(code) : notice;
   if (code) element('status').dataset.code = code;
   else delete element('status').dataset.code;
 }
@@ -112,6 +114,7 @@ async function run() {
   const controller = new AbortController();
   running = controller;
   touched = true;
+  notice = '';
   latest();
   element('run').disabled = true;
   element('cancel').disabled = false;
