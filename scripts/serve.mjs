@@ -27,7 +27,7 @@ const TYPES = {
 const WWW = join(PROJECT, 'www');
 
 /**
- * What README.md tells a server to send with the page: workers have no head to carry a policy, and who may
+ * What www/README.md tells a server to send with the page: workers have no head to carry a policy, and who may
  * frame a page is told by a header alone. Here, models may also come without https.
  */
 const POLICY =

@@ -411,13 +411,13 @@ fn every_code_is_in_the_documentation() {
     let read = |path: &str| {
         std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
     };
-    let (errors, readme) = (read("src/error.rs"), read("../README.md"));
+    let (errors, readme) = (read("src/error.rs"), read("../www/runtime/README.md"));
     let codes: Vec<&str> = (errors.lines())
         .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1))
         .chain(READER_CODES)
         .collect();
     assert!(codes.len() > 20, "{codes:?}");
     for code in codes {
-        assert!(readme.contains(&format!("`{code}`")), "README.md lacks {code}");
+        assert!(readme.contains(&format!("`{code}`")), "www/runtime/README.md lacks {code}");
     }
 }

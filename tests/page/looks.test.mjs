@@ -1,17 +1,23 @@
 // How the page looks and reads: accessibility, hostile text, keyboard only, first paint, screenshots.
 //
 // Screenshots go to target/screenshots for a person to look at; nothing compares them.
+//
+// UPDATE_PICTURE=1 also writes the picture in the project's README, www/examples/page.png.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { DEMO, LINKS, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+import { indexed } from './picture.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const SHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
+/** The picture in the project's README. */
+const PICTURE = new URL('../../www/examples/page.png', import.meta.url).pathname;
+const PICTURE_BYTES = 120_000;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** @type {Awaited<ReturnType<typeof start>>} */
@@ -309,5 +315,22 @@ test('screenshots at three widths, light and dark', async () => {
       }
     }
   }
+  await page.close();
+});
+
+test('the picture in the README: the page as it opens, small enough to be kept', async () => {
+  const { page, problems } = await openPage(browser, '');
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+  await page.setViewportSize({ width: 1280, height: 1120 });
+  await settled(page);
+  for (let i = 0; i < 40 && (await glance(page)).length > 0; i++) await page.waitForTimeout(50);
+  assert.deepEqual(await glance(page), []);
+  const blank = await browser.context.newPage();
+  const picture = await indexed(blank, await page.screenshot());
+  writeFileSync(`${SHOTS}page.png`, picture);
+  if (process.env.UPDATE_PICTURE) writeFileSync(PICTURE, picture);
+  for (const { length } of [picture, readFileSync(PICTURE)]) assert.ok(length <= PICTURE_BYTES, `${length} bytes`);
+  assert.deepEqual(problems, []);
+  await blank.close();
   await page.close();
 });
