@@ -22,7 +22,6 @@ function createElement(tag) {
     insertCell: into('td'),
     // Nothing is painted.
     getContext: () => null,
-    toDataURL: () => 'data:,',
     toString: () => content.join(' '),
   };
 }
@@ -33,4 +32,14 @@ export const document = /** @type {Document} */ (
     createDocumentFragment: () => createElement('fragment'),
     documentElement: { dataset: { theme: 'light' } },
   })
+);
+
+/** Node has none. */
+globalThis.ImageData ??= /** @type {any} */ (
+  class {
+    /** @param {number} width @param {number} height */
+    constructor(width, height) {
+      this.data = new Uint8ClampedArray(4 * width * height);
+    }
+  }
 );

@@ -7,7 +7,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { clipped, pairsAcross, summarise } from '../../www/figure/analysis.js';
-import { csv, picture } from '../../www/app/export.js';
+import { axisTitles, caption } from '../../www/app/export/about.js';
+import { csv } from '../../www/app/export/csv.js';
+import { picture } from '../../www/app/export/picture.js';
 import { decodeState, encodeState } from '../../www/app/links.js';
 import { describeRequest, viewOf } from '../../www/figure/request.js';
 import { fromJson, titleOf } from '../../www/figure/result.js';
@@ -16,7 +18,7 @@ import { keyOf } from '../../www/app/results.js';
 import { originsOf } from '../../www/app/snippet.js';
 import { addressesRead, revisionsOf, sourceOf, SOURCES } from '../../www/app/sources.js';
 import { DEFAULT_VIEW, SORTS } from '../../www/figure/view.js';
-import { axes, describeCell, describeNodes, savedLabel } from '../../www/figure/axes.js';
+import { axes, describeCell, savedLabel } from '../../www/figure/axes.js';
 import * as findings from '../../www/app/panels/findings.js';
 import { defaultLimit } from '../../www/figure/scale.js';
 import { logits, statistics } from '../../www/app/panels/tables.js';
@@ -178,12 +180,17 @@ async function use(result, random) {
   }
   if (targets.pos.length > 0 && sources.pos.length > 0) {
     const matrix = { values: attributions, ...axes(result, view, summary, meaning), limit };
-    const { svg } = picture(matrix, {
-      document,
+    const { svg } = await picture(matrix, {
       title: titleOf(result),
-      notes: [describeNodes(sources)],
+      caption: caption(result, { view, page: PAGE, limit }),
+      axes: axisTitles(result, view),
+      width: random.pick([240, 1200]),
     });
     assert.ok(!/<(?!\/?(svg|title|text|image|path|rect)[\s>/])/.test(svg), 'markup in a picture');
+    assert.ok(
+      !/="[^"]*(NaN|undefined|Infinity)|[\0-\x09\x0b-\x1f\u202a-\u202e\ufffe\uffff]/.test(svg),
+      'no number, or no character',
+    );
     for (const axis of [matrix.rows, matrix.columns]) for (let i = 0; i < axis.n; i++) axis.label(axis.order[i], true);
   }
   assert.ok((await csv(result)).size > 0);

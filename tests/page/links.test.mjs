@@ -184,7 +184,10 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
 
   const svg = (await take('save-svg')).bytes.toString();
   assert.ok(
-    svg.startsWith('<svg') && svg.includes('data:image/png') && svg.includes('city (9)') && svg.includes('F3 latents'),
+    svg.startsWith('<svg') &&
+      svg.includes('data:image/png') &&
+      svg.includes('city (9)') &&
+      svg.includes('latents of blocks.3.hook_resid_pre'),
   );
   assert.ok(!/<script|onload/.test(svg));
   const png = await take('save-png');

@@ -58,6 +58,10 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await page.waitForSelector('#code[open]');
     assert.deepEqual(await violations(page), [], 'a dialog');
     await page.keyboard.press('Escape');
+    await page.click('#save-options');
+    await page.waitForSelector('#options[open]');
+    assert.deepEqual(await violations(page), [], 'options of pictures');
+    await page.keyboard.press('Escape');
     await page.goto('about:blank');
     await page.goto(`${browser.url}/${LINKS.logit_difference}`);
     await settled(page);

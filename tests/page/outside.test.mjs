@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { summarise, pairsAcross } from '../../www/figure/analysis.js';
 import { asExpectations, check } from '../../www/app/checks.js';
 import { createContexts } from '../../www/app/meanings/contexts.js';
-import { csv } from '../../www/app/export.js';
+import { csv } from '../../www/app/export/csv.js';
 import { fetchText } from '../../www/runtime/loading/fetch-text.js';
 import { decodeState, encodeState } from '../../www/app/links.js';
 import { createNeuronpedia } from '../../www/app/meanings/neuronpedia.js';

@@ -79,7 +79,10 @@ export function createTake(document, { explorer, link, source, file, say, fail }
 
   /** @param {Attribution} result */
   async function json(result) {
-    const [{ download }, { toJsonParts }] = await Promise.all([import('./export.js'), import('../figure/write.js')]);
+    const [{ download }, { toJsonParts }] = await Promise.all([
+      import('./export/download.js'),
+      import('../figure/write.js'),
+    ]);
     const parts = [];
     for await (const part of toJsonParts(explorer.labelled())) parts.push(part);
     download(document, new Blob(parts, { type: 'application/json' }), `${viewOf(result.request)}.json`);
@@ -87,24 +90,39 @@ export function createTake(document, { explorer, link, source, file, say, fail }
 
   /** @param {Attribution} result */
   async function csv(result) {
-    const { csv, download } = await import('./export.js');
+    const [{ download }, { csv }] = await Promise.all([import('./export/download.js'), import('./export/csv.js')]);
     download(document, await csv(result), `${viewOf(result.request)}.csv`);
   }
 
+  /** How pictures are saved, from when that is first needed. @type {Promise<import('./export/options.js').Settings> | undefined} */
+  let settings;
+  const getSettings = () => (settings ??= import('./export/options.js').then(({ DEFAULTS }) => ({ ...DEFAULTS })));
+
   /** @param {'svg' | 'png'} form */
   const picture = (form) => async (/** @type {Attribution} */ result) => {
-    const { download, picture, png } = await import('./export.js');
-    const drawn = picture(explorer.matrix(), {
-      document,
-      title: `${explorer.view.shown} · ${element('title').textContent}`,
-      notes: [
-        `columns: ${result.sources.pos.length} sources, rows: ${result.targets.pos.length} targets; colours end at ±${explorer.limit}`,
-        location.href,
-      ],
-    });
-    const blob = form === 'png' ? await png(drawn, document) : new Blob([drawn.svg], { type: 'image/svg+xml' });
+    const [{ download }, { draw }] = await Promise.all([import('./export/download.js'), import('./export/draw.js')]);
+    const { matrix, view, limit } = { matrix: explorer.matrix(), view: explorer.view, limit: explorer.limit };
+    const blob = await draw(form, result, { document, matrix, view, limit, settings: await getSettings() });
     download(document, blob, `${viewOf(result.request)}.${form}`);
   };
+
+  /** @type {HTMLDialogElement | undefined} */
+  let dialog;
+  async function options() {
+    const { createOptions } = await import('./export/options.js');
+    const saves = /** @type {const} */ ([
+      ['PNG', picture('png')],
+      ['SVG', picture('svg')],
+    ]).map(([name, act]) => /** @type {[string, () => Promise<unknown>]} */ ([name, async () => take(act)]));
+    const made = (dialog ??= createOptions(document, { settings: await getSettings(), saves }));
+    made.showModal();
+  }
+
+  /** @param {(result: Attribution) => Promise<unknown>} act */
+  function take(act) {
+    if (explorer.result) return act(explorer.result).catch(fail);
+    say('There is no result to take away yet.');
+  }
 
   /** @type {Record<string, (result: Attribution) => Promise<unknown>>} */
   const acts = {
@@ -115,12 +133,8 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     'copy-embed': embed,
     python,
   };
-  for (const [id, act] of Object.entries(acts)) {
-    element(id).addEventListener('click', () => {
-      if (explorer.result) act(explorer.result).catch(fail);
-      else say('There is no result to take away yet.');
-    });
-  }
+  for (const [id, act] of Object.entries(acts)) element(id).addEventListener('click', () => take(act));
+  element('save-options').addEventListener('click', () => options().catch(fail));
   element('copy-link').addEventListener('click', () => copyLink().catch(fail));
   element('code-close').addEventListener('click', () => element('code').close());
   element('code-copy').addEventListener('click', async () => {
