@@ -174,12 +174,16 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
   assert.equal(csv.name, 'latent_to_logit.csv');
   assert.equal(
     lines[0],
-    'source_pos,source_id,source_label,source_activation,target_pos,target_id,target_label,target_activation,gradient,attribution',
+    'model,prompt,from,to,source_pos,source_id,source_label,source_meaning,source_activation,' +
+      'target_pos,target_id,target_label,target_meaning,target_activation,gradient,attribution',
   );
   const nonzero = json.gradients.filter((/** @type {number} */ g) => g !== 0).length;
   assert.equal(lines.length, 1 + nonzero);
   // The labels of latents hold a comma: quoted.
-  assert.match(lines[1], /^0,\d+,"F3\.\d+, '<\|endoftext\|>' \(0\)",/);
+  assert.match(
+    lines[1],
+    /^tiny,The Eiffel tower is in the city of,blocks\.3\.hook_resid_pre,25 logits,0,\d+,"F3\.\d+, '<\|endoftext\|>' \(0\)",,/,
+  );
   assert.ok(Math.abs(Number(lines[1].split(',').at(-1)) - json.attributions[0]) < 1e-6);
 
   const svg = (await take('save-svg')).bytes.toString();

@@ -895,15 +895,18 @@ test('a CSV names latents and tokens by number, and computes nothing in a spread
   const latents = resultOf([1, 2, 3, 4], 2);
   latents.sources.label = ['=HYPERLINK("http://evil")', '+1'];
   latents.targets.label = ['-1', '@x'];
-  const lines = (await (await csv(latents)).text()).split('\n');
-  assert.equal(lines[1], `0,0,"'=HYPERLINK(""http://evil"")",1,0,0,'-1,1,1,1`);
-  assert.equal(lines[4], `1,1,'+1,1,1,1,'@x,1,4,4`);
+  latents.model.name = '=1+1';
+  latents.request.prompt = '@x,"y"';
+  const lines = (await (await csv(latents, { meaning: () => '=2' })).text()).split('\n');
+  const first = `'=1+1,"'@x,""y""",blocks.0.hook_resid_pre,blocks.1.hook_resid_pre`;
+  assert.equal(lines[1], `${first},0,0,"'=HYPERLINK(""http://evil"")",'=2,1,0,0,'-1,'=2,1,1,1`);
+  assert.equal(lines[4], `${first},1,1,'+1,'=2,1,1,1,'@x,'=2,1,4,4`);
   const tokens = fromJson(JSON.stringify(SAVED.token_to_latent));
-  const [, first] = (await (await csv(tokens)).text()).split('\n');
-  assert.ok(first.startsWith(`0,${tokens.tokens.token_id[0]},`), first);
+  const [, token] = (await (await csv(tokens)).text()).split('\n');
+  assert.ok(token.includes(`,tokens,blocks.3.hook_resid_pre,0,${tokens.tokens.token_id[0]},`), token);
   const logits = fromJson(JSON.stringify(SAVED.latent_to_logit));
   const [, second] = (await (await csv(logits)).text()).split('\n');
-  assert.equal(second.split(',').at(-5), String(logits.targets.token_id[0]), second);
+  assert.equal(second.split(',').at(-6), String(logits.targets.token_id[0]), second);
 });
 
 test('a scale leaves out what is more than five times almost all others', () => {

@@ -1,9 +1,11 @@
 // What is taken away as a picture: size, labels, scale, bars, caption; nothing of the computer it was made on.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { isLocal, publicOrigins } from '../../www/app/export/about.js';
+import { csv } from '../../www/app/export/csv.js';
 import { ticks } from '../../www/app/export/layout.js';
 import { fitted, widthOf, wrapped } from '../../www/app/export/svg.js';
 import { fromJson } from '../../www/figure/result.js';
@@ -330,4 +332,76 @@ test('texts are cut and wrapped by how wide they are', () => {
   assert.deepEqual(wrapped('x'.repeat(25), widthOf('x'.repeat(11), 10), 10, 9), ['xxxxxxxxxx', 'xxxxxxxxxx', 'xxxxx']);
   assert.equal(wrapped('word '.repeat(500), 100, 10, 4).length, 4);
   assert.deepEqual(wrapped('', 100, 10, 4), []);
+});
+
+/** A table as Python's own module reads it. @param {Buffer} csv @returns {Record<string, string>[]} */
+const tableOf = (csv) =>
+  JSON.parse(
+    execFileSync(
+      'python3',
+      [
+        '-c',
+        'import csv, io, json, sys; print(json.dumps(list(csv.DictReader(io.StringIO(sys.stdin.read(), newline="")))))',
+      ],
+      { input: csv, maxBuffer: 1e9, env: { ...process.env, PYTHONUTF8: '1' } },
+    ).toString(),
+  );
+
+test('a CSV tells of each pair what it is of, what its latents mean, and zeros where they are wanted', async () => {
+  const { page, problems } = await openPage(browser, DEMO);
+  await settled(page);
+  const result = fromJson((await take(page, 'save')).toString());
+  const rows = tableOf(await take(page, 'save-csv'));
+  const at = [...result.gradients.keys()].filter((i) => result.gradients[i] !== 0);
+  assert.equal(rows.length, at.length);
+  const n = result.sources.pos.length;
+  const labels = result.latent_labels ?? {};
+  for (const [row, i] of at.entries()) {
+    const { source_activation, target_activation, gradient, attribution, ...found } = rows[row];
+    const [source, target] = [i % n, Math.floor(i / n)];
+    const side = (/** @type {'source' | 'target'} */ name, /** @type {number} */ node) => {
+      const { pos, latent, label, hook_name = '' } = result[name === 'source' ? 'sources' : 'targets'];
+      return {
+        [`${name}_pos`]: String(pos[node]),
+        [`${name}_id`]: String(latent[node]),
+        [`${name}_label`]: label[node],
+        [`${name}_meaning`]: labels[hook_name]?.[latent[node]] ?? '',
+      };
+    };
+    assert.deepEqual(found, {
+      model: 'demo',
+      prompt: 'The Eiffel tower is in Paris',
+      from: 'blocks.0.hook_resid_pre',
+      to: 'blocks.2.hook_resid_pre',
+      ...side('source', source),
+      ...side('target', target),
+    });
+    const numbers = [source_activation, target_activation, gradient, attribution].map((text) =>
+      Math.fround(Number(text)),
+    );
+    const expected = [result.sources.activation[source], result.targets.activation[target]];
+    assert.deepEqual(numbers, [...expected, result.gradients[i], result.attributions[i]]);
+  }
+  assert.ok(rows.filter(({ source_meaning }) => source_meaning).length > rows.length / 2);
+
+  await page.click('#save-options');
+  await page.check('#csv-zeros');
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Save CSV' }).click();
+  const all = tableOf(readFileSync(await (await download).path()));
+  assert.deepEqual(
+    all.map(({ gradient }) => Math.fround(Number(gradient))),
+    [...result.gradients],
+  );
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a CSV of many pairs does not hold a long prompt as often as pairs', async () => {
+  const result = fromJson(JSON.stringify(madeUp(300, 400, (i) => i)));
+  result.request.prompt = 'a long prompt '.repeat(200);
+  const { size } = await csv(result);
+  assert.ok(size < 120_000 * 250, `${size} bytes`);
+  result.request.prompt = 'x'.repeat(400);
+  assert.ok((await (await csv(result)).text()).includes(`,${'x'.repeat(400)},`));
 });

@@ -91,10 +91,11 @@ export function createTake(document, { explorer, link, source, file, say, fail }
   /** @param {Attribution} result */
   async function csv(result) {
     const [{ download }, { csv }] = await Promise.all([import('./export/download.js'), import('./export/csv.js')]);
-    download(document, await csv(result), `${viewOf(result.request)}.csv`);
+    const { zeros } = await getSettings();
+    download(document, await csv(result, { meaning: explorer.meaning, zeros }), `${viewOf(result.request)}.csv`);
   }
 
-  /** How pictures are saved, from when that is first needed. @type {Promise<import('./export/options.js').Settings> | undefined} */
+  /** How pictures and tables are saved, from when that is first needed. @type {Promise<import('./export/options.js').Settings> | undefined} */
   let settings;
   const getSettings = () => (settings ??= import('./export/options.js').then(({ DEFAULTS }) => ({ ...DEFAULTS })));
 
@@ -113,6 +114,7 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     const saves = /** @type {const} */ ([
       ['PNG', picture('png')],
       ['SVG', picture('svg')],
+      ['CSV', csv],
     ]).map(([name, act]) => /** @type {[string, () => Promise<unknown>]} */ ([name, async () => take(act)]));
     const made = (dialog ??= createOptions(document, { settings: await getSettings(), saves }));
     made.showModal();

@@ -1,11 +1,11 @@
-// How pictures are saved: asked in a dialog, kept for the visit.
+// How pictures and tables are saved: asked in a dialog, kept for the visit.
 
 import { number } from '../../figure/text.js';
 
-/** @typedef {{width: number, unit: 'px' | 'cm', scale: number, theme: 'light' | 'dark'}} Settings */
+/** @typedef {{width: number, unit: 'px' | 'cm', scale: number, theme: 'light' | 'dark', zeros: boolean}} Settings */
 
 /** @type {Settings} */
-export const DEFAULTS = { width: 1200, unit: 'px', scale: 2, theme: 'light' };
+export const DEFAULTS = { width: 1200, unit: 'px', scale: 2, theme: 'light', zeros: false };
 /** The widths that a picture may have, in pixels. */
 const [LEAST, MOST] = [240, 6000];
 /** Pixels of a centimetre, as browsers and printers count. */
@@ -68,6 +68,7 @@ export function createOptions(document, { settings, saves }) {
     ],
     settings.theme,
   );
+  const zeros = make('input', { id: 'csv-zeros', type: 'checkbox', checked: settings.zeros });
   const note = make('p', { id: 'picture-note', className: 'quiet' });
   note.setAttribute('aria-live', 'polite');
   width.setAttribute('aria-describedby', note.id);
@@ -82,6 +83,7 @@ export function createOptions(document, { settings, saves }) {
       ...(!problem && asked),
       scale: Number(scale.value),
       theme: theme.value,
+      zeros: zeros.checked,
     });
     const pixels = number(pixelsOf(settings) * settings.scale);
     note.textContent =
@@ -98,7 +100,7 @@ export function createOptions(document, { settings, saves }) {
   const dialog = make(
     'dialog',
     { id: 'options', className: 'options' },
-    make('h2', { id: 'options-title', textContent: 'Pictures' }),
+    make('h2', { id: 'options-title', textContent: 'Pictures and tables' }),
     make(
       'div',
       { className: 'fields' },
@@ -106,6 +108,7 @@ export function createOptions(document, { settings, saves }) {
       unit,
       make('label', {}, 'Pixels of a PNG', scale),
       make('label', {}, 'Colours', theme),
+      make('label', { className: 'check' }, zeros, 'CSV with the pairs that are 0'),
     ),
     note,
     make('div', { className: 'actions' }, ...buttons, close),
