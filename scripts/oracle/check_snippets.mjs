@@ -50,8 +50,9 @@ const folder = mkdtempSync(join(tmpdir(), 'sae-attribution-snippet-'));
  * @param {import('../../www/runtime/protocol.js').Request} request
  * @param {import('../../www/app/snippet.js').Origins} origins paths of this computer
  * @param {Record<string, ArrayLike<number>>} expected
+ * @param {string} saved as the page saves it: the Python compares itself with this
  */
-function compare(name, request, origins, expected) {
+function compare(name, request, origins, expected, saved) {
   for (const [link, path] of Object.entries({
     model: origins.model,
     source: origins.from?.address,
@@ -60,7 +61,8 @@ function compare(name, request, origins, expected) {
     rmSync(join(folder, link), { force: true });
     if (path) symlinkSync(path, join(folder, link));
   }
-  writeFileSync(join(folder, 'snippet.py'), python(request, origins) + TAIL);
+  writeFileSync(join(folder, 'saved.json'), saved);
+  writeFileSync(join(folder, 'snippet.py'), python(request, origins, { file: 'saved.json' }) + TAIL);
   execFileSync(interpreter, ['snippet.py'], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   const found = json(join(folder, 'found.json'));
   const off = ['gradients', 'attributions'].map((key) => apart(found[key], Array.from(expected[key])));
@@ -70,17 +72,36 @@ function compare(name, request, origins, expected) {
   console.log(`${good ? 'same' : 'DIFFERS'}: ${name}: gradients and attributions off by ${figures} of the largest`);
 }
 
+/** The reference's answer as the page would save it. @param {Record<string, any>} expected @param {any} about */
+function savedOf({ from_indices, to_indices, from_acts, gradients, attributions }, { tokens, token_ids }) {
+  const side = (/** @type {any} */ indices) => {
+    const every = (/** @type {number} */ at) =>
+      Array.from(indices)
+        .filter((_, i) => i % 3 === at)
+        .map(Number);
+    return indices ? { pos: every(1), latent: every(2) } : {};
+  };
+  return JSON.stringify({
+    tokens: { token_id: tokens },
+    sources: { ...side(from_indices), activation: from_acts ? [...from_acts] : tokens.map(() => 1) },
+    targets: { ...side(to_indices), token_id: token_ids },
+    gradients: [...gradients],
+    attributions: [...attributions],
+  });
+}
+
 const isWanted = (/** @type {string} */ name) => wanted.length === 0 || wanted.includes(name);
 try {
   for (const { file, source } of json(join(WWW, 'results/index.json'))) {
     if (source !== 'demo' || !isWanted(file)) continue;
-    const result = fromJson(readFileSync(join(WWW, 'results', file), 'utf8'));
+    const saved = readFileSync(join(WWW, 'results', file), 'utf8');
+    const result = fromJson(saved);
     const { model, from, to } = originsOf(result);
     const here = (/** @type {import('../../www/runtime/protocol.js').SaeOrigin | undefined} */ sae) =>
       sae && { ...sae, address: join(WWW, sae.address) };
     const { request, gradients, attributions } = result;
     const origins = { model: join(WWW, model), from: here(from), to: here(to) };
-    compare(file, request, origins, { gradients, attributions });
+    compare(file, request, origins, { gradients, attributions }, saved);
   }
   const { model, saes } = sourceOf(PLACES, PLACES);
   const saeOf = (/** @type {unknown} */ place) =>
@@ -95,7 +116,14 @@ try {
     });
     if (!isRead || !isWanted(one.name)) continue;
     const expected = readTensors(join(PLACES, 'expected', `${one.name}.safetensors`));
-    compare(one.name, request, { model: model.address, from: saeOf(request.from), to: saeOf(request.to) }, expected);
+    const origins = { model: model.address, from: saeOf(request.from), to: saeOf(request.to) };
+    compare(
+      one.name,
+      request,
+      origins,
+      expected,
+      savedOf(expected, json(join(PLACES, 'expected', `${one.name}.json`))),
+    );
   }
 } finally {
   rmSync(folder, { recursive: true });

@@ -211,7 +211,7 @@ export function assertPython(request, origins) {
   const lines = (/** @type {string} */ text) =>
     bare(text)
       .split('\n')
-      .map((line) => line.replace(/^(# Download as folder “\w+”).*/, '$1'));
+      .map((line) => line.replace(/^(# Files of the (model|SAE)).*/, '$1'));
   assert.deepEqual(lines(code), lines(wanted), 'the Python has other lines than it should');
 }
 

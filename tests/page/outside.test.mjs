@@ -572,8 +572,9 @@ test('the Python of each request names its own places and numbers, each where it
   has(
     { prompt: 'p', from: 'tokens', to: resid(5) },
     [
-      '# Download as folder “model”, with all that is in it: models/demo/model',
-      '# Download as folder “target”: models/demo/saes/to',
+      '# Files of the model to be put into folder “model”: models/demo/model',
+      'path = files("model", "", "config.json", "tokenizer.json", "model.safetensors")',
+      '# Files of the SAE to be put into folder “target”: models/demo/saes/to',
       '("blocks.0.hook_resid_pre", lambda y, hook: y * x[:, None])',
       // The last place of a model has this name alone.
       'reads = ("blocks.4.hook_resid_post", lambda y, hook: found.append(y))',
@@ -581,7 +582,7 @@ test('the Python of each request names its own places and numbers, each where it
     ['source =', 'across'],
   );
   has({ prompt: 'p', from: 'blocks.5.hook_attn_out', to: 'blocks.5.hook_mlp_out', threshold: 0.25 }, [
-    '# Download as folder “source”: models/demo/saes/from',
+    '# Files of the SAE to be put into folder “source”: models/demo/saes/from',
     'names_filter=["blocks.5.hook_attn_out"])',
     'acts = source.encode(cache["blocks.5.hook_attn_out"])',
     'error = cache["blocks.5.hook_attn_out"] - source.decode(acts)',
@@ -620,7 +621,12 @@ test('the Python of each request names its own places and numbers, each where it
     return { model: model.address, from, to };
   };
   const known = (/** @type {string} */ source, /** @type {Request} */ request, /** @type {string[]} */ wanted) =>
-    has(request, wanted, ['# Download as folder “model”'], /** @type {any} */ (of(source, request)));
+    has(
+      request,
+      wanted,
+      ['# Files of the model', 'def files('].slice(0, wanted.join().includes('https:') ? 1 : 2),
+      /** @type {any} */ (of(source, request)),
+    );
   known('gpt2-small-res-jb', { prompt: '', from: 'tokens', to: resid(0) }, [
     'target = SAE.from_pretrained("gpt2-small-res-jb", "blocks.0.hook_resid_pre", device="cpu")[0]',
   ]);
@@ -632,7 +638,8 @@ test('the Python of each request names its own places and numbers, each where it
     'SAE.from_pretrained("gpt2-small-res-jb-feature-splitting", "blocks.8.hook_resid_pre_768", device="cpu")[0]',
   ]);
   known('gpt2-small-transcoders', { prompt: '', from: 'tokens', to: 'blocks.8.ln2.hook_normalized' }, [
-    '# Download as folder “target”: https://huggingface.co/callummcdougall/arena-demos-transcoder/resolve/',
+    '# Files of the SAE from https://huggingface.co/callummcdougall/arena-demos-transcoder/resolve/',
+    '-transcoder-folded-b_dec_out", "https://huggingface.co/callummcdougall/arena-demos-transcoder/resolve/',
   ]);
 });
 

@@ -72,8 +72,11 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     const snippet = await import('./snippet.js');
     offer(
       'Python',
-      'The same gradients with TransformerLens and SAELens. Sources and targets are in the order of this result.',
-      snippet.python({ ...result.request, threshold: explorer.view.threshold }, snippet.originsOf(result)),
+      'Computes the same with TransformerLens and SAELens, and compares it with the file of “Save JSON”.',
+      snippet.python({ ...result.request, threshold: explorer.view.threshold }, snippet.originsOf(result), {
+        page: new URL(location.href),
+        file: `${viewOf(result.request)}.json`,
+      }),
     );
   }
 
