@@ -6,7 +6,6 @@
 //    {type: 'sae-attribution:height', height}, in pixels.
 // resize.js is the page's part.
 
-import './trusted.js';
 import { titleOf } from '../figure/result.js';
 import { short } from '../figure/text.js';
 import { readView } from '../figure/view-link.js';

@@ -8,17 +8,20 @@ import { codedError, describeError } from './error.js';
 
 /** What a person who made the page can look at. */
 const OWN =
-  'see that worker.js is served whole, as JavaScript, and that worker-src of the page’s Content-Security-Policy allows it, or pass workerUrl';
+  'see that worker.js is served whole, as JavaScript, and that the page’s Content-Security-Policy allows it in worker-src, and “sae-attribution” in trusted-types if it has such, or pass workerUrl';
 const OTHER =
   'see that the server of worker.js, which is of another origin, lets the page read it (CORS), and that the page’s Content-Security-Policy allows blob: and that origin in worker-src, or pass workerUrl, the address of a copy on the page’s own origin';
 
+/** The worker of this copy of the runtime. */
+const beside = () => absolute(new URL('./worker.js', import.meta.url));
+
 /**
- * @param {string | URL} [workerUrl] where worker.js is, if not beside this module
+ * @param {string | URL} [workerUrl] where worker.js is, if not beside this module; may be a TrustedScriptURL
  * @returns {{worker: Worker, failed: (cause: string) => Error}} failed: the error to give where it does not start;
  *   throws that where it cannot
  */
 export function startWorker(workerUrl) {
-  const address = absolute(workerUrl ?? new URL('./worker.js', import.meta.url));
+  const address = workerUrl === undefined ? beside() : absolute(workerUrl);
   const isOwn = new URL(address).origin === self.origin;
   const failed = (/** @type {string} */ cause) =>
     codedError(
@@ -26,9 +29,42 @@ export function startWorker(workerUrl) {
       `The runtime did not start: ${cause}. Check the connection and run again. If that does not help, ${isOwn ? OWN : OTHER}.`,
     );
   try {
-    return { worker: new Worker(isOwn ? address : trampoline(address), { type: 'module' }), failed };
+    const started = isOwn ? address : trampoline(address);
+    const passed = isOwn && isTrusted(workerUrl) ? workerUrl : address === beside() ? trusted(started) : started;
+    return { worker: new Worker(/** @type {any} */ (passed), { type: 'module' }), failed };
   } catch (error) {
     throw failed(describeError(error).message);
+  }
+}
+
+/** What a page that requires Trusted Types lists under `trusted-types`, and no more. */
+const POLICY = 'sae-attribution';
+/** @type {any} */
+const { trustedTypes } = globalThis;
+/** @type {any} */
+let policy;
+
+/** A page that has vouched for an address itself hands it over so. @param {unknown} address */
+const isTrusted = (address) => trustedTypes?.isScriptURL(address) === true;
+
+/**
+ * The address of the worker beside this module, vouched for: it is the one that the policy lets pass.
+ * @param {string} address
+ */
+function trusted(address) {
+  // A page's own default policy is asked about plain addresses, and may refuse.
+  if (!trustedTypes || trustedTypes.defaultPolicy) return address;
+  try {
+    policy ??= trustedTypes.createPolicy(POLICY, {
+      createScriptURL(/** @type {string} */ asked) {
+        if (asked === beside() || asked === trampolines.get(beside())) return asked;
+        throw new TypeError(`${asked} is not the worker of the runtime.`);
+      },
+    });
+    return policy.createScriptURL(address);
+  } catch {
+    // Not among those that the page allows: where it requires Trusted Types, the worker does not start.
+    return address;
   }
 }
 
