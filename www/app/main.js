@@ -277,11 +277,10 @@ async function fillExamples() {
 }
 
 createTake(document, {
-  explorer,
+  looked: () => explorer,
   link,
   source: () => shown?.source,
-  file: async () =>
-    shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
+  file: results.fileOf,
   say: status,
   fail,
 });

@@ -29,6 +29,8 @@ const KEPT_PAIRS = 8 << 20;
 export function createResults(base) {
   /** The longest unused first. @type {Map<string, Attribution>} */
   const kept = new Map();
+  /** Where results that came with this site are from. @type {WeakMap<object, string>} */
+  const files = new WeakMap();
   /** @type {Promise<Precomputed[]> | undefined} */
   let index;
 
@@ -76,8 +78,12 @@ export function createResults(base) {
     async load(entry) {
       const result = fromJson(await fetchText(new URL(entry.file, base), MAX_BYTES));
       kept.set(keyOf(entry.source, result.request), result);
+      files.set(result, entry.file);
       return result;
     },
+
+    /** The file beside the index that holds this very result, and no other answer of its request. @param {object} result */
+    fileOf: (result) => files.get(result),
   };
 }
 
