@@ -62,6 +62,11 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await page.waitForSelector('#options[open]');
     assert.deepEqual(await violations(page), [], 'options of pictures');
     await page.keyboard.press('Escape');
+    await openResult(page, 'own.json', {
+      ...{ format_version: 2, title: 'Numbers of one’s own', attributions: [1, -2, 3, 4], gradients: [1, 2, 3, 4] },
+      ...{ sources: { label: ['a', 'b'], pos: [0, 1] }, targets: { label: ['x', 'y'], pos: [0, 1] } },
+    });
+    assert.deepEqual(await violations(page), [], 'numbers without a request');
     await page.goto('about:blank');
     await page.goto(`${browser.url}/${LINKS.logit_difference}`);
     await settled(page);

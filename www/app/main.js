@@ -6,7 +6,7 @@ import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { createMeanings } from './meanings/meanings.js';
 import { decodeState, encodeState } from './links.js';
-import { fromFile, titleOf } from '../figure/result.js';
+import { titleOf } from '../figure/result.js';
 import { createResults, keyOf } from './results.js';
 import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
 import { createTake } from './take.js';
@@ -55,6 +55,8 @@ const latest = lastOnly();
 let touched = false;
 /** What what is shown is an answer of, where that is known. @type {{source?: string, file?: string} | undefined} */
 let shown;
+/** Numbers without a request that were opened last. @type {import('./own-result.js').OwnView | undefined} */
+let own;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
 
@@ -170,6 +172,7 @@ async function run() {
  */
 async function show(result, from, view) {
   const { rows, columns, across, threshold } = explorer.view;
+  if (own?.isOpen) own.end();
   shown = from;
   element('title').textContent = short(titleOf(result), 140);
   element('examples').value = '';
@@ -184,7 +187,7 @@ async function recall() {
   if (running) return;
   const known = results.recall(form.source, request());
   if (known) {
-    if (known !== explorer.result) void show(known, { source: form.source });
+    if (known !== explorer.result || own?.isOpen) void show(known, { source: form.source });
     status('Shown at once: this was computed or opened earlier in this visit.');
     return;
   }
@@ -277,7 +280,7 @@ async function fillExamples() {
 }
 
 createTake(document, {
-  looked: () => explorer,
+  looked: () => (own?.isOpen ? own : explorer),
   link,
   source: () => shown?.source,
   file: results.fileOf,
@@ -296,16 +299,17 @@ function startReader() {
   }
 }
 
-/** @param {File} file @returns {Promise<Attribution>} */
+/** @param {File} file @returns {Promise<import('../figure/result.js').Shown>} */
 async function read(file) {
+  const here = async () => (await import('../figure/own.js')).shownFromFile(file);
   const worker = file.size < READ_HERE ? undefined : startReader();
-  if (!worker) return fromFile(file);
+  if (!worker) return here();
   try {
     return await new Promise((resolve, reject) => {
       worker.onmessage = ({ data: { result, error } }) =>
         error ? reject(codedError(error.code, error.message)) : resolve(result);
       // It did not start: the page waits while it reads.
-      worker.onerror = () => resolve(fromFile(file));
+      worker.onerror = () => resolve(here());
       worker.postMessage(file);
     });
   } finally {
@@ -318,6 +322,7 @@ async function openFile(file) {
   if (!file) return;
   try {
     const result = await read(file);
+    if (!result.request) return await openOwnNumbers(result, file.name);
     const source = ownSource(result);
     form.fill(source, result.request, result.pair_logits?.string);
     if (source) results.keep(source, result);
@@ -328,6 +333,17 @@ async function openFile(file) {
   } catch (error) {
     fail(error);
   }
+}
+
+/** @param {import('../figure/own.js').Own} result @param {string} name of its file */
+async function openOwnNumbers(result, name) {
+  const { openOwn } = await import('./own-result.js');
+  touched = true;
+  latest();
+  if (own?.isOpen) own.end();
+  explorer.hideTooltip();
+  own = openOwn(element('result'), result);
+  if (await own.drawn) status(`Opened ${name}.`);
 }
 
 /** @param {FileList} files of a folder that holds a model and SAEs */
@@ -426,7 +442,10 @@ on('private', 'change', () => {
   if (!running) status(willFetch());
 });
 element('private').checked = storage.getItem(PRIVATE) === 'true';
-createTheme(document, storage, () => explorer.repaint());
+createTheme(document, storage, () => {
+  explorer.repaint();
+  own?.repaint();
+});
 void openLink().then(() => {
   const { problem } = address;
   if (problem) fail(codedError(problem.code, `${problem.message} The demo is offered instead.`));
