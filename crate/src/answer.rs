@@ -323,16 +323,16 @@ impl Compared {
         let rows: Vec<f32> = rows.copied().collect();
         // Devices have no empty tensors.
         let rows = if rows.is_empty() { vec![0.0; d_model] } else { rows };
-        let rows = Vectors::Stream(self.into_stream(run, rows).await?);
+        let rows = Vectors::Stream(self.as_change(run, rows).await?);
         let pos = columns.iter().map(|&i| pos_of(i)).collect();
         Ok((Directions { pos, rows, scale: Vec::new() }, columns))
     }
 
     /// What is written as changes of the stream.
-    async fn into_stream(&self, run: &mut Run<'_>, rows: Vec<f32>) -> Result<Tensor<2>> {
+    async fn as_change(&self, run: &mut Run<'_>, rows: Vec<f32>) -> Result<Tensor<2>> {
         let rows = run.store.upload(rows);
         match self.place {
-            Some(place) => run.into_stream(place, &rows).await,
+            Some(place) => run.as_change(place, &rows).await,
             None => Ok(rows),
         }
     }
@@ -367,7 +367,7 @@ impl Compared {
             rows.flat_map(|(row, differs)| row.iter().map(move |x| -differs * x)).collect();
         match changes.is_empty() {
             true => Ok(changes),
-            false => read_back(self.into_stream(run, changes).await?, "decoder rows").await,
+            false => read_back(self.as_change(run, changes).await?, "decoder rows").await,
         }
     }
 

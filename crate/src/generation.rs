@@ -244,7 +244,7 @@ impl Run<'_> {
             return Err(Error::RequestInvalid { cause });
         }
         let row = self.decoder_rows(*place, &[*latent]).await?;
-        let row = self.into_stream(*place, &row).await?;
+        let row = self.as_change(*place, &row).await?;
         let row = read_back(row, "decoder row").await?;
         Ok(Steering {
             halves: place.written().halves(),

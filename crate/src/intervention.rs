@@ -272,7 +272,8 @@ impl Run<'_> {
         // Edits of one place together, where its latents write; then who looks.
         let mut stops: Vec<(Place, Option<usize>, Vec<usize>)> = Vec::new();
         for (i, edit) in asked.edits.iter().enumerate().filter(|_| edits) {
-            let known = stops.iter_mut().find(|(_, _, of)| asked.edits[of[0]].place.is_same(edit.place));
+            let known =
+                stops.iter_mut().find(|(_, _, of)| asked.edits[of[0]].place.is_same(edit.place));
             match known {
                 Some((_, _, of)) => of.push(i),
                 None => stops.push((edit.place.written(), None, vec![i])),

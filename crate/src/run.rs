@@ -379,7 +379,7 @@ impl<'a> Run<'a> {
         let directions = Directions {
             pos: encoded.active.pos.clone(),
             scale: encoded.sae.decoder_scale(&encoded.active, &encoded.input),
-            rows: Vectors::Stream(self.into_stream(place, &written.rows).await?),
+            rows: Vectors::Stream(self.as_change(place, &written.rows).await?),
         };
         let nodes = encoded.nodes.clone();
         let latents = Some(LatentSources { place, encoded, written, error });
@@ -387,11 +387,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is written at a place as a change of the stream: `[rows, d_model]`.
-    pub(crate) async fn into_stream(
-        &mut self,
-        place: Place,
-        rows: &Tensor<2>,
-    ) -> Result<Tensor<2>> {
+    pub(crate) async fn as_change(&mut self, place: Place, rows: &Tensor<2>) -> Result<Tensor<2>> {
         Ok(match place.site {
             Site::Z => self.store.attn(place.block, &mut self.load).await?.out_jvp(rows),
             _ => rows.clone(),

@@ -45,7 +45,10 @@ let starting;
 let notice = '';
 /** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
 let picked;
-/** The source that the client has open, and how. @type {{name: string, isPrivate: boolean} | undefined} */
+/**
+ * The source that the client has open, and how; missing: where a build is going to be that it would rather run on.
+ * @type {{name: string, isPrivate: boolean, missing?: string} | undefined}
+ */
 let opened;
 /** @type {AbortController | undefined} */
 let running;
@@ -128,12 +131,13 @@ async function run() {
     status('Starting the runtime and reading the model’s configuration…');
     const client = await getClient();
     const { isPrivate } = form;
-    if (opened?.name !== name || opened.isPrivate !== isPrivate) {
+    const hasCome = opened?.missing && (await import('../runtime/missing.js')).hasCome(opened.missing);
+    if (opened?.name !== name || opened.isPrivate !== isPrivate || (await hasCome)) {
       const { model, saes } = address.sources[name];
       const files = name === FOLDER ? picked : undefined;
       const options = { device: address.device, files, isPrivate, signal: controller.signal };
-      const { device, reason } = await client.open({ model, saes }, options);
-      opened = { name, isPrivate };
+      const { device, reason, missing } = await client.open({ model, saes }, options);
+      opened = { name, isPrivate, missing };
       element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
       element('device').dataset.device = device;
     }
