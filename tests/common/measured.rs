@@ -112,6 +112,9 @@ impl Check {
             return;
         }
         let n = result.sources.len();
+        // Differences of two activations have the errors of both.
+        let exact = self.tolerance;
+        self.tolerance *= if request.patch.is_some() { 2.0 } else { 1.0 };
         match kind {
             "ablations" => {
                 self.numbers("ablations", &result.ablations, expected, "ablations");
@@ -161,6 +164,7 @@ impl Check {
             }
             other => panic!("no kind of case is called {other}"),
         }
+        self.tolerance = exact;
     }
 
     async fn intervention(&mut self, session: &Session, mut asked: Value, expected: &Expected) {
