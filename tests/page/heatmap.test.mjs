@@ -143,7 +143,7 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
 
   await page.click('#fit');
   assert.deepEqual(await extent(page), { ...whole, scrollLeft: 0, scrollTop: 0 });
-  await page.hover('.heatmap', { position: { x: 300, y: 300 } });
+  await page.mouse.move(box.x + 300, box.y + 300);
   const corner = (await text(page, 'tooltip')).split('\n')[0];
   await page.keyboard.down('Shift');
   await page.mouse.move(box.x + 300, box.y + 300);

@@ -10,9 +10,10 @@ import { axes, describeCell, savedLabel } from '../figure/axes.js';
 import { createCrossing } from './panels/crossing.js';
 import { strongestPairs } from './panels/findings.js';
 import { heatmap } from '../figure/heatmap.js';
+import { boxHeight } from '../figure/heatmap/layout.js';
 import { lastOnly } from '../figure/last.js';
 import { legend } from '../figure/legend.js';
-import { defaultLimit } from '../figure/scale.js';
+import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
 import { createPinned } from './panels/pinned.js';
 import { logits, make, statistics } from './panels/tables.js';
@@ -24,12 +25,6 @@ import { tokens } from './panels/tokens.js';
 /** @typedef {{row: number, column: number}} Cell */
 
 const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n goes to the strongest pair.';
-
-/** To three figures, but not below: the largest value is not to be clipped. @param {number} value */
-function roundedUp(value) {
-  const near = Number(value.toPrecision(3));
-  return near >= value ? near : Number((value * 1.005).toPrecision(3));
-}
 
 /**
  * Whatever it shows stands beneath its root, where alone it looks: a page may hold several.
@@ -95,7 +90,7 @@ export function createExplorer(root, { onView, say }) {
     if (!found) return;
     await breath();
     if (!alive()) return;
-    automatic = roundedUp(defaultLimit(shown[next.shown]));
+    automatic = automaticLimit(shown[next.shown], shown.targets.pos.length);
     [result, view, summary, meanings, step] = [shown, next, found, itsMeanings, -1];
     // What was begun for the result before is over.
     latestLook();
@@ -154,6 +149,7 @@ export function createExplorer(root, { onView, say }) {
       return;
     }
     const matrix = { values, ...axes(result, view, summary, meaning), limit: limit(), across: view.across };
+    element('plot').style.maxHeight = `${boxHeight(matrix)}px`;
     const label = `${view.shown} of ${VIEW_NAMES[viewOf(result.request)]}`;
     if (plot) plot.update(matrix, label);
     else {
@@ -299,7 +295,7 @@ export function createExplorer(root, { onView, say }) {
       const found = await summarise(result[view.shown], result.targets.pos, result.sources.pos, alive);
       if (!found) return;
       summary = found;
-      automatic = roundedUp(defaultLimit(result[view.shown]));
+      automatic = automaticLimit(result[view.shown], result.targets.pos.length);
       view.limit = undefined;
     }
     step = -1;

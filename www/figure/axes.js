@@ -46,6 +46,40 @@ export function describeNodes({ kind, hook_name }) {
   return { token: 'tokens', logit: 'logits', logit_difference: 'difference', node: 'nodes' }[kind];
 }
 
+/** Orders in words; by position, nodes are as the result lists them. @type {Record<Sort, string>} */
+const ORDERS = {
+  position: 'by position',
+  value: 'by value in the pinned',
+  largest: 'by largest |value|',
+  total: 'by total |value|',
+};
+
+/**
+ * What one number is, in one word.
+ * @param {View['shown']} shown
+ */
+export const quantityOf = (shown) => (shown === 'gradients' ? 'gradient' : 'attribution');
+
+/**
+ * What the rows or columns are, and in which order: `latents of blocks.0.hook_resid_pre, by position`.
+ * @param {Shown} result
+ * @param {'sources' | 'targets'} side
+ * @param {Sort} sort
+ */
+function titleOfAxis({ request, ...sides }, side, sort) {
+  /** @type {Nodes} */
+  const nodes = sides[side];
+  const what = nodes.kind === 'node' ? side : describeNodes(nodes);
+  if (sort === 'value') return `${what}, ${ORDERS.value} ${side === 'sources' ? 'row' : 'column'}`;
+  if (sort !== 'position') return `${what}, ${ORDERS[sort]}`;
+  // Logits are all at one position.
+  if (nodes.kind === 'logit') {
+    const isTop = request && typeof request.to === 'object' && 'top_logits' in request.to;
+    return isTop ? `${what}, largest first` : `${what}, as listed`;
+  }
+  return isSpread(nodes) ? `${what}, ${ORDERS.position}` : what;
+}
+
 /**
  * Rows and columns in the order that a view asks for.
  * @param {Shown} result
@@ -74,15 +108,8 @@ export function axes(result, view, summary, meaning) {
     const spread = nodes.kind !== 'token' && isSpread(nodes);
     return {
       n,
-      name:
-        nodes.kind === 'latent'
-          ? `${visible(nodes.label[0] ?? '')
-              .split(',')[0]
-              .replace(/\.\d+$/, '')
-              .slice(0, 16)} latents`
-          : nodes.kind === 'node'
-            ? side
-            : describeNodes(nodes),
+      name: titleOfAxis(result, side, sort),
+      sorted: key !== undefined,
       pos: nodes.pos,
       order: order(n, key),
       groups:
@@ -96,7 +123,11 @@ export function axes(result, view, summary, meaning) {
     };
   };
   const { cell } = view;
+  const quantity = quantityOf(view.shown);
+  const { targets } = result;
   return {
+    // Of the bars of a single row.
+    quantity: targets.pos.length === 1 ? `${quantity} to ${nodeLabel(targets, 0)}` : quantity,
     rows: axis(
       'targets',
       view.rows,

@@ -6,7 +6,8 @@ import { colorBits } from './scale.js';
  * Rows or columns as they are looked at.
  * @typedef {object} Axis
  * @property {number} n
- * @property {string} name what they are, in a word or two
+ * @property {string} name what they are, and in which order
+ * @property {boolean} sorted by a number: the first is the one that has most of it
  * @property {(node: number, grouped: boolean) => string} label asked only for what is in view; where
  *   places are grouped by token, without the token
  * @property {Uint32Array} order node at each place
@@ -20,6 +21,7 @@ import { colorBits } from './scale.js';
  * @property {Axis} rows
  * @property {Axis} columns
  * @property {number} limit the colour scale ends at ±limit
+ * @property {string} quantity what a value is; of a single row, also to what
  * @property {boolean} [across] pairs at one position step back
  */
 

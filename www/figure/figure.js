@@ -3,10 +3,11 @@
 import { clipped, pairsAcross, summarise } from './analysis.js';
 import { axes, describeCell, isSpread, savedLabel } from './axes.js';
 import { heatmap } from './heatmap.js';
+import { boxHeight } from './heatmap/layout.js';
 import { lastOnly } from './last.js';
 import { legend } from './legend.js';
 import { titleOf } from './result.js';
-import { defaultLimit } from './scale.js';
+import { automaticLimit } from './scale.js';
 import { adoptStyle } from './style.js';
 import { brief, number, short } from './text.js';
 import { showTooltip } from './tooltip.js';
@@ -113,7 +114,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     if (!isKnown) step = -1;
     [result, chosen, view, summary] = [next, { ...wanted, cell }, looked, found];
     totals = view.shown === 'attributions' ? summary.all.rowTotal : undefined;
-    limit = view.limit ?? defaultLimit(values);
+    limit = view.limit ?? automaticLimit(values, result.targets.pos.length);
     draw();
     const across = await pairsAcross(result, view.threshold, alive);
     if (!across || !alive()) return false;
@@ -136,6 +137,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
       return;
     }
     const matrix = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
+    box.style.maxHeight = `${boxHeight(matrix)}px`;
     const label = `${view.shown} of ${title.textContent}`;
     if (plot) plot.update(matrix, label);
     else {

@@ -5,10 +5,11 @@
 // the box as well as 1,500 × 2,000 do. heatmap/ holds where things are, how cells and labels are drawn, and what
 // a hand does.
 
+import { drawBars, drawValues } from './heatmap/bars.js';
 import { listen } from './heatmap/input.js';
-import { drawLabels, drawNames, drawSeparators } from './heatmap/labels.js';
+import { drawLabels, drawSeparators, drawTitles } from './heatmap/labels.js';
 import { createLayout } from './heatmap/layout.js';
-import { createTiles, drawBars } from './heatmap/tiles.js';
+import { createTiles } from './heatmap/tiles.js';
 import { themeOf } from './scale.js';
 
 /** @typedef {import('./cells.js').Axis} Axis */
@@ -60,7 +61,7 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   function describe() {
     root.setAttribute(
       'aria-label',
-      `${label}. Heatmap of ${matrix.rows.n} rows and ${matrix.columns.n} columns. ` +
+      `${label}. ${layout.isBars() ? 'Bars of' : `Heatmap of ${matrix.rows.n} rows and`} ${matrix.columns.n} columns. ` +
         'Arrow keys read cells, n and p the next and previous strongest pair, Enter opens a cell, plus and minus zoom.',
     );
   }
@@ -139,15 +140,16 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     context.beginPath();
     context.rect(left, top, width - left, height - top);
     context.clip();
-    if (view.isBars) drawBars(context, matrix, view, view.ink);
+    if (view.isBars) drawBars(context, matrix, view);
     else if (!tiles.draw(context, matrix, view)) schedule();
     drawSeparators(context, matrix, view);
     const at = pinned();
     if (at) drawCross(context, view, at.place);
     context.restore();
-    drawLabels(context, matrix, view, 'rows', at && { node: at.node.row, place: at.place.row });
+    if (view.isBars) drawValues(context, matrix, view);
+    else drawLabels(context, matrix, view, 'rows', at && { node: at.node.row, place: at.place.row });
     drawLabels(context, matrix, view, 'columns', at && { node: at.node.column, place: at.place.column });
-    drawNames(context, matrix, view);
+    drawTitles(context, matrix, view);
   }
 
   /** The pinned cell, and where it is. */
@@ -225,7 +227,8 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
       height: layout.isBars() ? 0 : (root.clientHeight - top) / (toRow - fromRow),
     });
     const { width, height } = layout.size;
-    root.scrollTo(fromColumn * width, fromRow * height);
+    // Not a hair of the cells before.
+    root.scrollTo(Math.ceil(fromColumn * width), Math.ceil(fromRow * height));
   }
 
   root.addEventListener('scroll', () => {
@@ -281,15 +284,21 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
       Object.assign(matrix, changed);
       label = newLabel;
       places = inverse(matrix);
+      layout.measure();
       if (sized) {
         selected = undefined;
         fit();
       }
+      // As long as labels are, as small are cells.
+      else if (isMeasured) resize(layout.fitted ? { width: 0, height: 0 } : layout.size);
       describe();
       repaint();
     },
-    /** Draws anew, labels only. */
-    relabel: schedule,
+    /** Other labels are known. */
+    relabel() {
+      layout.measure();
+      resize(layout.fitted ? { width: 0, height: 0 } : layout.size);
+    },
     /** Paints anew, for another theme. */
     repaint,
   };
@@ -301,11 +310,11 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
  * @param {import('./heatmap/layout.js').Geometry & {accent: string}} view
  * @param {Cell} place
  */
-function drawCross(context, { width, height, left, top, x, y, size, accent }, { row, column }) {
+function drawCross(context, { width, height, left, top, x, y, size, accent, isBars }, { row, column }) {
   const [middleX, middleY] = [x(column) + size.width / 2, y(row) + size.height / 2];
   context.fillStyle = accent;
   context.globalAlpha = 0.35;
-  context.fillRect(left, middleY - 0.5, width, 1);
+  if (!isBars) context.fillRect(left, middleY - 0.5, width, 1);
   context.fillRect(middleX - 0.5, top, 1, height);
   context.globalAlpha = 1;
   context.strokeStyle = accent;

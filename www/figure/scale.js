@@ -111,3 +111,21 @@ export function defaultLimit(values) {
   const [percentile, most] = new Float32Array(Uint32Array.of((bin << 15) | (1 << 14), largest).buffer);
   return most > 5 * percentile ? percentile : most;
 }
+
+/**
+ * Where a scale ends if the reader does not say: bars of a single row have a value axis, and none is cut off.
+ * @param {Float32Array} values
+ * @param {number} nRows
+ */
+export function automaticLimit(values, nRows) {
+  if (nRows !== 1) return roundedUp(defaultLimit(values));
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
+  return roundedUp(largest || 1);
+}
+
+/** To three figures, but not below: the largest value is not to be clipped. @param {number} value */
+function roundedUp(value) {
+  const near = Number(value.toPrecision(3));
+  return near >= value ? near : Number((value * 1.005).toPrecision(3));
+}

@@ -20,9 +20,10 @@ const STYLE = `
 
 .sae-figure {
   container-type: inline-size;
-  display: grid;
-  grid-template: auto minmax(0, 1fr) auto auto / minmax(0, 1fr);
+  display: flex;
+  flex-direction: column;
   gap: 0.35rem;
+  min-inline-size: 0;
   min-block-size: 100%;
   color: ${INK};
   font: 15px/1.4 var(--sae-font, system-ui, sans-serif);
@@ -41,7 +42,9 @@ const STYLE = `
   font-weight: 600;
 }
 
-.sae-plot { min-block-size: 10rem; }
+.sae-figure > * { flex: none; }
+/* As high as there is room, but not higher than what it shows. */
+.sae-figure > .sae-plot { flex: 1 1 0; min-block-size: 10rem; }
 
 .sae-plot .heatmap,
 .sae-plot .empty {
