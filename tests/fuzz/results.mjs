@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { clipped, pairsAcross, summarise } from '../../www/figure/analysis.js';
+import { pairsAcross, summarise } from '../../www/figure/analysis.js';
+import { cutOff } from '../../www/figure/legend.js';
 import { axisTitles, caption } from '../../www/app/export/about.js';
 import { csv } from '../../www/app/export/csv.js';
 import { picture } from '../../www/app/export/picture.js';
@@ -171,7 +172,7 @@ async function use(result, random) {
   };
   const summary = await summarise(attributions, targets.pos, sources.pos);
   const limit = defaultLimit(attributions);
-  assert.ok(limit > 0 && limit < Infinity && clipped(attributions, limit) >= 0);
+  assert.ok(limit > 0 && limit < Infinity && cutOff(attributions, limit).low >= 0);
   const across = await pairsAcross(result, request.threshold ?? 2);
   assert.ok(summary && across);
   for (let row = 0; row < targets.pos.length; row++) {

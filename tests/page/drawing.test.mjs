@@ -3,6 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { cutOff, marks } from '../../www/figure/legend.js';
+import { cssColor } from '../../www/figure/scale.js';
 import { niceRange, ticks } from '../../www/figure/ticks.js';
 import { LINKS, madeUp, openPage, openResult, settled, start } from './browser.mjs';
 
@@ -150,6 +152,66 @@ test('bars are as high as their values are, over an axis with round numbers', as
   // The mark of one that goes on is beyond its end.
   const end = (cutUp[0] * 0.5) / 0.478;
   for (const cut of [cutUp[1], cutDown[0]]) assert.ok(cut - end > 4 && cut - end < 12, `${cut} of ${cutUp}`);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('the scale of colours has round numbers, ends where cells are cut off, and says what it is of', async () => {
+  for (const [limit, expected] of /** @type {[number, number[]][]} */ ([
+    [1, [-1, -0.5, 0, 0.5, 1]],
+    [14.6, [-14.6, -10, -5, 0, 5, 10, 14.6]],
+    [1.04, [-1.04, -0.5, 0, 0.5, 1.04]],
+    [1.5e-7, [-1.5e-7, 0, 1.5e-7]],
+  ]))
+    assert.deepEqual(marks(limit), expected);
+  assert.deepEqual(cutOff(Float32Array.of(-3, -2, -1, 0, 1, 2, 2.5, 9), 2), { low: 1, high: 2 });
+
+  const { page, problems } = await openPage(browser, `${LINKS.latent_to_latent}&limit=1`);
+  await settled(page);
+  const scale = page.locator('#legend');
+  const numbers = () => scale.locator('text').allTextContents();
+  assert.deepEqual(await numbers(), ['−1', '−0.5', '0', '0.5', '1']);
+  assert.equal(await scale.locator('span').textContent(), 'attribution');
+  const arrows = () => scale.locator('polygon').evaluateAll((all) => all.map((one) => one.getAttribute('fill')));
+  assert.deepEqual(await arrows(), [cssColor(-1, 1, 'light'), cssColor(1, 1, 'light')]);
+  assert.match(
+    (await scale.locator('svg').getAttribute('aria-label')) ?? '',
+    /red, −1, and below, .* blue, 1, and above/,
+  );
+  // 0 is where the strip is palest.
+  const zero = Number(await scale.locator('text', { hasText: /^0$/ }).getAttribute('x'));
+  const pale = await scale
+    .locator('rect')
+    .evaluateAll((all) =>
+      all.map((one) => [Number(one.getAttribute('x')), ...(one.getAttribute('fill')?.match(/\d+/g) ?? []).map(Number)]),
+    );
+  const palest = pale.reduce((a, b) => (b[1] + b[2] + b[3] > a[1] + a[2] + a[3] ? b : a));
+  assert.ok(Math.abs(palest[0] - zero) < 4, `${palest} at ${zero}`);
+
+  // The same line in a figure elsewhere.
+  const drawn = (/** @type {import('playwright-core').Locator} */ scale) => scale.evaluate((host) => host.innerHTML);
+  const elsewhere = await browser.context.newPage();
+  await elsewhere.goto(`${browser.url}/embed.html?result=results/tiny-latent-latent.json#limit=1`);
+  await elsewhere.locator('.picture:not(.coming) .heatmap-canvas').waitFor();
+  assert.equal(await drawn(elsewhere.locator('.sae-colours')), await drawn(scale));
+  assert.match((await elsewhere.locator('[part=scale] small').textContent()) ?? '', /^\d+ cells are clipped/);
+  await elsewhere.close();
+
+  await page.selectOption('#shown', 'gradients');
+  await page.locator('#legend span', { hasText: 'gradient' }).waitFor();
+  // Nothing is cut off where the scale ends at the largest.
+  assert.deepEqual(await arrows(), []);
+  assert.doesNotMatch((await scale.locator('svg').getAttribute('aria-label')) ?? '', /and above|and below/);
+  // Only what is above.
+  await openResult(
+    page,
+    'above.json',
+    madeUp(30, 30, (i) => (i === 0 ? 5000 : (i % 7) - 3)),
+  );
+  assert.deepEqual(await arrows(), [cssColor(1, 1, 'light')]);
+  // Bars have an axis of values.
+  await openResult(page, 'bars.json', difference([1, 2]));
+  assert.ok(await scale.isHidden());
   assert.deepEqual(problems, []);
   await page.close();
 });

@@ -1,18 +1,17 @@
 // One result: heatmap, pinned pair, findings. Keeps how it is looked at.
 
-import { breath, clipped, frame, summarise } from '../figure/analysis.js';
+import { breath, frame, summarise } from '../figure/analysis.js';
 import { describeError } from '../runtime/error.js';
-import { number } from '../figure/text.js';
 import { showTooltip } from '../figure/tooltip.js';
 import { VIEW_NAMES, viewOf } from '../figure/request.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
-import { axes, describeCell, savedLabel } from '../figure/axes.js';
+import { axes, describeCell, quantityOf, savedLabel } from '../figure/axes.js';
 import { createCrossing } from './panels/crossing.js';
 import { strongestPairs } from './panels/findings.js';
 import { heatmap } from '../figure/heatmap.js';
 import { boxHeight } from '../figure/heatmap/layout.js';
 import { lastOnly } from '../figure/last.js';
-import { legend } from '../figure/legend.js';
+import { cutOff, legend, tellCut } from '../figure/legend.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
 import { createPinned } from './panels/pinned.js';
@@ -145,6 +144,7 @@ export function createExplorer(root, { onView, say }) {
       element('plot').replaceChildren(
         make(document, 'p.empty', 'No pairs: at least one side has no active latents. Try another prompt or place.'),
       );
+      element('legend').hidden = true;
       element('clipped').textContent = '';
       return;
     }
@@ -173,10 +173,10 @@ export function createExplorer(root, { onView, say }) {
 
   function showScale() {
     if (!result) return;
-    legend(element('legend'), limit());
-    const count = clipped(result[view.shown], limit());
-    element('clipped').textContent =
-      count === 0 ? 'no cell is clipped' : `${number(count)} cell${count === 1 ? ' is' : 's are'} clipped`;
+    const cut = cutOff(result[view.shown], limit());
+    const isBars = result.targets.pos.length === 1;
+    legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
+    element('clipped').textContent = tellCut(cut);
   }
 
   /** @param {(Cell & {x: number, y: number, pointed: boolean}) | undefined} cell */

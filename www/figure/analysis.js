@@ -223,14 +223,3 @@ export function groups(pos, tokens) {
   }
   return runs;
 }
-
-/**
- * How many values a scale that ends at ±limit shows as its end.
- * @param {Float32Array} values
- * @param {number} limit
- */
-export function clipped(values, limit) {
-  let count = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] > limit || values[i] < -limit) count++;
-  return count;
-}

@@ -1,11 +1,11 @@
 // A result drawn into a node that is given: its title, the heatmap, the scale of colours, one cell in words.
 
-import { clipped, pairsAcross, summarise } from './analysis.js';
-import { axes, describeCell, isSpread, savedLabel } from './axes.js';
+import { pairsAcross, summarise } from './analysis.js';
+import { axes, describeCell, isSpread, quantityOf, savedLabel } from './axes.js';
 import { heatmap } from './heatmap.js';
 import { boxHeight } from './heatmap/layout.js';
 import { lastOnly } from './last.js';
-import { legend } from './legend.js';
+import { cutOff, legend, tellCut } from './legend.js';
 import { titleOf } from './result.js';
 import { automaticLimit } from './scale.js';
 import { adoptStyle } from './style.js';
@@ -68,10 +68,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     make('p', 'readout'),
     make('div', 'tooltip'),
   ];
-  const colours = document.createElement('canvas');
-  [colours.width, colours.height] = [96, 10];
-  colours.setAttribute('role', 'img');
-  const told = document.createElement('span');
+  const [colours, told] = [document.createElement('span'), document.createElement('small')];
+  colours.className = 'sae-colours';
   scale.append(colours, told);
   readout.setAttribute('aria-live', 'polite');
   // It scrolls where a label is long; the keyboard must reach the rest of it.
@@ -154,14 +152,19 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
 
   /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
   function tell(across) {
-    legend(colours, limit);
-    const count = clipped(result[view.shown], limit);
-    const parts = [`±${brief(limit)}`];
-    if (count > 0) parts.push(`${number(count)} clipped`);
+    const cut = cutOff(result[view.shown], limit);
+    showColours(cut);
+    const parts = [tellCut(cut)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
       parts.push(`${number(across)} pairs across positions over ${brief(view.threshold)}`);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
+  }
+
+  /** @param {import('./legend.js').Cut} cut */
+  function showColours(cut) {
+    const isBars = result.targets.pos.length === 1;
+    legend(colours, { limit, quantity: quantityOf(view.shown), cut, isBars });
   }
 
   /** @param {import('./heatmap.js').SeenCell | undefined} cell */
@@ -196,7 +199,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
 
   function repaint() {
     plot?.repaint();
-    legend(colours, limit);
+    showColours(cutOff(result[view.shown], limit));
   }
 
   const system = document.defaultView?.matchMedia('(prefers-color-scheme: dark)');

@@ -103,17 +103,23 @@ const STYLE = `
 
 .sae-scale {
   display: flex;
-  gap: 0.4rem;
+  flex-wrap: wrap;
+  gap: 0.1rem 0.75rem;
   align-items: center;
-  block-size: 1.4em;
+  block-size: 2rem;
   overflow: hidden;
   margin: 0;
   font-size: 0.8rem;
+  line-height: 1.2;
   color: ${QUIET};
-  white-space: nowrap;
 }
 
-.sae-scale canvas { flex: none; border: 1px solid ${EDGE}; border-radius: 2px; }
+.sae-colours { flex: none; display: flex; gap: 0.25rem; align-items: start; }
+.sae-colours[hidden] { display: none; }
+.sae-colours svg { display: block; overflow: visible; color: ${INK}; }
+.sae-colours text { font-variant-numeric: tabular-nums; }
+.sae-scale small { font-size: 1em; max-block-size: 2.4em; overflow: hidden; }
+@container (width < 36rem) { .sae-scale { block-size: 3.4rem; align-content: start; } }
 
 .sae-readout {
   block-size: 4.35em;

@@ -220,8 +220,10 @@ export function drawTitles(context, { rows, columns }, { left, top, width, ink, 
   context.font = '11px system-ui, sans-serif';
   context.textBaseline = 'middle';
   context.textAlign = 'left';
-  const letters = Math.floor((width - left - 8) / (context.measureText('latents of blocks').width / 17));
-  context.fillText(short(`${columns.name} →`, letters), left, TITLE / 2 + 1);
+  const letter = context.measureText('latents of blocks').width / 17;
+  const title = short(`${columns.name} →`, Math.floor((width - 12) / letter));
+  // Above the columns, but whole rather than there.
+  context.fillText(title, Math.max(6, Math.min(left, width - 6 - context.measureText(title).width)), TITLE / 2 + 1);
   if (!isBars) {
     const lines = wrapped(context, `${rows.name} ↓`, left - 12, Math.floor((top - 10) / 13));
     lines.forEach((line, i) => context.fillText(line, 6, top - 10 - 13 * (lines.length - 1 - i)));

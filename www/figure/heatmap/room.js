@@ -45,14 +45,14 @@ export function measure(matrix) {
         rows.winner,
       );
       left = between(part(0.28, 96), one * GLYPH + 14 + (grouped.rows ? rowBand : 0), part(isNarrow ? 0.4 : 0.36, 340));
-    } else left = between(part(0.28, 96), rows.group * GLYPH + 14, part(0.28, 150));
+    } else left = between(part(0.28, 96), rows.group * GLYPH + 14, part(isNarrow ? 0.37 : 0.28, 150));
     const slanted = (/** @type {number} */ letters) => letters * GLYPH * SLANT + 14;
     const band = grouped.columns && labelled.columns !== 'none' ? BAND : 0;
     const longest = Math.max(Math.min(columns.label, isNarrow ? 15 : 26), isNarrow ? 0 : columns.winner);
     const top = {
       flat: 20,
       slanted: between(30, slanted(longest), isNarrow ? 90 : 190),
-      none: between(30, slanted(columns.group), isNarrow ? 76 : 100),
+      none: between(30, slanted(columns.group), isNarrow ? 96 : 100),
     }[labelled.columns];
     const last = Math.min(labelled.columns === 'none' ? columns.lastGroup : columns.last, (top - 14) / GLYPH / SLANT);
     const right = labelled.columns === 'flat' ? 0 : between(0, last * GLYPH * SLANT, isNarrow ? 40 : 120);
