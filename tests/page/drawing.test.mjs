@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
 import { cutOff, marks } from '../../www/figure/legend.js';
 import { cssColor } from '../../www/figure/scale.js';
 import { niceRange, ticks } from '../../www/figure/ticks.js';
-import { LINKS, madeUp, openPage, openResult, settled, start } from './browser.mjs';
+import { CHROMIUM_ARGS, LINKS, madeUp, openPage, openResult, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -214,4 +215,193 @@ test('the scale of colours has round numbers, ends where cells are cut off, and 
   assert.ok(await scale.isHidden());
   assert.deepEqual(problems, []);
   await page.close();
+});
+
+test('rows, columns and their groups are told in words, and a cut label is read whole', async () => {
+  const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
+  await settled(page);
+  const all = await written(page);
+  assert.ok(all.includes('latents of blocks.0.hook_resid_pre, by position →'), String(all));
+  assert.match(all.join(''), /latents of blocks\.3\. ?hook_resid_pre, ?by ?position ↓/);
+  // BOS is the narrowest group of both sides.
+  assert.equal(all.filter((text) => text === '<|endoftext|> (0)').length, 2);
+  await page.selectOption('#columns', 'largest');
+  assert.ok((await written(page)).includes('latents of blocks.0.hook_resid_pre, by largest |value| →'));
+  // Also where groups crowd, and others are wider.
+  await openResult(
+    page,
+    'bos.json',
+    madeUp(300, 300, (i) => (i % 7) - 3, {
+      tokens: Array.from({ length: 40 }, (_, i) => (i === 0 ? '<|endoftext|>' : ` t${i}`)),
+      pos: (i, n) => (i === 0 ? 0 : 1 + Math.floor((39 * (i - 1)) / (n - 1))),
+    }),
+  );
+  await page.selectOption('#columns', 'position');
+  assert.equal((await written(page)).filter((text) => text === '<|endoftext|> (0)').length, 2);
+  await page.close();
+
+  const logits = await openPage(browser, LINKS.latent_to_logit);
+  await settled(logits.page);
+  assert.match((await written(logits.page)).join(' '), /logits, largest first ↓/);
+  await logits.page.close();
+
+  // Long meanings: of what is sorted, the first is told whole.
+  const long = { ...madeUp(12, 12, (i) => (i === 31 ? 9 : (i % 12) - 5)), latent_labels: {} };
+  const words = 'twenty-one letters, so';
+  // The winners' are long, all others' too long.
+  const meaning = (/** @type {number} */ i) => `${words} ${i}${i === 7 || i === 2 ? '' : ', and many more of them'}`;
+  const meant = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [i, meaning(i)]));
+  long.latent_labels = { 'blocks.0.hook_resid_pre': meant, 'blocks.1.hook_resid_pre': meant };
+  const own = await openPage(browser, '?source=tiny');
+  await settled(own.page);
+  await openResult(own.page, 'long.json', long);
+  await own.page.selectOption('#columns', 'largest');
+  await own.page.selectOption('#rows', 'largest');
+  const texts = await written(own.page);
+  assert.ok(
+    texts.includes(`F0.7, ' x' (0) · ${words} 7`) && texts.includes(`F1.2, ' x' (0) · ${words} 2`),
+    String(texts),
+  );
+  const cut = texts.filter((text) => text.endsWith('…'));
+  assert.ok(cut.length === 20 && cut.every((text) => /^F[01]\.\d+, ' x' \(0\) · twe/.test(text)), String(texts));
+  // By pointing at it, a column's along its slant.
+  const { left, top } = await own.page.evaluate(() => {
+    const { left, top } = /** @type {HTMLElement} */ (document.querySelector('.heatmap')).getBoundingClientRect();
+    return { left, top };
+  });
+  const told = async (/** @type {number} */ x, /** @type {number} */ y) => {
+    await own.page.mouse.move(left + x, top + y);
+    return (await own.page.locator('#tooltip').isVisible()) ? own.page.textContent('#tooltip') : undefined;
+  };
+  let y = 60;
+  while (y < 300 && !(await told(500, y))?.includes('→')) y++;
+  for (const x of [300, 500, 700]) {
+    const [node] = (await told(x, y + 2))?.split(' · ') ?? [];
+    const whole = `${node} · ${meaning(Number(/\.(\d+)/.exec(node)?.[1]))}`;
+    for (const along of [20, 60, 100]) assert.equal(await told(x + along, y - along), whole);
+  }
+  assert.equal(
+    await told(20, 300).then((text) =>
+      /^F1\.\d+, ' x' \(0\) · twenty-one letters, so \d+(, and many more of them)?$/.test(text ?? ''),
+    ),
+    true,
+  );
+  assert.deepEqual([...problems, ...logits.problems, ...own.problems], []);
+  await own.page.close();
+});
+
+/** The darkest and the commonest brightness of the heatmap's cells. @param {Page} page */
+const shades = (page) =>
+  page.evaluate(() => {
+    const canvas = /** @type {HTMLCanvasElement} */ (document.querySelector('.heatmap-canvas'));
+    const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    const [x, y] = [400, 250];
+    const { data } = context.getImageData(x, y, canvas.width - x - 140, canvas.height - y - 20);
+    const greens = new Uint32Array(256);
+    for (let i = 0; i < data.length; i += 4) greens[data[i + 1]]++;
+    return { darkest: greens.findIndex((count) => count > 0), commonest: greens.indexOf(Math.max(...greens)) };
+  });
+
+test('lines between tokens fade where they crowd, so that cells are seen', async () => {
+  const { page, problems } = await openPage(browser, '?source=tiny');
+  await settled(page);
+  const found = [];
+  for (const n of [4, 64, 400]) {
+    const result = madeUp(400, 400, (i) => (i === 0 ? 0.045 : 0.01), {
+      tokens: Array.from({ length: n }, (_, i) => ` t${i}`),
+      pos: (i, of) => Math.floor((n * i) / of),
+    });
+    await openResult(page, `groups-${n}.json`, result);
+    await written(page);
+    found.push(await shades(page));
+  }
+  const [few, many, crowd] = found.map(({ darkest, commonest }) => commonest - darkest);
+  assert.ok(few > 50, JSON.stringify(found));
+  assert.ok(many > 0 && many < few * 0.6, JSON.stringify(found));
+  assert.equal(crowd, 0, JSON.stringify(found));
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a few rows fill a box that is as high as they need from the start', async () => {
+  const { page, problems } = await openPage(browser, '?source=tiny');
+  await settled(page);
+  /** Heights that the box has had, a frame each; and how much of it is blank beneath the cells. */
+  const heights = async (/** @type {number} */ rows, /** @type {number} */ columns) => {
+    await page.evaluate(() => {
+      /** @type {string[]} */
+      const heights = [];
+      Object.assign(window, { heights });
+      const look = () => {
+        // With what is shown: the height does not come later than the picture.
+        const shown = document.querySelector('.heatmap')?.getAttribute('aria-label');
+        heights.push(`${/** @type {HTMLElement} */ (document.querySelector('#plot')).offsetHeight} px for ${shown}`);
+        if (/** @type {any} */ (window).heights === heights) requestAnimationFrame(look);
+      };
+      look();
+    });
+    const spread = {
+      tokens: [' a', ' b'],
+      pos: (/** @type {number} */ i, /** @type {number} */ n) => (2 * i < n ? 0 : 1),
+    };
+    await openResult(
+      page,
+      `${rows}.json`,
+      madeUp(rows, columns, (i) => (i % 5) - 2, rows === 1 ? {} : spread),
+    );
+    await written(page);
+    const last = await page.evaluate(() => {
+      const { heights } = /** @type {any} */ (window);
+      Object.assign(window, { heights: undefined });
+      const root = /** @type {HTMLElement} */ (document.querySelector('.heatmap'));
+      return {
+        heights: [...new Set(heights)],
+        inside: root.clientHeight,
+        used: root.firstElementChild?.clientHeight ?? 0,
+      };
+    });
+    return { ...last, height: parseInt(last.heights.at(-1) ?? '') };
+  };
+  const [three, many, ten] = [await heights(3, 300), await heights(200, 200), await heights(10, 40)];
+  assert.equal(many.height, Math.round(0.72 * 900));
+  assert.ok(three.height < 330 && ten.height > three.height + 200, JSON.stringify([three, ten]));
+  for (const { heights, inside, used } of [three, many, ten]) {
+    assert.ok(heights.length <= 2, `it was ${heights}`);
+    assert.ok(inside - used < 60, `${inside} px for ${used}`);
+  }
+
+  // So does a figure elsewhere: what is told stands right beneath.
+  await page.goto(`${browser.url}/embed.html?result=results/demo-logit-difference.json`);
+  await page.locator('.picture:not(.coming) .heatmap-canvas').waitFor();
+  const gap = await page.evaluate(() => {
+    const root = document.querySelector('sae-attribution')?.shadowRoot;
+    const box = (/** @type {string} */ part) =>
+      /** @type {Element} */ (root?.querySelector(`[part=${part}]`)).getBoundingClientRect();
+    return { height: box('heatmap').height, gap: box('scale').top - box('heatmap').bottom };
+  });
+  assert.ok(gap.height > 300 && gap.height < 520 && gap.gap < 10, JSON.stringify(gap));
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('where there is more than is seen, there is a scroll bar to be seen', async () => {
+  const seen = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: CHROMIUM_ARGS,
+    ignoreDefaultArgs: ['--hide-scrollbars'],
+  });
+  after(() => seen.close());
+  const page = await seen.newPage({ viewport: { width: 1200, height: 900 } });
+  await page.goto(`${browser.url}/${LINKS.latent_to_latent}`);
+  await settled(page);
+  const bars = () =>
+    page.evaluate(() => {
+      const root = /** @type {HTMLElement} */ (document.querySelector('.heatmap'));
+      return [root.offsetWidth - 2 - root.clientWidth, root.offsetHeight - 2 - root.clientHeight];
+    });
+  assert.deepEqual(await bars(), [0, 0]);
+  for (let i = 0; i < 3; i++) await page.click('#zoom-in');
+  assert.deepEqual(await bars(), [10, 10]);
+  await page.click('#fit');
+  assert.deepEqual(await bars(), [0, 0]);
 });

@@ -157,6 +157,7 @@ export function createExplorer(root, { onView, say }) {
         document,
         label,
         onCell: describe,
+        onLabel: (label) => plot && showTooltip(element('tooltip'), [label.text], plot.element, label),
         onSelect: (cell) => pin(cell),
         onEnter: () => pinned.open('source'),
         onStep: stepTo,

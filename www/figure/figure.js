@@ -139,7 +139,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const label = `${view.shown} of ${title.textContent}`;
     if (plot) plot.update(matrix, label);
     else {
-      plot = heatmap(matrix, { document, label, onCell: describe, onSelect: pin, onStep: stepTo });
+      plot = heatmap(matrix, { document, label, onCell: describe, onLabel, onSelect: pin, onStep: stepTo });
       plot.element.setAttribute('part', 'heatmap');
       box.replaceChildren(plot.element);
     }
@@ -175,6 +175,11 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     // Read aloud for the keyboard; a moving pointer would only flood it.
     if (cell.pointed) showTooltip(tooltip, lines, plot.element, cell);
     else readout.textContent = lines.join(', ');
+  }
+
+  /** @param {import('./heatmap.js').SeenLabel} label */
+  function onLabel(label) {
+    if (plot) showTooltip(tooltip, [label.text], plot.element, label);
   }
 
   /** @param {Cell} cell */

@@ -17,6 +17,8 @@ import { themeOf } from './scale.js';
 /** @typedef {{row: number, column: number}} Cell nodes, not places */
 /** @typedef {Cell & {x: number, y: number, pointed: boolean}} SeenCell x and y within the element */
 
+/** @typedef {{text: string, x: number, y: number}} SeenLabel */
+
 /**
  * A focusable heatmap. Arrow keys move the pinned cell, Home and End go to the ends of a row, Page Up
  * and Down to the ends of a column, Enter hands the cell over, + and − zoom, Escape shows all.
@@ -25,11 +27,12 @@ import { themeOf } from './scale.js';
  * @param {Document} options.document
  * @param {string} options.label what it shows, for screen readers
  * @param {(cell: SeenCell | undefined) => void} options.onCell the cell under the pointer or selected
+ * @param {(label: SeenLabel) => void} [options.onLabel] the label under the pointer, which may be cut
  * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked or reached by keyboard
  * @param {(cell: Cell) => void} [options.onEnter] Enter was pressed on a cell
  * @param {(step: 1 | -1) => void} [options.onStep] the next or the one before of the strongest was asked for
  */
-export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, onStep }) {
+export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, onEnter, onStep }) {
   const window = /** @type {Window & typeof globalThis} */ (document.defaultView);
   const div = (/** @type {string} */ name) => {
     const element = document.createElement('div');
@@ -161,12 +164,18 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   /** The nodes of a place. @param {Cell} place @returns {Cell} */
   const nodesAt = ({ row, column }) => ({ row: matrix.rows.order[row], column: matrix.columns.order[column] });
 
+  /** A label, whole. @param {{axis: 'rows' | 'columns', place: number}} label */
+  const textOf = ({ axis, place }) => matrix[axis].label(matrix[axis].order[place], false);
+
   /** @param {{x: number, y: number} | undefined} point */
   function hover(point) {
     const place = point && layout.placeAt(point);
     hovered.hidden = !place;
+    const label = point && layout.labelAt(point);
+    root.classList.toggle('labels', Boolean(label));
     if (!place || !point) {
       onCell(undefined);
+      if (point && label) onLabel?.({ ...point, text: textOf(label) });
       return;
     }
     const { x, y, size } = layout.view();

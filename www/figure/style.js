@@ -73,6 +73,11 @@ const STYLE = `
 
 .sae-plot .heatmap.dragging { cursor: grabbing; }
 
+/* There to be seen where there is more: the system's own may hide until one scrolls. */
+.sae-plot .heatmap::-webkit-scrollbar { width: 10px; height: 10px; }
+.sae-plot .heatmap::-webkit-scrollbar-thumb { border: 2px solid ${PANEL}; border-radius: 5px; background: ${EDGE}; }
+.sae-plot .heatmap::-webkit-scrollbar-corner { background: none; }
+
 .sae-plot .empty {
   display: grid;
   place-content: center;

@@ -33,7 +33,11 @@ export function boxHeight(matrix) {
   /** @type {Labelled} */
   const labelled = { rows: true, columns: grouped.columns && matrix.columns.n > 60 ? 'none' : 'slanted' };
   // With room for a scroll bar.
-  return margins(1000, labelled).top + 12 + (isBars(matrix) ? BARS : matrix.rows.n * USUAL.height);
+  return (
+    margins({ width: 1000, height: Infinity }, labelled).top +
+    12 +
+    (isBars(matrix) ? BARS : matrix.rows.n * USUAL.height)
+  );
 }
 
 /** Whether a single row is shown, as bars. @param {Matrix} matrix */
@@ -61,7 +65,7 @@ export function createLayout(matrix, root) {
 
   /** Room around the cells. @param {Labelled} [labelled] */
   function margins(labelled = labelledAt()) {
-    return room.margins(root.clientWidth, labelled);
+    return room.margins({ width: root.clientWidth, height: root.clientHeight }, labelled);
   }
 
   /** Size at which all cells are in view, with as many labels as then have room. */
@@ -136,6 +140,27 @@ export function createLayout(matrix, root) {
     return { row, column };
   }
 
+  /**
+   * The row or column whose label is at a point: of those that are labelled one by one.
+   * @param {Point} point
+   * @returns {{axis: 'rows' | 'columns', place: number} | undefined}
+   */
+  function labelAt({ x, y }) {
+    const labelled = labelledAt();
+    const { left, top } = margins(labelled);
+    const axis = y >= top ? 'rows' : 'columns';
+    const pixels = axis === 'rows' ? size.height : size.width;
+    const isThere = axis === 'rows' ? x < left && labelled.rows && !isBars(matrix) : labelled.columns !== 'none';
+    if (!isThere || y < TITLE) return undefined;
+    // A slanted label leads down to its column.
+    const foot = labelled.columns === 'slanted' ? x - (top - y) : x;
+    if (axis === 'columns' && foot < left) return undefined;
+    const at = axis === 'rows' ? y - top + root.scrollTop : foot - left + root.scrollLeft;
+    const every = Math.max(1, Math.ceil(LABEL_CELL[axis] / pixels));
+    const place = Math.round((at / pixels - 0.5) / every) * every;
+    return place < matrix[axis].n ? { axis, place } : undefined;
+  }
+
   /** What is in view, and where it is drawn. */
   function view() {
     const [width, height] = [root.clientWidth, root.clientHeight];
@@ -160,6 +185,7 @@ export function createLayout(matrix, root) {
     resize,
     scale,
     placeAt,
+    labelAt,
     view,
     /** Looks anew how long labels are. */
     measure() {

@@ -30,8 +30,8 @@ export function measure(matrix) {
   const bars = matrix.rows.pos.length === 1;
   const rowBand = Math.min(124, rows.group * GLYPH + 8);
 
-  /** @param {number} width of the element @param {Labelled} labelled */
-  function margins(width, labelled) {
+  /** @param {{width: number, height: number}} element @param {Labelled} labelled */
+  function margins({ width, height }, labelled) {
     const isNarrow = width < 640;
     const between = (/** @type {number} */ low, /** @type {number} */ value, /** @type {number} */ high) =>
       Math.round(Math.max(low, Math.min(high, value)));
@@ -51,7 +51,7 @@ export function measure(matrix) {
     const longest = Math.max(Math.min(columns.label, isNarrow ? 15 : 26), isNarrow ? 0 : columns.winner);
     const top = {
       flat: 20,
-      slanted: between(30, slanted(longest), isNarrow ? 90 : 190),
+      slanted: between(30, slanted(longest), isNarrow ? 90 : Math.min(230, height * 0.4)),
       none: between(30, slanted(columns.group), isNarrow ? 96 : 100),
     }[labelled.columns];
     const last = Math.min(labelled.columns === 'none' ? columns.lastGroup : columns.last, (top - 14) / GLYPH / SLANT);
