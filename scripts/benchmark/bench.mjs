@@ -272,6 +272,7 @@ if (wanted('measured') && options.fixture) {
     const found = execFileSync(python, [script, resolve(options.fixture), '--json'], { encoding: 'utf8' });
     torch = JSON.parse(found.trim().split('\n').at(-1) ?? '[]');
   } else console.log('ORACLE_VENV is not set: no comparison with ablations in PyTorch.');
+  /** @type {(string | number)[][]} */
   const rows = [];
   for (const device of ['cpu', ...(report.adapter === 'none' ? [] : ['webgpu'])]) {
     const found = await call('measured.js', 'measured', { base: `${browser.url}/fixture`, device, repeats: 50 });
