@@ -1,6 +1,6 @@
 // What a link holds: the request, the source and how the result is looked at, in the part behind `#`.
 
-import { asRequest, THRESHOLD } from '../figure/request.js';
+import { asRequest, MOST_STEPS, THRESHOLD, TOKENS } from '../figure/request.js';
 import { passed } from '../figure/schema.js';
 import { readView, writeView } from '../figure/view-link.js';
 
@@ -19,7 +19,7 @@ import { readView, writeView } from '../figure/view-link.js';
 export function encodeState(source, request, view) {
   const link = new URLSearchParams();
   if (source) link.set('source', source);
-  const { prompt, from, to, error } = request;
+  const { prompt, from, to, error, method, patch, measure } = request;
   // A token by its id: as text it would be another one.
   const add = (/** @type {string} */ key, /** @type {TokenRef} */ token) =>
     link.append(typeof token === 'number' ? `${key}_id` : key, String(token));
@@ -30,6 +30,10 @@ export function encodeState(source, request, view) {
   else if ('logits' in to) to.logits.forEach((token) => add('logit', token));
   else ['positive', 'negative'].forEach((key, i) => add(key, to.logit_difference[i]));
   if (error === 'omit') link.set('error', error);
+  if (typeof method === 'object') link.set('steps', String(method.integrated));
+  else if (method === 'frozen') link.set('method', method);
+  if (patch !== undefined) link.set('patch', patch);
+  if (measure) link.set('measure', '1');
   writeView(view, link);
   return link.toString();
 }
@@ -54,11 +58,27 @@ function request(link, threshold = THRESHOLD) {
     .map(([key, value]) => (key === 'logit' ? value : natural(value)));
   const [positive, negative] = [token('positive'), token('negative')];
   const [to, top_logits] = [get('to'), natural(link.get('top_logits'))];
-  const asked = { prompt: get('prompt'), from: get('from'), error: get('error'), threshold };
+  const measure = link.get('measure') === '1' || undefined;
+  const asked = {
+    ...{ prompt: get('prompt'), from: get('from'), error: get('error'), threshold, measure },
+    ...credited(link),
+  };
   if (to !== undefined) return passed(asRequest, { ...asked, to });
   if (top_logits !== undefined) return passed(asRequest, { ...asked, to: { top_logits } });
   if (logits.length > 0) return passed(asRequest, { ...asked, to: { logits } });
   return passed(asRequest, { ...asked, to: { logit_difference: [positive, negative] } });
+}
+
+/** How sources are credited and what they are compared with; each left out where it is malformed. @param {URLSearchParams} link */
+function credited(link) {
+  const steps = natural(link.get('steps'));
+  // What tokens cannot be asked is no part of a link to them.
+  const isOfLatents = link.get('from') !== TOKENS;
+  const integrated = steps !== undefined && steps >= 1 && steps <= MOST_STEPS && isOfLatents;
+  return {
+    method: integrated ? { integrated: steps } : link.get('method') === 'frozen' ? 'frozen' : undefined,
+    patch: isOfLatents ? (link.get('patch') ?? undefined) : undefined,
+  };
 }
 
 /** @param {string | null} text */

@@ -59,7 +59,7 @@ export function createResults(base) {
 
     /** A result of this visit. @param {string | undefined} source @param {Request} request */
     recall(source, request) {
-      return kept.get(keyOf(source, request));
+      return kept.get(keyOf(source, request)) ?? kept.get(keyOf(source, { ...request, measure: true }));
     },
 
     /**
@@ -69,8 +69,7 @@ export function createResults(base) {
      * @returns {Promise<Precomputed | undefined>}
      */
     async find(source, request) {
-      const key = keyOf(source, request);
-      return (await precomputed()).find((entry) => keyOf(entry.source, entry.request) === key);
+      return (await precomputed()).find((entry) => entry.source === source && answers(entry.request, request));
     },
 
     /** @param {Precomputed} entry @returns {Promise<Attribution>} */
@@ -87,6 +86,18 @@ export function createResults(base) {
  * @param {string | undefined} source
  * @param {Request} request
  */
-export function keyOf(source, { prompt, from, to, error = 'keep' }) {
-  return JSON.stringify([source, prompt, from, to, error]);
+export function keyOf(source, { prompt, from, to, error = 'keep', method = 'gradient', patch, measure = false }) {
+  const how = method === 'gradient' && patch === undefined && !measure ? [] : [method, patch ?? null, measure];
+  return JSON.stringify([source, prompt, from, to, error, ...how]);
 }
+
+/** The same question without measuring: what answers the one that measures answers it, too. @param {Request} request */
+export const unmeasured = ({ measure: _, ...request }) => request;
+
+/**
+ * Whether an answer to one question answers another of the same source.
+ * @param {Request} answered
+ * @param {Request} asked
+ */
+export const answers = (answered, asked) =>
+  keyOf('', answered) === keyOf('', asked) || keyOf('', unmeasured(answered)) === keyOf('', asked);

@@ -64,6 +64,8 @@ const PHASES = {
   forward: ['Running the model', 'layers'],
   encode: ['Encoding latents', 'positions'],
   jacobian: ['Differentiating', 'targets'],
+  ablate: ['Taking sources away', 'steps'],
+  generate: ['Writing on', 'tokens'],
 };
 
 /**
@@ -95,6 +97,7 @@ export function progressTeller(request) {
 /** What to do about an error, by its code. @type {Record<string, string>} */
 const ADVICE = {
   'prompt-too-long': 'Shorten the prompt.',
+  'patch-length': 'Word one of the two prompts so that both have as many tokens: positions are compared one by one.',
   'place-order': 'Choose a later place to go to, or an earlier one to come from.',
   'place-out-of-range': 'Choose one of the places that the model has.',
   'sae-missing': 'Choose a place with an SAE, or another model.',

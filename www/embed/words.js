@@ -56,6 +56,8 @@ const PHASES = {
   forward: ['Running the model', 'layers'],
   encode: ['Encoding latents', 'positions'],
   jacobian: ['Differentiating', 'targets'],
+  ablate: ['Taking sources away', 'steps'],
+  generate: ['Writing on', 'tokens'],
 };
 
 /** @param {Progress} progress */

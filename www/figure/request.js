@@ -2,6 +2,7 @@
 
 import {
   array,
+  boolean,
   either,
   finite,
   fields,
@@ -17,14 +18,18 @@ import {
   refuse,
   text,
 } from './schema.js';
-import { visible } from './text.js';
+import { short, visible } from './text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../runtime/protocol.js').TokenRef} TokenRef */
 /** @typedef {import('../runtime/protocol.js').Targets} Targets */
 /** @typedef {import('../runtime/protocol.js').LogitTargets} LogitTargets */
 /** @typedef {'token_to_latent' | 'latent_to_latent' | 'latent_to_logit' | 'logit_difference' | 'token_to_logit'} ViewName */
-/** A request with nothing left to default. @typedef {Required<Request>} FullRequest */
+/** @typedef {import('../runtime/protocol.js').Method} Method */
+/**
+ * A request with nothing left to default: the plain gradient without a patch, which is not measured, names none of these.
+ * @typedef {Required<Omit<Request, 'method' | 'patch' | 'measure'>> & Pick<Request, 'method' | 'patch' | 'measure'>} FullRequest
+ */
 
 /** What each view of a prompt is called. @type {Record<ViewName, string>} */
 export const VIEW_NAMES = {
@@ -37,6 +42,8 @@ export const VIEW_NAMES = {
 
 /** The notebook's threshold for pairs across positions. */
 export const THRESHOLD = 2;
+/** Points at which gradients are integrated: those of Marks et al., and the most that the runtime takes. */
+export const [STEPS, MOST_STEPS] = [10, 300];
 /** In the place of a place: the prompt's tokens. */
 export const TOKENS = 'tokens';
 
@@ -57,19 +64,39 @@ const asTo = (value, path) => {
   return TARGETS[/** @type {keyof typeof TARGETS} */ (key)](value, path);
 };
 
+/** @type {import('./schema.js').Check<Method>} */
+const asMethod = (value, path) =>
+  typeof value === 'string'
+    ? oneOf(/** @type {const} */ (['gradient', 'frozen']))(value, path)
+    : object({ integrated: integer(1, MOST_STEPS) })(value, path);
+
 const asked = object({
   prompt: text(2 ** 20),
   from: either(oneOf([TOKENS]), hookName),
   to: asTo,
   error: optional(oneOf(/** @type {const} */ (['keep', 'omit']))),
+  method: optional(asMethod),
+  patch: optional(text(2 ** 20)),
+  measure: optional(boolean),
   threshold: optional(finite),
 });
 
 /** A request that could be answered, if there is such a model. @type {import('./schema.js').Check<FullRequest>} */
 export const asRequest = (value, path) => {
-  const { prompt, from, to, error = 'keep', threshold = THRESHOLD } = asked(value, path);
-  if (error === 'omit' && from === TOKENS) refuse(path ? `${path}.error` : 'error', 'is not keep: tokens have none');
-  return { prompt, from, to, error, threshold };
+  const { prompt, from, to, error = 'keep', method, patch, measure, threshold = THRESHOLD } = asked(value, path);
+  const at = (/** @type {string} */ key) => (path ? `${path}.${key}` : key);
+  if (from === TOKENS) {
+    if (error === 'omit') refuse(at('error'), 'is not keep: tokens have none');
+    if (patch !== undefined)
+      refuse(at('patch'), 'is given, but tokens have no latents to compare with those of a patch');
+    if (typeof method === 'object') refuse(at('method'), 'is integrated: tokens have no latents to integrate over');
+  }
+  return {
+    ...{ prompt, from, to, error, threshold },
+    ...(method !== undefined && method !== 'gradient' && { method }),
+    ...(patch !== undefined && { patch }),
+    ...(measure && { measure }),
+  };
 };
 
 /** Which view of a prompt a request is. @param {Request} request @returns {ViewName} */
@@ -110,10 +137,26 @@ function briefly(place) {
   return `${point.replace('ln2.hook_normalized', 'ln2').replace(/^(attn\.)?hook_/, '')} ${block}`;
 }
 
+/** The longest counterfactual prompt within a description, in characters. */
+const PATCH = 60;
+
+/** How sources are credited, in words; nothing for the plain gradient. @param {Method} [method] */
+export function describeMethod(method) {
+  if (method === 'frozen') return 'attention and LayerNorms frozen';
+  return typeof method === 'object'
+    ? `integrated gradients of ${method.integrated} step${method.integrated === 1 ? '' : 's'}`
+    : '';
+}
+
 /** @param {Request} request */
 export function describeRequest(request) {
-  const { to, error } = request;
+  const { to, error, method, patch } = request;
   const logits = typeof to === 'string' ? '' : `, ${describeLogits(to)}`;
   const places = placesOf(request).map(briefly).join(' → ');
-  return `${VIEW_NAMES[viewOf(request)]}${places && `, ${places}`}${logits}${error === 'omit' ? ', without the SAE’s error' : ''}`;
+  const how = [
+    error === 'omit' ? 'without the SAE’s error' : '',
+    describeMethod(method),
+    patch === undefined ? '' : `against “${short(visible(patch), PATCH) || '∅'}”`,
+  ];
+  return `${VIEW_NAMES[viewOf(request)]}${places && `, ${places}`}${logits}${how.map((words) => words && `, ${words}`).join('')}`;
 }

@@ -23,6 +23,7 @@ import {
   refuse,
   text,
 } from './schema.js';
+import { asMeasured, differences } from './measured.js';
 import { bytes, visible } from './text.js';
 
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
@@ -118,8 +119,15 @@ function asResult(value, path) {
   const [given, gradients] = [get('attributions'), floats(get('gradients'), 'gradients', pairs)];
   const sources = asNodes(get('sources'), 'sources', [sourceKind, request.from], nSources, n);
   const targets = asNodes(get('targets'), 'targets', [targetKind, request.to], nTargets, n);
+  const measured = asMeasured(get, {
+    request,
+    n: { sources: nSources, targets: nTargets, positions: n },
+    asTokens,
+  });
   const attributions =
-    given === undefined ? derived(gradients, sources.activation) : floats(given, 'attributions', pairs);
+    given === undefined
+      ? derived(gradients, differences({ sources, baseline: measured.baseline }))
+      : floats(given, 'attributions', pairs);
   const rest = REST(value, path);
   const off = get('off_staircase');
   const off_staircase = off === undefined ? undefined : asPairs(off, 'off_staircase', nTargets, nSources);
@@ -128,7 +136,7 @@ function asResult(value, path) {
     if (length !== n && !(key === 'sae_error_norm' && length === 0))
       refuse(`statistics.${key}`, `has ${length} entries, not ${n}`);
   }
-  const matrices = { gradients, attributions, ...(off_staircase && { off_staircase }) };
+  const matrices = { gradients, attributions, ...measured, ...(off_staircase && { off_staircase }) };
   return { format_version: FORMAT_VERSION, request, tokens, sources, targets, ...matrices, ...rest };
 }
 
@@ -211,12 +219,12 @@ const SAE = object({
   sae: object({ ...origin, hook_name_out: optional(hookName) }),
 });
 
-/** @param {Float32Array} gradients @param {Float32Array} activation */
-function derived(gradients, activation) {
-  const n = activation.length;
+/** @param {Float32Array} gradients @param {Float32Array} differs of each source */
+function derived(gradients, differs) {
+  const n = differs.length;
   const to = new Float32Array(gradients.length);
   for (let i = 0; i < to.length; i++) {
-    to[i] = gradients[i] * activation[i % n];
+    to[i] = gradients[i] * differs[i % n];
     if (!Number.isFinite(to[i])) refuse(`gradients[${i}]`, 'times its activation is not a finite number');
   }
   return to;

@@ -138,6 +138,12 @@ export const text = (most) => (value, path) => {
   return value.toWellFormed?.() ?? value;
 };
 
+/** @type {Check<boolean>} */
+export const boolean = (value, path) => {
+  if (typeof value !== 'boolean') refuse(path, 'is neither true nor false');
+  return value;
+};
+
 /** @param {RegExp} pattern of all of it @param {string} name @returns {Check<string>} */
 export const like = (pattern, name) => (value, path) => {
   if (typeof value !== 'string' || !pattern.test(value)) refuse(path, `is not ${name}`);

@@ -1,5 +1,7 @@
 // A result's JSON form, written. result.js reads it back.
 
+import { differences } from './measured.js';
+
 /** @typedef {import('./result.js').Saved} Saved */
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
 
@@ -19,11 +21,12 @@ export function toJson(result) {
  * @returns {AsyncGenerator<string>}
  */
 export async function* toJsonParts(result) {
-  const { gradients, attributions, ...rest } = result;
+  const { gradients, attributions, ablations, ...rest } = result;
   yield `${toJson(/** @type {any} */ (rest)).slice(0, -1)}`;
   // The largest results would be too long to be read as one text.
   const isLarge = gradients.length > SAVED_TWICE && followsFromGradients(result);
-  for (const [name, values] of Object.entries(isLarge ? { gradients } : { gradients, attributions })) {
+  const matrices = { gradients, ...(!isLarge && { attributions }), ...(ablations && { ablations }) };
+  for (const [name, values] of Object.entries(matrices)) {
     yield `,"${name}":[`;
     for (let first = 0; first < values.length; first += SLICE) {
       // Nine figures tell every float32 from every other.
@@ -36,9 +39,11 @@ export async function* toJsonParts(result) {
   yield '}';
 }
 
-/** Whether the attributions are gradients × source activations. @param {Attribution} result */
-function followsFromGradients({ gradients, attributions, sources: { activation } }) {
-  return attributions.every((value, i) => value === Math.fround(gradients[i] * activation[i % activation.length]));
+/** Whether the attributions are gradients × what the sources differ by. @param {Attribution} result */
+function followsFromGradients(result) {
+  const { gradients, attributions } = result;
+  const differs = differences(result);
+  return attributions.every((value, i) => value === Math.fround(gradients[i] * differs[i % differs.length]));
 }
 
 /** @param {ArrayBufferView} view @returns {Float32Array | Uint32Array} */
