@@ -47,7 +47,7 @@ test('the threshold filters again without computing, by slider and by number', a
     const count = attributions.filter(
       (a, i) => a > threshold && sources.pos[i % n] !== targets.pos[Math.floor(i / n)],
     ).length;
-    await title(`Cross-position pairs over ${threshold === 1 ? '1' : '0.250000'}: ${count}`);
+    await title(`Cross-position pairs over ${threshold}: ${count}`);
   }
   await page.focus('#threshold-slider');
   await page.keyboard.press('End');
@@ -70,7 +70,7 @@ test('token pairs are grouped with counts; a choice is pinned and scrolled to', 
   const read = (await page.textContent('#cell-text')) ?? '';
   assert.match(
     read,
-    /^F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\), gradient .*attribution 4\.16\d+, .*% of Σ \|attribution\|/,
+    /^“ E” \(F0\.27\) pushes F3\.228 on “iff” up by 4\.17, \d+ % of all that pushes it up\. F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\), gradient .*attribution 4\.16\d+, .*% of Σ \|attribution\|/,
   );
   assert.match((await page.textContent('#detail')) ?? '', /F3\.228.*Positions apart1/s);
   const { scrollTop } = await page.evaluate(() => ({ scrollTop: document.querySelector('.heatmap')?.scrollTop ?? 0 }));

@@ -97,7 +97,7 @@ test('without a mouse: the largest cross-position pair, its latent, a link to it
   await page.keyboard.press('Space');
   await tabTo('.heatmap');
   await page.keyboard.press('n');
-  assert.match((await page.textContent('#cell-text')) ?? '', /^F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\),/);
+  assert.match((await page.textContent('#cell-text')) ?? '', /^“ E” .*\. F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\),/);
   await page.keyboard.press('Enter');
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'open-source');
   assert.equal(await page.getAttribute('#open-source', 'aria-expanded'), 'true');

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { isLocal, publicOrigins } from '../../www/app/export/about.js';
 import { csv } from '../../www/app/export/csv.js';
-import { ticks } from '../../www/app/export/layout.js';
+import { ticks } from '../../www/figure/ticks.js';
 import { fitted, widthOf, wrapped } from '../../www/app/export/svg.js';
 import { fromJson } from '../../www/figure/result.js';
 import { colorBits } from '../../www/figure/scale.js';

@@ -1,7 +1,8 @@
 // One result: heatmap, pinned pair, findings. Keeps how it is looked at.
 
-import { breath, frame, summarise } from '../figure/analysis.js';
+import { breath, frame, sumsAt, summarise } from '../figure/analysis.js';
 import { describeError } from '../runtime/error.js';
+import { captionOf, introduction, pairSentence } from '../figure/sentences.js';
 import { showTooltip } from '../figure/tooltip.js';
 import { VIEW_NAMES, viewOf } from '../figure/request.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
@@ -15,7 +16,7 @@ import { cutOff, legend, tellCut } from '../figure/legend.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
 import { createPinned } from './panels/pinned.js';
-import { logits, make, statistics } from './panels/tables.js';
+import { isolated, logits, make, statistics } from './panels/tables.js';
 import { tokens } from './panels/tokens.js';
 
 /** @typedef {import('../figure/result.js').Saved} Attribution */
@@ -95,11 +96,12 @@ export function createExplorer(root, { onView, say }) {
     latestLook();
     pinned.forget();
     crossing.forget();
-    totals = view.shown === 'attributions' ? found.all.rowTotal : undefined;
+    totals = view.shown === 'attributions' ? found.whole.rowTotal : undefined;
     element('tooltip').hidden = true;
     const parts = [
       () => element('tokens').replaceChildren(...tokens(shown.tokens, document)),
       draw,
+      introduce,
       showPinned,
       showStrongest,
       () => element('logits').replaceChildren(...logits(shown, document)),
@@ -114,7 +116,7 @@ export function createExplorer(root, { onView, say }) {
     await crossing.list(shown, view.threshold);
     if (alive() && !totals) {
       const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
-      if (alive()) totals = attributed?.all.rowTotal;
+      if (alive()) totals = attributed?.whole.rowTotal;
     }
   }
 
@@ -178,6 +180,27 @@ export function createExplorer(root, { onView, say }) {
     const isBars = result.targets.pos.length === 1;
     legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
     element('clipped').textContent = tellCut(cut);
+    element('caption').textContent = captionOf(result, view, { limit: limit(), clipped: cut.low + cut.high });
+  }
+
+  /** A pair in a sentence. @param {Cell} cell */
+  function sentence(cell) {
+    if (!result) return '';
+    return pairSentence(result, cell, summary && sumsAt(summary, cell.row), { shown: view.shown, meaning });
+  }
+
+  /** The story in three sentences. */
+  function introduce() {
+    if (!result) return;
+    const first = strongestCells()[0];
+    const n = result.sources.pos.length;
+    const told = first === undefined ? undefined : sentence({ row: Math.floor(first / n), column: first % n });
+    element('introduction').replaceChildren(
+      ...introduction(result, view.shown, told).flatMap((words, i) => [
+        make(document, i === 2 ? 'strong' : 'span', isolated(document, words)),
+        ' ',
+      ]),
+    );
   }
 
   /** @param {(Cell & {x: number, y: number, pointed: boolean}) | undefined} cell */
@@ -188,10 +211,10 @@ export function createExplorer(root, { onView, say }) {
     const lines = describeCell(result, cell, totals?.[cell.row], meaning);
     // Read aloud for the keyboard; a moving pointer would only flood it.
     if (!cell.pointed) {
-      element('cell-text').textContent = lines.join(', ');
+      element('cell-text').textContent = `${sentence(cell)} ${lines.join(', ')}`;
       return;
     }
-    showTooltip(tooltip, lines, plot.element, cell);
+    showTooltip(tooltip, [sentence(cell), ...lines], plot.element, cell);
   }
 
   /**
@@ -211,7 +234,7 @@ export function createExplorer(root, { onView, say }) {
 
   function showPinned() {
     const { cell } = view;
-    pinned.show(result && cell && { result, cell, total: totals?.[cell.row], meanings });
+    pinned.show(result && cell && { result, cell, sentence: sentence(cell), total: totals?.[cell.row], meanings });
   }
 
   /** Asks what the latents shown mean, where that may be asked. */
@@ -232,6 +255,7 @@ export function createExplorer(root, { onView, say }) {
   /** Labels tell what latents mean as soon as it is known. */
   function relabel() {
     plot?.relabel();
+    introduce();
     showStrongest();
   }
 
@@ -248,7 +272,7 @@ export function createExplorer(root, { onView, say }) {
     const focused = buttons().indexOf(document.activeElement);
     element('strongest').replaceChildren(
       ...(cells.length > 0
-        ? strongestPairs(result, cells, view.shown, summary.all.rowTotal, view.across, options)
+        ? strongestPairs(result, cells, view.shown, summary.whole.rowTotal, view.across, options)
         : []),
     );
     if (focused >= 0) buttons()[focused]?.focus({ preventScroll: true });
@@ -301,6 +325,7 @@ export function createExplorer(root, { onView, say }) {
     }
     step = -1;
     draw();
+    introduce();
     showStrongest();
     onView(view);
   }

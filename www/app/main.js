@@ -11,7 +11,7 @@ import { createResults, keyOf } from './results.js';
 import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
 import { createTake } from './take.js';
 import { lastOnly } from '../figure/last.js';
-import { short, visible } from '../figure/text.js';
+import { count, short, visible } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
 import { kept } from './panels/kept.js';
@@ -146,7 +146,8 @@ async function run() {
     results.keep(name, reply);
     await show(reply, { source: name });
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
+    const [sources, targets] = [reply.sources.pos.length, reply.targets.pos.length];
+    status(`Done in ${seconds} s: ${count(sources, 'source')} × ${count(targets, 'target')}.`);
     void explorer.learn();
     void showCache();
     // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.

@@ -83,7 +83,15 @@ function largest(k, key) {
  * @property {number[]} strongest cells with the largest |value|, largest first
  */
 
-/** @typedef {{all: Sums, across: Sums}} Summary of all pairs, and of those at different positions */
+/**
+ * @typedef {object} Summary
+ * @property {Sums} all of all pairs
+ * @property {Sums} across of those at different positions
+ * @property {{rowTotal: Float64Array, rowUp: Float64Array}} whole Σ |value| of each row, and the sum of its positive ones
+ */
+
+/** What a sentence takes of a row. @param {Summary} summary @param {number} row */
+export const sumsAt = ({ whole }, row) => ({ total: whole.rowTotal[row], up: whole.rowUp[row] });
 
 /**
  * @param {Float32Array} values [targets, sources] row-major
@@ -103,6 +111,7 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
     cells: largest(STRONGEST, size),
   });
   const [all, across] = [sums(), sums()];
+  const whole = { rowTotal: new Float64Array(rowPos.length), rowUp: new Float64Array(rowPos.length) };
   const ended = await eachRow(
     rowPos.length,
     nColumns,
@@ -111,6 +120,8 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
       for (let column = 0; column < nColumns; column++) {
         const value = Math.abs(values[start + column]);
         if (value === 0) continue;
+        whole.rowTotal[row] += value;
+        if (values[start + column] > 0) whole.rowUp[row] += value;
         all.rowTotal[row] += value;
         all.columnTotal[column] += value;
         if (value > all.rowLargest[row]) all.rowLargest[row] = value;
@@ -128,7 +139,7 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
   );
   if (!ended) return undefined;
   const taken = (/** @type {ReturnType<typeof sums>} */ { cells, ...rest }) => ({ ...rest, strongest: cells.take() });
-  return { all: taken(all), across: taken(across) };
+  return { all: taken(all), across: taken(across), whole };
 }
 
 /**

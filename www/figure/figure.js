@@ -1,6 +1,6 @@
 // A result drawn into a node that is given: its title, the heatmap, the scale of colours, one cell in words.
 
-import { pairsAcross, summarise } from './analysis.js';
+import { pairsAcross, summarise, sumsAt } from './analysis.js';
 import { axes, describeCell, isSpread, quantityOf, savedLabel } from './axes.js';
 import { heatmap } from './heatmap.js';
 import { boxHeight } from './heatmap/layout.js';
@@ -8,8 +8,9 @@ import { lastOnly } from './last.js';
 import { cutOff, legend, tellCut } from './legend.js';
 import { titleOf } from './result.js';
 import { automaticLimit } from './scale.js';
+import { captionOf, pairSentence } from './sentences.js';
 import { adoptStyle } from './style.js';
-import { brief, number, short } from './text.js';
+import { brief, count, number, short } from './text.js';
 import { showTooltip } from './tooltip.js';
 import { DEFAULT_VIEW } from './view.js';
 
@@ -86,6 +87,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
   /** Σ |attribution| of each row, where attributions are shown. @type {Float64Array | undefined} */
   let totals;
   let limit = 1;
+  /** How many cells the scale clips. */
+  let cut = 0;
   /** Which of the strongest pairs was stepped to last. */
   let step = -1;
   /** @type {ReturnType<typeof heatmap> | undefined} */
@@ -111,7 +114,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     if (!found || !alive()) return false;
     if (!isKnown) step = -1;
     [result, chosen, view, summary] = [next, { ...wanted, cell }, looked, found];
-    totals = view.shown === 'attributions' ? summary.all.rowTotal : undefined;
+    totals = view.shown === 'attributions' ? summary.whole.rowTotal : undefined;
     limit = view.limit ?? automaticLimit(values, result.targets.pos.length);
     draw();
     const across = await pairsAcross(result, view.threshold, alive);
@@ -146,17 +149,18 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     if (view.cell) plot.select(view.cell);
     else {
       plot.clear();
-      readout.textContent = HINT;
+      readout.textContent = `${captionOf(result, view, { limit, clipped: cut })} ${HINT}`;
     }
   }
 
   /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
   function tell(across) {
-    const cut = cutOff(result[view.shown], limit);
-    showColours(cut);
-    const parts = [tellCut(cut)];
+    const beyond = cutOff(result[view.shown], limit);
+    cut = beyond.low + beyond.high;
+    showColours(beyond);
+    const parts = [tellCut(beyond)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
-      parts.push(`${number(across)} pairs across positions over ${brief(view.threshold)}`);
+      parts.push(`${count(across, 'pair')} across positions over ${brief(view.threshold)}`);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
   }
@@ -171,10 +175,12 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
   function describe(cell) {
     tooltip.hidden = !cell?.pointed;
     if (!cell || !plot) return;
+    const { shown } = view;
+    const told = pairSentence(result, cell, summary && sumsAt(summary, cell.row), { shown, meaning });
     const lines = describeCell(result, cell, totals?.[cell.row], meaning);
     // Read aloud for the keyboard; a moving pointer would only flood it.
-    if (cell.pointed) showTooltip(tooltip, lines, plot.element, cell);
-    else readout.textContent = lines.join(', ');
+    if (cell.pointed) showTooltip(tooltip, [told, ...lines], plot.element, cell);
+    else readout.textContent = `${told} ${lines.join(', ')}`;
   }
 
   /** @param {import('./heatmap.js').SeenLabel} label */

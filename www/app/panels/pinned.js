@@ -11,6 +11,7 @@ import { isolated, make } from './tables.js';
  * @typedef {object} Pair
  * @property {import('../../figure/result.js').Saved} result
  * @property {{row: number, column: number}} cell
+ * @property {string} sentence that tells it
  * @property {number} [total] Σ |attribution| of its row
  * @property {import('../meanings/meanings.js').Meanings} [meanings]
  */
@@ -88,7 +89,8 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     const latent = make(document, 'div.latent');
     latent.id = 'latent';
     const ends = make(document, 'div.pair', card(pair, 'source'), card(pair, 'target'));
-    root.replaceChildren(heading, ends, numbers(pair), latent);
+    const told = make(document, 'p.sentence', isolated(document, pair.sentence));
+    root.replaceChildren(heading, told, ends, numbers(pair), latent);
     // Who passes over many pairs does not ask for each one's latent.
     if (opened) setTimeout(showLatent, PASSING_MS, latent, pair, opened, alive);
   }
