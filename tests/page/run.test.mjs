@@ -125,7 +125,10 @@ test('hover and arrow keys read exact numbers', async () => {
   await page.focus('.heatmap');
   for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   const text = (await page.textContent('#cell-text')) ?? '';
-  assert.match(text, /^F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/);
+  assert.match(
+    text,
+    /^“[^.]+” \(F0\.[^]*\. F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/,
+  );
   // The first cell, next to where the labels end.
   await page.hover('.heatmap', { position: { x: 121, y: 110 } });
   const tip = (await page.textContent('#tooltip')) ?? '';
