@@ -54,6 +54,12 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await page.waitForSelector('#latent table');
     await page.click('#pairs summary');
     assert.deepEqual(await violations(page), [], 'a pinned pair');
+    await page.click('#caption .term');
+    await page.waitForSelector('#term-note:popover-open');
+    await page.click('#terms summary');
+    await page.click('#caption .term');
+    assert.deepEqual(await violations(page), [], 'a term');
+    await page.keyboard.press('Escape');
     await page.click('#python');
     await page.waitForSelector('#code[open]');
     assert.deepEqual(await violations(page), [], 'a dialog');

@@ -103,3 +103,73 @@ test('statistics say what they count against, by view', async () => {
   );
   await page.close();
 });
+
+test('terms are told where they stand, by keyboard and touch; what is quoted is no term', async () => {
+  const { page, problems } = await openPage(
+    browser,
+    linkTo({ source: 'tiny', prompt: 'The Eiffel tower is in Paris', from: resid(0), to: resid(3) }),
+  );
+  await settled(page);
+  assert.deepEqual(await page.locator('#caption .term').allTextContents(), ['Attributions', 'latent']);
+  await page.fill('#limit', '1');
+  await page.press('#limit', 'Tab');
+  assert.deepEqual(await page.locator('#caption .term').allTextContents(), ['Attributions', 'latent', 'clipped']);
+  const note = page.locator('#term-note');
+  const term = page.locator('#caption .term', { hasText: 'clipped' });
+  await term.focus();
+  await page.keyboard.press('Enter');
+  assert.match((await note.textContent()) ?? '', /^clipped Larger than where the colours end/);
+  assert.ok(await note.isVisible());
+  assert.deepEqual(
+    [await term.getAttribute('aria-expanded'), await term.getAttribute('aria-describedby')],
+    ['true', 'term-note'],
+  );
+  await page.keyboard.press('Escape');
+  await note.waitFor({ state: 'hidden' });
+  assert.equal(await term.getAttribute('aria-expanded'), 'false');
+  await page.setViewportSize({ width: 360, height: 700 });
+  // Pressed once it opens, pressed again it closes.
+  await page.locator('#caption .term').first().click();
+  const { x, width } = /** @type {{x: number, width: number}} */ (await note.boundingBox());
+  assert.ok(x >= 0 && x + width <= 360, `${x}, ${width}`);
+  await page.locator('#caption .term').first().click();
+  await note.waitFor({ state: 'hidden' });
+  assert.deepEqual(
+    await page.evaluate(async () => {
+      const { withTerms } = await import(String('/app/glossary.js'));
+      const parts = withTerms(document, '“a latent” of latents, xlatent, latents; F1.854 <|endoftext|>');
+      return parts.map((/** @type {any} */ part) => part.outerHTML?.replace(/<button [^>]*>/, '<button>') ?? part);
+    }),
+    [
+      '“a latent” of ',
+      '<button>latents</button>',
+      ', xlatent, latents; ',
+      '<button>F1.854</button>',
+      ' ',
+      '<button>&lt;|endoftext|&gt;</button>',
+    ],
+  );
+  await page.click('#terms summary');
+  assert.equal(await page.locator('#terms dt').count(), 9);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a browser without popovers shows and closes the note, too', async () => {
+  const page = await browser.context.newPage();
+  await page.addInitScript(() => {
+    delete (/** @type {any} */ (HTMLElement.prototype).showPopover);
+  });
+  await page.goto(`${browser.url}/${CAPITAL}`);
+  await settled(page);
+  await page.locator('#caption .term').first().click();
+  const note = page.locator('#term-note');
+  await note.getByText('Gradient × activation').waitFor();
+  await page.keyboard.press('Escape');
+  await note.waitFor({ state: 'hidden' });
+  await page.locator('#caption .term').first().click();
+  await note.waitFor();
+  await page.click('h1');
+  await note.waitFor({ state: 'hidden' });
+  await page.close();
+});

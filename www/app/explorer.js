@@ -15,6 +15,7 @@ import { lastOnly } from '../figure/last.js';
 import { cutOff, legend, tellCut } from '../figure/legend.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
+import { withTerms } from './glossary.js';
 import { createPinned } from './panels/pinned.js';
 import { isolated, logits, make, statistics } from './panels/tables.js';
 import { tokens } from './panels/tokens.js';
@@ -180,7 +181,9 @@ export function createExplorer(root, { onView, say }) {
     const isBars = result.targets.pos.length === 1;
     legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
     element('clipped').textContent = tellCut(cut);
-    element('caption').textContent = captionOf(result, view, { limit: limit(), clipped: cut.low + cut.high });
+    element('caption').replaceChildren(
+      ...withTerms(document, captionOf(result, view, { limit: limit(), clipped: cut.low + cut.high })),
+    );
   }
 
   /** A pair in a sentence. @param {Cell} cell */

@@ -4,6 +4,7 @@ import './trusted.js';
 import { codedError, describeError } from '../runtime/error.js';
 import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
+import { glossary } from './glossary.js';
 import { createMeanings } from './meanings/meanings.js';
 import { decodeState, encodeState } from './links.js';
 import { fromFile, titleOf } from '../figure/result.js';
@@ -413,6 +414,7 @@ on('folder', 'change', () => {
   void openFolder(element('folder').files).then(() => (element('folder').value = ''));
 });
 on('cache', 'toggle', () => void showCache());
+on('terms', 'toggle', () => element('terms').childElementCount > 1 || element('terms').append(glossary(document)));
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
   if (running) running.abort();

@@ -3,6 +3,7 @@
 import { describeNodes, nodeLabel } from '../../figure/axes.js';
 import { lastOnly } from '../../figure/last.js';
 import { brief, exact, percent, visible } from '../../figure/text.js';
+import { withTerms } from '../glossary.js';
 import { latentPanel } from './latent.js';
 import { isolated, make } from './tables.js';
 
@@ -43,7 +44,7 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     const element = make(
       document,
       'div.node',
-      make(document, 'small', `${which === 'source' ? 'From' : 'To'} ${describeNodes(nodes)}`),
+      make(document, 'small', ...withTerms(document, `${which === 'source' ? 'From' : 'To'} ${describeNodes(nodes)}`)),
       make(document, 'strong', isolated(document, nodeLabel(nodes, node))),
     );
     if (words) element.append(make(document, 'span.meaning', isolated(document, words)));
@@ -67,8 +68,9 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
   /** @param {Pair} of */
   function numbers({ result: { attributions, gradients, sources, targets }, cell, total }) {
     const list = document.createElement('dl');
+    const told = new Set();
     const fact = (/** @type {string} */ name, /** @type {string} */ value) =>
-      list.append(make(document, 'dt', name), make(document, 'dd', value));
+      list.append(make(document, 'dt', ...withTerms(document, name, told)), make(document, 'dd', value));
     const i = cell.row * sources.pos.length + cell.column;
     fact('Attribution', exact(attributions[i]));
     fact('Gradient', exact(gradients[i]));
