@@ -16,6 +16,7 @@ import { cutOff, legend, tellCut } from '../figure/legend.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
 import { withTerms } from './glossary.js';
+import { describeModel } from './origin.js';
 import { createPinned } from './panels/pinned.js';
 import { isolated, logits, make, statistics } from './panels/tables.js';
 import { tokens } from './panels/tokens.js';
@@ -99,6 +100,7 @@ export function createExplorer(root, { onView, say }) {
     crossing.forget();
     totals = view.shown === 'attributions' ? found.whole.rowTotal : undefined;
     element('tooltip').hidden = true;
+    element('model').textContent = describeModel(shown, new URL(document.baseURI));
     const parts = [
       () => element('tokens').replaceChildren(...tokens(shown.tokens, document)),
       draw,
