@@ -36,6 +36,7 @@ test('every state survives its link', () => {
     rows: 'total',
     columns: 'value',
     across: true,
+    bos: true,
     limit: 0.25,
     threshold: 0.5,
     cell: { row: 7, column: 9 },

@@ -176,7 +176,7 @@ test('a caption says what is shown: model, prompt, both sides, their number and 
       'Columns: 167 active latents of blocks.3.hook_resid_pre, by attribution at the pinned row; ' +
       'rows: 10 logits, by Σ |attribution|. ' +
       'Blue: the column pushes the row up; red, on a dark page orange: it holds it down. ' +
-      'Colours end at ±9.72, where 1 cell is clipped.',
+      'Colours end at ±9.72, chosen without “<|endoftext|>”, where 1 cell is clipped.',
   );
   const tokens = captionOf(saved('demo-token-latent'), { ...DEFAULT_VIEW, shown: 'gradients', columns: 'largest' });
   assert.match(
@@ -205,14 +205,14 @@ test('three sentences come first: what was given and is said next, what a cell i
     means,
     /^Each column is a latent of the SAE at blocks\.3\.hook_resid_pre on one token, each row the logit of a token, and a cell says how much the one pushes the other up/,
   );
-  assert.equal(strongest, 'The strongest: It is so.');
+  assert.equal(strongest, 'The strongest pair: It is so.');
   // What is not known is not said.
   assert.equal(
     introduction(saved('demo-capital'), 'attributions', undefined)[0],
     'The model “demo” was given “The capital of France is”.',
   );
   assert.equal(introduction(saved('demo-capital'), 'attributions', undefined).length, 2);
-  assert.deepEqual(introduction(own([1, 2]), 'attributions', 'x.'), ['The strongest: x.']);
+  assert.deepEqual(introduction(own([1, 2]), 'attributions', 'x.'), ['The strongest pair: x.']);
 });
 
 test('one is one, and a decimal has no zeros at its end', () => {

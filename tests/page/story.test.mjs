@@ -57,7 +57,7 @@ test('one sentence is told by pin, pointer and keyboard alike; a caption and thr
   const told = await text(page, '#introduction');
   assert.match(
     told,
-    /^The model “demo” was given “The capital of France is”\. Each column is a latent .* The strongest: “/,
+    /^The model “demo” was given “The capital of France is”\. Each column is a latent .* The strongest pair, without those from “<\|endoftext\|>”: “/,
   );
   await page.selectOption('#columns', 'total');
   assert.match(await text(page, '#caption'), /78 active latents of blocks\.1\.hook_resid_pre, by Σ \|attribution\|;/);

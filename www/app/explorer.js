@@ -13,6 +13,7 @@ import { heatmap } from '../figure/heatmap.js';
 import { boxHeight } from '../figure/heatmap/layout.js';
 import { lastOnly } from '../figure/last.js';
 import { cutOff, legend, tellCut } from '../figure/legend.js';
+import { leavesFirstOut, rankedColumns } from '../figure/ranking.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
 import { withTerms } from './glossary.js';
@@ -88,11 +89,12 @@ export function createExplorer(root, { onView, say }) {
     };
     await breath();
     if (!alive()) return;
-    const found = await summarise(shown[next.shown], shown.targets.pos, shown.sources.pos, alive);
+    const ranked = rankedColumns(shown, next);
+    const found = await summarise(shown[next.shown], shown.targets.pos, shown.sources.pos, alive, ranked);
     if (!found) return;
     await breath();
     if (!alive()) return;
-    automatic = automaticLimit(shown[next.shown], shown.targets.pos.length);
+    automatic = automaticLimit(shown[next.shown], shown.targets.pos.length, ranked);
     [result, view, summary, meanings, step] = [shown, next, found, itsMeanings, -1];
     // What was begun for the result before is over.
     latestLook();
@@ -142,6 +144,7 @@ export function createExplorer(root, { onView, say }) {
     element('rows').value = view.rows;
     element('columns').value = view.columns;
     element('across').checked = view.across;
+    element('bos').checked = view.bos;
     element('limit').value = limit();
     element('tooltip').hidden = true;
     if (values.length === 0) {
@@ -201,7 +204,7 @@ export function createExplorer(root, { onView, say }) {
     const n = result.sources.pos.length;
     const told = first === undefined ? undefined : sentence({ row: Math.floor(first / n), column: first % n });
     element('introduction').replaceChildren(
-      ...introduction(result, view.shown, told).flatMap((words, i) => [
+      ...introduction(result, view.shown, told, leavesFirstOut(result, view)).flatMap((words, i) => [
         make(document, i === 2 ? 'strong' : 'span', isolated(document, words)),
         ' ',
       ]),
@@ -301,7 +304,8 @@ export function createExplorer(root, { onView, say }) {
 
   /** The largest attribution across positions; 0 where there is none. */
   function largestAcross() {
-    let most = 0;
+    const { largestAcross } = summary?.whole ?? {};
+    let most = largestAcross === undefined ? 0 : Math.max(0, result?.attributions[largestAcross] ?? 0);
     for (const i of summary?.across.strongest ?? []) most = Math.max(most, result?.attributions[i] ?? 0);
     return most;
   }
@@ -319,14 +323,16 @@ export function createExplorer(root, { onView, say }) {
   async function look(changed) {
     if (!result) return;
     const values = changed.shown !== undefined && changed.shown !== view.shown;
+    const ranks = values || (changed.bos !== undefined && changed.bos !== view.bos);
     view = { ...view, ...changed };
-    if (values) {
+    if (ranks) {
       const alive = latestLook();
-      const found = await summarise(result[view.shown], result.targets.pos, result.sources.pos, alive);
+      const ranked = rankedColumns(result, view);
+      const found = await summarise(result[view.shown], result.targets.pos, result.sources.pos, alive, ranked);
       if (!found) return;
       summary = found;
-      automatic = automaticLimit(result[view.shown], result.targets.pos.length);
-      view.limit = undefined;
+      automatic = automaticLimit(result[view.shown], result.targets.pos.length, ranked);
+      if (values) view.limit = undefined;
     }
     step = -1;
     draw();
@@ -341,6 +347,7 @@ export function createExplorer(root, { onView, say }) {
   on('rows', 'change', () => void look({ rows: element('rows').value }));
   on('columns', 'change', () => void look({ columns: element('columns').value }));
   on('across', 'change', () => void look({ across: element('across').checked }));
+  on('bos', 'change', () => void look({ bos: element('bos').checked }));
   on('limit', 'change', () => void look({ limit: Math.abs(element('limit').valueAsNumber) || undefined }));
   on('zoom-in', 'click', () => plot?.zoom(1.5));
   on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));

@@ -85,9 +85,16 @@ function largest(k, key) {
 
 /**
  * @typedef {object} Summary
- * @property {Sums} all of all pairs
+ * @property {Sums} all of all ranked pairs
  * @property {Sums} across of those at different positions
- * @property {{rowTotal: Float64Array, rowUp: Float64Array}} whole Σ |value| of each row, and the sum of its positive ones
+ * @property {Whole} whole of all pairs, ranked or not
+ */
+
+/**
+ * @typedef {object} Whole
+ * @property {Float64Array} rowTotal Σ |value| of each row
+ * @property {Float64Array} rowUp the sum of its positive values
+ * @property {number} [largestAcross] the cell with the largest value of those at different positions that are over 0
  */
 
 /** What a sentence takes of a row. @param {Summary} summary @param {number} row */
@@ -98,9 +105,10 @@ export const sumsAt = ({ whole }, row) => ({ total: whole.rowTotal[row], up: who
  * @param {Uint32Array} rowPos
  * @param {Uint32Array} columnPos
  * @param {() => boolean} [alive]
+ * @param {Uint8Array} [ranked] 0 for each column that is not (ranking.js)
  * @returns {Promise<Summary | undefined>} undefined when it was no longer wanted
  */
-export async function summarise(values, rowPos, columnPos, alive = () => true) {
+export async function summarise(values, rowPos, columnPos, alive = () => true, ranked) {
   const nColumns = columnPos.length;
   const size = (/** @type {number} */ i) => Math.abs(values[i]);
   const sums = () => ({
@@ -111,7 +119,9 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
     cells: largest(STRONGEST, size),
   });
   const [all, across] = [sums(), sums()];
+  /** @type {Whole} */
   const whole = { rowTotal: new Float64Array(rowPos.length), rowUp: new Float64Array(rowPos.length) };
+  let most = 0;
   const ended = await eachRow(
     rowPos.length,
     nColumns,
@@ -121,13 +131,18 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
         const value = Math.abs(values[start + column]);
         if (value === 0) continue;
         whole.rowTotal[row] += value;
-        if (values[start + column] > 0) whole.rowUp[row] += value;
+        const isAcross = rowPos[row] !== columnPos[column];
+        if (values[start + column] > 0) {
+          whole.rowUp[row] += value;
+          if (isAcross && value > most) [most, whole.largestAcross] = [value, start + column];
+        }
+        if (ranked?.[column] === 0) continue;
         all.rowTotal[row] += value;
         all.columnTotal[column] += value;
         if (value > all.rowLargest[row]) all.rowLargest[row] = value;
         if (value > all.columnLargest[column]) all.columnLargest[column] = value;
         all.cells.offer(start + column, value);
-        if (rowPos[row] === columnPos[column]) continue;
+        if (!isAcross) continue;
         across.rowTotal[row] += value;
         across.columnTotal[column] += value;
         if (value > across.rowLargest[row]) across.rowLargest[row] = value;

@@ -7,6 +7,7 @@ import { boxHeight } from './heatmap/layout.js';
 import { lastOnly } from './last.js';
 import { cutOff, legend, tellCut } from './legend.js';
 import { titleOf } from './result.js';
+import { rankedColumns } from './ranking.js';
 import { automaticLimit } from './scale.js';
 import { captionOf, pairSentence } from './sentences.js';
 import { adoptStyle } from './style.js';
@@ -109,13 +110,14 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     // Of numbers of one's own there may be no gradients.
     if (next.gradients.length === 0) looked.shown = 'attributions';
     const values = next[looked.shown];
-    const isKnown = summary && !isOther && looked.shown === view.shown;
-    const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive);
+    const isKnown = summary && !isOther && looked.shown === view.shown && looked.bos === view.bos;
+    const ranked = rankedColumns(next, looked);
+    const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive, ranked);
     if (!found || !alive()) return false;
     if (!isKnown) step = -1;
     [result, chosen, view, summary] = [next, { ...wanted, cell }, looked, found];
     totals = view.shown === 'attributions' ? summary.whole.rowTotal : undefined;
-    limit = view.limit ?? automaticLimit(values, result.targets.pos.length);
+    limit = view.limit ?? automaticLimit(values, result.targets.pos.length, ranked);
     draw();
     const across = await pairsAcross(result, view.threshold, alive);
     if (!across || !alive()) return false;

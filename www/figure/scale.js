@@ -91,19 +91,22 @@ export function themeOf(element) {
  * Where a scale should end: the largest value, but when a few values dwarf all others (GPT-2's
  * BOS position does that), the 99th percentile of the non-zero ones.
  * @param {Float32Array} values
+ * @param {Uint8Array} [ranked] 0 for each column whose values are not to count, if others are not all 0
+ * @returns {number}
  */
-export function defaultLimit(values) {
+export function defaultLimit(values, ranked) {
   // Counted by the leading bits of their size, which order as the sizes do: sorting millions of
   // values would hold the page up for a fifth of a second.
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const counts = new Uint32Array(1 << 16);
   let largest = 0;
-  for (let i = 0; i < bits.length; i++) {
-    const size = bits[i] & 0x7fffffff;
+  for (let i = 0, column = 0; i < bits.length; i++, column++) {
+    if (ranked && column === ranked.length) column = 0;
+    const size = ranked?.[column] === 0 ? 0 : bits[i] & 0x7fffffff;
     counts[size >>> 15]++;
     if (size > largest) largest = size;
   }
-  if (largest === 0) return 1;
+  if (largest === 0) return ranked ? defaultLimit(values) : 1;
   const nonzero = bits.length - counts[0];
   let below = 0;
   let bin = 1;
@@ -116,9 +119,10 @@ export function defaultLimit(values) {
  * Where a scale ends if the reader does not say: bars of a single row have a value axis, and none is cut off.
  * @param {Float32Array} values
  * @param {number} nRows
+ * @param {Uint8Array} [ranked] as of `defaultLimit`
  */
-export function automaticLimit(values, nRows) {
-  if (nRows !== 1) return roundedUp(defaultLimit(values));
+export function automaticLimit(values, nRows, ranked) {
+  if (nRows !== 1) return roundedUp(defaultLimit(values, ranked));
   let largest = 0;
   for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
   return roundedUp(largest || 1);

@@ -5,6 +5,7 @@
 // compared with all that pushes it up, what holds it down with all that holds it down. The source SAE's error is no
 // source, and is not in it.
 
+import { leavesFirstOut } from './ranking.js';
 import { VIEW_NAMES, viewOf } from './request.js';
 import { brief, count, short, visible } from './text.js';
 
@@ -202,10 +203,11 @@ export function captionOf(result, view, { limit, clipped = 0 } = {}) {
     : `${view.shown === 'gradients' ? 'Gradients' : 'Attributions'}: ${short(visible(result.title), PROMPT)}`;
   const columns = `Columns: ${countNodes(sources)}, ${orderOf(view.columns, view.shown, 'row')}`;
   const rows = `rows: ${countNodes(targets)}, ${orderOf(view.rows, view.shown, 'column')}`;
+  const isChosen = view.limit === undefined && leavesFirstOut(result, view);
   const ends =
     limit === undefined
       ? ''
-      : ` Colours end at ±${brief(limit)}${clipped > 0 ? `, where ${count(clipped, 'cell')} ${clipped === 1 ? 'is' : 'are'} clipped` : ''}.`;
+      : ` Colours end at ±${brief(limit)}${isChosen ? `, chosen without ${tokenAt(result, 0)}` : ''}${clipped > 0 ? `, where ${count(clipped, 'cell')} ${clipped === 1 ? 'is' : 'are'} clipped` : ''}.`;
   return `${what}. ${columns}; ${rows}. ${colours(result, view.shown)}${ends}`;
 }
 
@@ -215,11 +217,12 @@ export function captionOf(result, view, { limit, clipped = 0 } = {}) {
  * @param {Shown} result
  * @param {Values} shown
  * @param {string | undefined} strongest the sentence of that pair, if there is any
+ * @param {boolean} [withoutFirst] pairs from <|endoftext|> are not ranked
  * @returns {string[]}
  */
-export function introduction(result, shown, strongest) {
+export function introduction(result, shown, strongest, withoutFirst = false) {
   const { sources, targets, request } = result;
-  if (!request) return strongest ? [`The strongest: ${strongest}`] : [];
+  if (!request) return strongest ? [`The strongest pair: ${strongest}`] : [];
   const { top_logits: next } = result;
   const model = result.model.name ? `The model ${quoted(result.model.name, LABEL)}` : 'The model';
   const says =
@@ -237,7 +240,8 @@ export function introduction(result, shown, strongest) {
           ? 'how much the one adds to the other: blue favours the first token, red (on a dark page orange) the second'
           : 'how much the one pushes the other up (blue) or holds it down (red, on a dark page orange)';
   const means = `Each column is ${column}, each row ${row}, and a cell says ${value}.`;
-  return [given, means, ...(strongest ? [`The strongest: ${strongest}`] : [])];
+  const without = withoutFirst ? `, without those from ${tokenAt(result, 0)}` : '';
+  return [given, means, ...(strongest ? [`The strongest pair${without}: ${strongest}`] : [])];
 }
 
 /** A probability: what is nearly sure is not called so. @param {number} p */

@@ -17,6 +17,7 @@ export function writeView(view, link) {
   if (view.rows !== DEFAULT_VIEW.rows) link.set('rows', view.rows);
   if (view.columns !== DEFAULT_VIEW.columns) link.set('columns', view.columns);
   if (view.across) link.set('across', '1');
+  if (view.bos) link.set('bos', '1');
   if (view.limit !== undefined) link.set('limit', String(view.limit));
   if (view.cell) link.set('cell', `${view.cell.row},${view.cell.column}`);
 }
@@ -36,6 +37,7 @@ export function readView(link) {
     if (sort) view[axis] = sort;
   }
   if (link.get('across') === '1') view.across = true;
+  if (link.get('bos') === '1') view.bos = true;
   const limit = decimal(link.get('limit'));
   if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
   const threshold = decimal(link.get('threshold'));

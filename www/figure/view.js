@@ -10,6 +10,7 @@ import { THRESHOLD } from './request.js';
  * @property {Sort} rows
  * @property {Sort} columns
  * @property {boolean} across only pairs across positions stand out
+ * @property {boolean} bos columns of <|endoftext|> are ranked, too (ranking.js)
  * @property {number} [limit] the colour scale ends at ±limit; chosen by the values if not given
  * @property {number} threshold of the list of pairs across positions
  * @property {{row: number, column: number}} [cell] pinned
@@ -24,5 +25,6 @@ export const DEFAULT_VIEW = {
   rows: 'position',
   columns: 'position',
   across: false,
+  bos: false,
   threshold: THRESHOLD,
 };
