@@ -23,7 +23,6 @@ import { axes, describeCell, savedLabel } from '../../www/figure/axes.js';
 import * as findings from '../../www/app/panels/findings.js';
 import { defaultLimit } from '../../www/figure/scale.js';
 import { logits, statistics } from '../../www/app/panels/tables.js';
-import { tokens } from '../../www/app/panels/tokens.js';
 import { document } from './document.mjs';
 import { assertPython, flipped, hostile, jsonOf, repeat } from './hostile.mjs';
 import { random } from './random.mjs';
@@ -197,7 +196,6 @@ async function use(result, random) {
   assert.ok((await csv(result)).size > 0);
   const options = { document, meaning, onPick() {}, onLower() {}, lower: 1 };
   const written = [
-    ...tokens(result.tokens, document),
     ...statistics(result, document),
     ...logits(result, document),
     ...findings.strongestPairs(

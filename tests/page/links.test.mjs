@@ -37,6 +37,7 @@ test('every state survives its link', () => {
     columns: 'value',
     across: true,
     bos: true,
+    source_pos: 3,
     limit: 0.25,
     threshold: 0.5,
     cell: { row: 7, column: 9 },

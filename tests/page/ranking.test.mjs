@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { summarise } from '../../www/figure/analysis.js';
+import { axes } from '../../www/figure/axes.js';
+import { partCell, partOf, shownColumns, wholeCell } from '../../www/figure/part.js';
 import { rankedColumns } from '../../www/figure/ranking.js';
 import { fromJson } from '../../www/figure/result.js';
 import { defaultLimit } from '../../www/figure/scale.js';
@@ -126,4 +128,118 @@ test('the element leaves it out, too, and takes it from its link', async () => {
   await page.locator('.heatmap').press('n');
   assert.match(await text(page, '[part=readout]'), /^“<\|endoftext\|>” \(F0\.0/);
   await page.close();
+});
+
+test('a part of a matrix has its columns alone, in their order, and cells find their way there and back', () => {
+  const result = saved('demo-capital');
+  const view = { ...DEFAULT_VIEW, source_pos: 2 };
+  const shown = shownColumns(result, view);
+  assert.ok(shown);
+  assert.deepEqual(
+    shown,
+    [...result.sources.pos.keys()].filter((column) => result.sources.pos[column] === 2),
+  );
+  const n = result.sources.pos.length;
+  const order = Uint32Array.from({ length: n }, (_, i) => n - 1 - i);
+  const all = axes(result, view, undefined);
+  const matrix = { values: result.attributions, ...all, columns: { ...all.columns, order }, limit: 1 };
+  const part = partOf(matrix, shown, n);
+  assert.equal(part.columns.n, shown.length);
+  assert.equal(part.values.length, shown.length * result.targets.pos.length);
+  // Reversed, as all were; each place has the label and the values of its column.
+  const back = [...shown].reverse();
+  for (const [place, column] of back.entries()) {
+    const node = part.columns.order[place];
+    assert.equal(part.columns.label(node, false), result.sources.label[column]);
+    for (const row of [0, 41, 81])
+      assert.equal(part.values[row * shown.length + node], result.attributions[row * n + column]);
+    const cell = { row: 3, column };
+    assert.deepEqual(wholeCell(/** @type {any} */ (partCell(cell, shown)), shown), cell);
+  }
+  assert.deepEqual(
+    partOf({ ...matrix, columns: all.columns }, shown, n).columns.groups.map(({ end, label }) => [end, label]),
+    [[shown.length, 'capital (2)']],
+  );
+  assert.equal(partCell({ row: 0, column: 0 }, shown), undefined);
+  assert.equal(partOf(matrix, undefined, n), matrix);
+  assert.equal(shownColumns(result, { ...view, source_pos: 99 }), undefined);
+});
+
+test('tokens are tinted by what goes out from them, and one that is pressed is shown alone', async () => {
+  const { page, problems } = await openPage(browser, EIFFEL);
+  await settled(page);
+  const result = saved('demo-latent-latent');
+  const n = result.sources.pos.length;
+  /** @param {(i: number) => boolean} counts */
+  const amounts = (counts) => {
+    const sums = result.tokens.string.map(() => 0);
+    result.attributions.forEach((value, i) => counts(i) && (sums[result.sources.pos[i % n]] += Math.abs(value)));
+    const most = Math.max(...sums.slice(1));
+    return sums.map((sum) => Math.min(1, sum / most));
+  };
+  const tints = () =>
+    page
+      .locator('#tokens button')
+      .evaluateAll((buttons) => buttons.map((b) => Number(b.style.getPropertyValue('--part'))));
+  const near = (/** @type {number[]} */ a, /** @type {number[]} */ b) =>
+    a.forEach((value, i) => assert.ok(Math.abs(value - b[i]) < 1e-6, `${a} is not ${b}`));
+  near(
+    await tints(),
+    amounts(() => true),
+  );
+  // By keyboard: one stop for Tab, arrows from one to the next.
+  assert.equal(await page.locator('#tokens button[tabindex="0"]').count(), 1);
+  await page.locator('#tokens button').first().focus();
+  for (const key of ['ArrowRight', 'ArrowRight', 'ArrowRight', 'ArrowRight', 'Enter']) await page.keyboard.press(key);
+  await page.locator('#only', { hasText: 'Only columns of “f” are shown and ranked.' }).waitFor();
+  assert.equal(await page.locator('#tokens [aria-pressed=true] bdi').textContent(), 'f');
+  const columns = result.sources.pos.filter((pos) => pos === 4).length;
+  await page.locator(`.heatmap[aria-label*="and ${columns} columns"]`).waitFor();
+  assert.match(
+    await text(page, '#caption'),
+    new RegExp(`Columns: ${columns} active latents of blocks.0.hook_resid_pre on “f” alone, `),
+  );
+  assert.match(await text(page, '#introduction'), /The strongest pair from “f”: “f” \(F0\.19/);
+  for (const label of await page.locator('#strongest tbody th').allTextContents()) assert.match(label, /'f' \(4\)/);
+  await page.focus('.heatmap');
+  for (const key of ['PageDown', 'End']) await page.keyboard.press(key);
+  assert.match(await text(page, '#cell-text'), /'f' \(4\).* → /);
+  await page.waitForFunction(() => /source_pos=4.*cell=/.test(location.hash));
+  // The pinned target alone counts now.
+  const row = Number(/cell=(\d+)/.exec(decodeURIComponent(page.url()))?.[1]);
+  near(
+    await tints(),
+    amounts((i) => Math.floor(i / n) === row),
+  );
+
+  const second = await openPage(browser, new URL(page.url()).hash);
+  await settled(second.page);
+  await second.page.locator(`.heatmap[aria-label*="and ${columns} columns"]`).waitFor();
+  assert.equal(await text(second.page, '#detail .sentence'), await text(page, '#detail .sentence'));
+  await second.page.close();
+
+  await page.click('#only button');
+  await page.locator(`.heatmap[aria-label*="and ${n} columns"]`).waitFor();
+  assert.ok(await page.isHidden('#only'));
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'f4 · 69');
+  await page.waitForFunction(() => !/source_pos/.test(location.hash));
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a pair of another token, picked from a list, brings all tokens back', async () => {
+  const { page, problems } = await openPage(browser, `${EIFFEL}&source_pos=1`);
+  await settled(page);
+  await page.locator('#only', { hasText: 'Only columns of “The”' }).waitFor();
+  await page.locator('#pairs tbody tr button').first().click();
+  await page.locator('#only').waitFor({ state: 'hidden' });
+  assert.match(await text(page, '#detail .sentence'), /^“ E” \(F0\.204/);
+  assert.match(await text(page, '#cell-text'), /^“ E” \(F0\.204/);
+  // A position that there is none of is as if none were named.
+  const second = await openPage(browser, `${EIFFEL}&source_pos=77`);
+  await settled(second.page);
+  assert.ok(await second.page.isHidden('#only'));
+  assert.deepEqual([...problems, ...second.problems], []);
+  await page.close();
+  await second.page.close();
 });

@@ -13,6 +13,7 @@ import { heatmap } from '../figure/heatmap.js';
 import { boxHeight } from '../figure/heatmap/layout.js';
 import { lastOnly } from '../figure/last.js';
 import { cutOff, legend, tellCut } from '../figure/legend.js';
+import { partCell, partOf, shownColumns, wholeCell } from '../figure/part.js';
 import { leavesFirstOut, rankedColumns } from '../figure/ranking.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
@@ -20,7 +21,7 @@ import { withTerms } from './glossary.js';
 import { describeModel } from './origin.js';
 import { createPinned } from './panels/pinned.js';
 import { isolated, logits, make, statistics } from './panels/tables.js';
-import { tokens } from './panels/tokens.js';
+import { amountsAt, createTokens } from './panels/tokens.js';
 
 /** @typedef {import('../figure/result.js').Saved} Attribution */
 /** @typedef {import('../figure/view.js').View} View */
@@ -49,6 +50,8 @@ export function createExplorer(root, { onView, say }) {
   let summary;
   /** Σ |attribution| of each row, whatever is shown. @type {Float64Array | undefined} */
   let totals;
+  /** Columns shown, where not all are. @type {number[] | undefined} */
+  let part;
   /** Where the scale ends if the reader does not say. */
   let automatic = 1;
   /** @type {ReturnType<typeof heatmap> | undefined} */
@@ -63,6 +66,7 @@ export function createExplorer(root, { onView, say }) {
   /** @type {import('../figure/axes.js').MeaningOf} */
   const meaning = (nodes, node) => meanings?.label(nodes, node) ?? savedLabel(result, nodes, node);
   const pinned = createPinned(element('detail'), { meaning, onAgree: learn, onKnown: relabel });
+  const strip = createTokens(element('tokens'), element('only'), (source_pos) => void look({ source_pos }));
   const crossing = createCrossing(element('crossing'), {
     meaning,
     largest: largestAcross,
@@ -87,6 +91,7 @@ export function createExplorer(root, { onView, say }) {
       ...wanted,
       cell: inside ? wanted.cell : undefined,
     };
+    if (!shown.sources.pos.includes(next.source_pos ?? -1)) next.source_pos = undefined;
     await breath();
     if (!alive()) return;
     const ranked = rankedColumns(shown, next);
@@ -104,7 +109,8 @@ export function createExplorer(root, { onView, say }) {
     element('tooltip').hidden = true;
     element('model').textContent = describeModel(shown, new URL(document.baseURI));
     const parts = [
-      () => element('tokens').replaceChildren(...tokens(shown.tokens, document)),
+      () => strip.show(shown.tokens),
+      tint,
       draw,
       introduce,
       showPinned,
@@ -156,7 +162,8 @@ export function createExplorer(root, { onView, say }) {
       element('clipped').textContent = '';
       return;
     }
-    const matrix = { values, ...axes(result, view, summary, meaning), limit: limit(), across: view.across };
+    part = shownColumns(result, view);
+    const matrix = matrixShown(result);
     element('plot').style.maxHeight = `${boxHeight(matrix)}px`;
     const label = `${view.shown} of ${VIEW_NAMES[viewOf(result.request)]}`;
     if (plot) plot.update(matrix, label);
@@ -164,20 +171,45 @@ export function createExplorer(root, { onView, say }) {
       plot = heatmap(matrix, {
         document,
         label,
-        onCell: describe,
+        onCell: (cell) => describe(cell && wholeCell(cell, part)),
         onLabel: (label) => plot && showTooltip(element('tooltip'), [label.text], plot.element, label),
-        onSelect: (cell) => pin(cell),
+        onSelect: (cell) => pin(wholeCell(cell, part)),
         onEnter: () => pinned.open('source'),
         onStep: stepTo,
       });
       element('plot').replaceChildren(plot.element);
     }
-    if (view.cell) plot.select(view.cell);
+    const at = view.cell && partCell(view.cell, part);
+    if (at) plot.select(at);
     else {
       plot.clear();
       element('cell-text').textContent = HINT;
     }
     showScale();
+  }
+
+  /** The matrix as it is looked at now. @param {Attribution} of */
+  function matrixShown(of) {
+    const all = { values: of[view.shown], ...axes(of, view, summary, meaning), limit: limit(), across: view.across };
+    return partOf(all, shownColumns(of, view), of.sources.pos.length);
+  }
+
+  /** How much goes out from each token: to the pinned target, or to all. */
+  function tint() {
+    if (!result || !summary) return;
+    const { cell, source_pos: pos } = view;
+    const [values, n, { columnTotal }] = [result[view.shown], result.sources.pos.length, summary.whole];
+    const amounts = amountsAt(result, (column) =>
+      cell ? Math.abs(values[cell.row * n + column]) : columnTotal[column],
+    );
+    const ranked = rankedColumns(result, { ...view, source_pos: undefined });
+    const most = amounts.reduce((most, amount, at) => (ranked && at === 0 ? most : Math.max(most, amount)), 0);
+    strip.tell(result, {
+      amounts,
+      most,
+      what: `Σ |${view.shown.slice(0, -1)}| ${cell ? 'to the pinned target' : 'to all targets'}`,
+      pos,
+    });
   }
 
   function showScale() {
@@ -204,7 +236,7 @@ export function createExplorer(root, { onView, say }) {
     const n = result.sources.pos.length;
     const told = first === undefined ? undefined : sentence({ row: Math.floor(first / n), column: first % n });
     element('introduction').replaceChildren(
-      ...introduction(result, view.shown, told, leavesFirstOut(result, view)).flatMap((words, i) => [
+      ...introduction(result, view.shown, told, view).flatMap((words, i) => [
         make(document, i === 2 ? 'strong' : 'span', isolated(document, words)),
         ' ',
       ]),
@@ -235,6 +267,7 @@ export function createExplorer(root, { onView, say }) {
     const place = strongestCells().indexOf(cell.row * (result?.sources.pos.length ?? 0) + cell.column);
     if (place >= 0) step = place;
     showPinned();
+    tint();
     // Orders by the pinned row or column follow it.
     if (view.rows === 'value' || view.columns === 'value') draw();
     onView(view);
@@ -288,7 +321,12 @@ export function createExplorer(root, { onView, say }) {
 
   /** Chosen in a list: shown in the heatmap. @param {Cell} cell */
   function pick(cell) {
-    plot?.select(cell);
+    // One that is not shown is, with all others.
+    if (!partCell(cell, part)) {
+      view = { ...view, cell };
+      return void look({ source_pos: undefined }).then(showPinned);
+    }
+    plot?.select(/** @type {Cell} */ (partCell(cell, part)));
     pin(cell);
   }
 
@@ -323,7 +361,10 @@ export function createExplorer(root, { onView, say }) {
   async function look(changed) {
     if (!result) return;
     const values = changed.shown !== undefined && changed.shown !== view.shown;
-    const ranks = values || (changed.bos !== undefined && changed.bos !== view.bos);
+    const ranks =
+      values ||
+      ('bos' in changed && changed.bos !== view.bos) ||
+      ('source_pos' in changed && changed.source_pos !== view.source_pos);
     view = { ...view, ...changed };
     if (ranks) {
       const alive = latestLook();
@@ -337,6 +378,7 @@ export function createExplorer(root, { onView, say }) {
     step = -1;
     draw();
     introduce();
+    tint();
     showStrongest();
     onView(view);
   }
@@ -391,12 +433,7 @@ export function createExplorer(root, { onView, say }) {
     /** The matrix as it is looked at now. */
     matrix() {
       if (!result) throw new Error('There is no result.');
-      return {
-        values: result[view.shown],
-        ...axes(result, view, summary, meaning),
-        limit: limit(),
-        across: view.across,
-      };
+      return matrixShown(result);
     },
     /** For another theme. */
     repaint() {

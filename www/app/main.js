@@ -171,13 +171,13 @@ async function run() {
  * @param {Partial<View>} [view] as it was looked at before, if not given
  */
 async function show(result, from, view) {
-  const { rows, columns, across, threshold } = explorer.view;
+  const { rows, columns, across, bos, threshold } = explorer.view;
   shown = from;
   element('title').textContent = short(titleOf(result), 140);
   element('examples').value = '';
   element('revision').textContent = `Computed from ${revisionsOf(addressesRead(result), new URL(location.href))}.`;
   form.offer((result.top_logits?.string ?? []).slice(0, 50));
-  await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(result));
+  await explorer.show(result, view ?? { rows, columns, across, bos, threshold }, meaningsOf(result));
   syncLink();
 }
 

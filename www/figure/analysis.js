@@ -93,6 +93,7 @@ function largest(k, key) {
 /**
  * @typedef {object} Whole
  * @property {Float64Array} rowTotal Σ |value| of each row
+ * @property {Float64Array} columnTotal
  * @property {Float64Array} rowUp the sum of its positive values
  * @property {number} [largestAcross] the cell with the largest value of those at different positions that are over 0
  */
@@ -120,7 +121,11 @@ export async function summarise(values, rowPos, columnPos, alive = () => true, r
   });
   const [all, across] = [sums(), sums()];
   /** @type {Whole} */
-  const whole = { rowTotal: new Float64Array(rowPos.length), rowUp: new Float64Array(rowPos.length) };
+  const whole = {
+    rowTotal: new Float64Array(rowPos.length),
+    rowUp: new Float64Array(rowPos.length),
+    columnTotal: new Float64Array(nColumns),
+  };
   let most = 0;
   const ended = await eachRow(
     rowPos.length,
@@ -131,6 +136,7 @@ export async function summarise(values, rowPos, columnPos, alive = () => true, r
         const value = Math.abs(values[start + column]);
         if (value === 0) continue;
         whole.rowTotal[row] += value;
+        whole.columnTotal[column] += value;
         const isAcross = rowPos[row] !== columnPos[column];
         if (values[start + column] > 0) {
           whole.rowUp[row] += value;

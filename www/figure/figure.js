@@ -7,6 +7,7 @@ import { boxHeight } from './heatmap/layout.js';
 import { lastOnly } from './last.js';
 import { cutOff, legend, tellCut } from './legend.js';
 import { titleOf } from './result.js';
+import { partCell, partOf, shownColumns, wholeCell } from './part.js';
 import { rankedColumns } from './ranking.js';
 import { automaticLimit } from './scale.js';
 import { captionOf, pairSentence } from './sentences.js';
@@ -88,6 +89,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
   /** Σ |attribution| of each row, where attributions are shown. @type {Float64Array | undefined} */
   let totals;
   let limit = 1;
+  /** Columns shown, where not all are. @type {number[] | undefined} */
+  let part;
   /** How many cells the scale clips. */
   let cut = 0;
   /** Which of the strongest pairs was stepped to last. */
@@ -110,7 +113,12 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     // Of numbers of one's own there may be no gradients.
     if (next.gradients.length === 0) looked.shown = 'attributions';
     const values = next[looked.shown];
-    const isKnown = summary && !isOther && looked.shown === view.shown && looked.bos === view.bos;
+    const isKnown =
+      summary &&
+      !isOther &&
+      looked.shown === view.shown &&
+      looked.bos === view.bos &&
+      looked.source_pos === view.source_pos;
     const ranked = rankedColumns(next, looked);
     const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive, ranked);
     if (!found || !alive()) return false;
@@ -139,16 +147,26 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
       box.replaceChildren(note);
       return;
     }
-    const matrix = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
+    part = shownColumns(result, view);
+    const all = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
+    const matrix = partOf(all, part, result.sources.pos.length);
     box.style.maxHeight = `${boxHeight(matrix)}px`;
     const label = `${view.shown} of ${title.textContent}`;
     if (plot) plot.update(matrix, label);
     else {
-      plot = heatmap(matrix, { document, label, onCell: describe, onLabel, onSelect: pin, onStep: stepTo });
+      plot = heatmap(matrix, {
+        document,
+        label,
+        onCell: (cell) => describe(cell && wholeCell(cell, part)),
+        onLabel,
+        onSelect: (cell) => pin(wholeCell(cell, part)),
+        onStep: stepTo,
+      });
       plot.element.setAttribute('part', 'heatmap');
       box.replaceChildren(plot.element);
     }
-    if (view.cell) plot.select(view.cell);
+    const at = view.cell && partCell(view.cell, part);
+    if (at) plot.select(at);
     else {
       plot.clear();
       readout.textContent = `${captionOf(result, view, { limit, clipped: cut })} ${HINT}`;
@@ -206,7 +224,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     step = Math.max(0, Math.min(cells.length - 1, step + by));
     const n = result.sources.pos.length;
     const cell = { row: Math.floor(cells[step] / n), column: cells[step] % n };
-    plot?.select(cell);
+    const at = partCell(cell, part);
+    if (at) plot?.select(at);
     pin(cell);
   }
 

@@ -5,6 +5,7 @@
 // compared with all that pushes it up, what holds it down with all that holds it down. The source SAE's error is no
 // source, and is not in it.
 
+import { shownColumns } from './part.js';
 import { leavesFirstOut } from './ranking.js';
 import { VIEW_NAMES, viewOf } from './request.js';
 import { brief, count, short, visible } from './text.js';
@@ -201,7 +202,10 @@ export function captionOf(result, view, { limit, clipped = 0 } = {}) {
   const what = request
     ? `${view.shown === 'gradients' ? 'Gradients' : 'Attributions'}, ${VIEW_NAMES[viewOf(request)]}, of ${quoted(result.model.name ?? 'a model without a name', LABEL)} on ${quoted(request.prompt, PROMPT)}`
     : `${view.shown === 'gradients' ? 'Gradients' : 'Attributions'}: ${short(visible(result.title), PROMPT)}`;
-  const columns = `Columns: ${countNodes(sources)}, ${orderOf(view.columns, view.shown, 'row')}`;
+  const shown = shownColumns(result, view);
+  const some = shown && { ...sources, pos: sources.pos.subarray(0, shown.length) };
+  const only = shown ? ` on ${tokenAt(result, Number(view.source_pos))} alone` : '';
+  const columns = `Columns: ${countNodes(some ?? sources)}${only}, ${orderOf(view.columns, view.shown, 'row')}`;
   const rows = `rows: ${countNodes(targets)}, ${orderOf(view.rows, view.shown, 'column')}`;
   const isChosen = view.limit === undefined && leavesFirstOut(result, view);
   const ends =
@@ -217,10 +221,10 @@ export function captionOf(result, view, { limit, clipped = 0 } = {}) {
  * @param {Shown} result
  * @param {Values} shown
  * @param {string | undefined} strongest the sentence of that pair, if there is any
- * @param {boolean} [withoutFirst] pairs from <|endoftext|> are not ranked
+ * @param {View} [view] by which it is ranked
  * @returns {string[]}
  */
-export function introduction(result, shown, strongest, withoutFirst = false) {
+export function introduction(result, shown, strongest, view) {
   const { sources, targets, request } = result;
   if (!request) return strongest ? [`The strongest pair: ${strongest}`] : [];
   const { top_logits: next } = result;
@@ -240,8 +244,13 @@ export function introduction(result, shown, strongest, withoutFirst = false) {
           ? 'how much the one adds to the other: blue favours the first token, red (on a dark page orange) the second'
           : 'how much the one pushes the other up (blue) or holds it down (red, on a dark page orange)';
   const means = `Each column is ${column}, each row ${row}, and a cell says ${value}.`;
-  const without = withoutFirst ? `, without those from ${tokenAt(result, 0)}` : '';
-  return [given, means, ...(strongest ? [`The strongest pair${without}: ${strongest}`] : [])];
+  const ranked =
+    view?.source_pos !== undefined
+      ? ` from ${tokenAt(result, view.source_pos)}`
+      : view && leavesFirstOut(result, view)
+        ? `, without those from ${tokenAt(result, 0)}`
+        : '';
+  return [given, means, ...(strongest ? [`The strongest pair${ranked}: ${strongest}`] : [])];
 }
 
 /** A probability: what is nearly sure is not called so. @param {number} p */

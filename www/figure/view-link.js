@@ -18,6 +18,7 @@ export function writeView(view, link) {
   if (view.columns !== DEFAULT_VIEW.columns) link.set('columns', view.columns);
   if (view.across) link.set('across', '1');
   if (view.bos) link.set('bos', '1');
+  if (view.source_pos !== undefined) link.set('source_pos', String(view.source_pos));
   if (view.limit !== undefined) link.set('limit', String(view.limit));
   if (view.cell) link.set('cell', `${view.cell.row},${view.cell.column}`);
 }
@@ -38,6 +39,8 @@ export function readView(link) {
   }
   if (link.get('across') === '1') view.across = true;
   if (link.get('bos') === '1') view.bos = true;
+  const source_pos = link.get('source_pos') ?? '';
+  if (/^\d{1,5}$/.test(source_pos)) view.source_pos = Number(source_pos);
   const limit = decimal(link.get('limit'));
   if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
   const threshold = decimal(link.get('threshold'));

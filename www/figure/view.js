@@ -11,6 +11,7 @@ import { THRESHOLD } from './request.js';
  * @property {Sort} columns
  * @property {boolean} across only pairs across positions stand out
  * @property {boolean} bos columns of <|endoftext|> are ranked, too (ranking.js)
+ * @property {number} [source_pos] only columns at this position are shown and ranked
  * @property {number} [limit] the colour scale ends at ±limit; chosen by the values if not given
  * @property {number} threshold of the list of pairs across positions
  * @property {{row: number, column: number}} [cell] pinned
