@@ -120,7 +120,7 @@ async function withContexts(page, file) {
   await page.route('**/contexts.json', (route) => route.fulfill({ json: file }));
 }
 
-test('contexts name latents in panel, heatmap and tables, when a latent is opened', async () => {
+test('contexts name latents in panel, heatmap and tables, when a pair is pinned', async () => {
   const page = await browser.context.newPage();
   await withContexts(page, {
     format_version: 1,
@@ -148,13 +148,22 @@ test('contexts name latents in panel, heatmap and tables, when a latent is opene
   page.on('request', (request) => /contexts\.json/.test(request.url()) && read.push(request.url()));
   await page.goto(`${browser.url}/${LINKS.latent_to_latent}`);
   await settled(page);
-  assert.deepEqual(read, [], 'nothing is read before a latent is opened');
+  assert.deepEqual(read, [], 'nothing is read before a pair is pinned');
   await page.waitForSelector('#pairs tbody button');
   await page.click('#pairs tbody tr:first-child button');
+  // At once, of both ends; one of the places has them here.
+  await page.waitForSelector('#contexts table');
+  assert.match(
+    (await page.textContent('#contexts')) ?? '',
+    /^Where F0\.27 is most activelargest activation 3\.2, .*<b>E<\/b>/,
+  );
   await page.click('#open-source');
   await page.waitForSelector('#latent table');
-  assert.equal(read.length, 1);
-  assert.match(read[0], /blocks\.0\.hook_resid_pre\/contexts\.json$/);
+  assert.deepEqual(read.map((url) => new URL(url).pathname.split('/').at(-2)).sort(), [
+    'blocks.0.hook_resid_pre',
+    'blocks.3.hook_resid_pre',
+  ]);
+  await page.waitForFunction(() => document.querySelector('#contexts')?.childElementCount === 0);
   const panel = (await page.textContent('#latent')) ?? '';
   assert.match(panel, /capital E <i>/);
   assert.match(panel, /largest activation 3\.2, active on 1\.3 % of tokens/);
@@ -171,8 +180,21 @@ test('the bundled model’s latents have names at first sight, and contexts when
   await settled(page);
   await page.waitForSelector('#pairs tbody tr small.meaning');
   await page.click('#pairs tbody tr:first-child button');
+  // What both latents of the pair are active on, with the pin: three texts each.
+  await page.locator('#contexts section').nth(1).waitFor();
+  const ends = await page.locator('#detail .node strong').allTextContents();
+  assert.deepEqual(
+    await page.locator('#contexts h4').allTextContents(),
+    ends.map((label) => `Where ${label.split(',')[0]} is most active`),
+  );
+  for (const section of await page.locator('#contexts section').all()) {
+    assert.equal(await section.locator('tbody tr').count(), 3);
+    assert.ok((await section.locator('mark').count()) >= 3);
+  }
   await page.click('#open-target');
   await page.waitForSelector('#latent table');
+  // The one that is open is told once.
+  await page.waitForFunction(() => document.querySelectorAll('#contexts section').length === 1);
   assert.ok((await page.locator('#latent mark').count()) > 0);
   assert.match((await page.textContent('#latent')) ?? '', /largest activation .*active on .*% of tokens/);
   assert.deepEqual(problems, []);

@@ -4,7 +4,7 @@ import { describeNodes, nodeLabel } from '../../figure/axes.js';
 import { lastOnly } from '../../figure/last.js';
 import { brief, exact, percent, visible } from '../../figure/text.js';
 import { withTerms } from '../glossary.js';
-import { latentPanel } from './latent.js';
+import { latentContexts, latentPanel } from './latent.js';
 import { isolated, make } from './tables.js';
 
 /** @typedef {'source' | 'target'} Side */
@@ -92,9 +92,36 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     latent.id = 'latent';
     const ends = make(document, 'div.pair', card(pair, 'source'), card(pair, 'target'));
     const told = make(document, 'p.sentence', isolated(document, pair.sentence));
-    root.replaceChildren(heading, told, ends, numbers(pair), latent);
+    const contexts = make(document, 'div.contexts-of-both');
+    contexts.id = 'contexts';
+    root.replaceChildren(heading, told, ends, numbers(pair), contexts, latent);
+    if (pair.meanings?.contexts) setTimeout(showContexts, PASSING_MS, contexts, pair, alive);
     // Who passes over many pairs does not ask for each one's latent.
     if (opened) setTimeout(showLatent, PASSING_MS, latent, pair, opened, alive);
+  }
+
+  /**
+   * What both latents are most active on, but of the one that is open, whose texts all stand beneath.
+   * @param {HTMLElement} box
+   * @param {Pair} of
+   * @param {() => boolean} alive
+   */
+  async function showContexts(box, { result, cell, meanings }, alive) {
+    if (!alive() || !meanings) return;
+    const sides = /** @type {const} */ ([
+      ['source', result.sources, cell.column],
+      ['target', result.targets, cell.row],
+    ]);
+    const parts = await Promise.all(
+      sides.map(async ([which, { hook_name: hook, latent, label }, node]) => {
+        if (!hook || which === opened) return [];
+        const told = await latentContexts({ hook, latent: latent[node], label: label[node] }, { document, meanings });
+        return told.length > 0 ? [make(document, 'section', ...told)] : [];
+      }),
+    );
+    if (!alive()) return;
+    box.replaceChildren(...parts.flat());
+    if (!opened) onKnown();
   }
 
   /**
