@@ -36,8 +36,9 @@ const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n go
  * @param {object} options
  * @param {(view: View) => void} options.onView the reader looks at it another way
  * @param {(message: string, failed?: boolean, code?: string) => void} options.say
+ * @param {(result: Attribution) => void} [options.onResult] from now on this one is shown
  */
-export function createExplorer(root, { onView, say }) {
+export function createExplorer(root, { onView, say, onResult }) {
   const document = root.ownerDocument;
   /** @param {string} id @returns {any} */
   const element = (id) => root.querySelector(`#${id}`);
@@ -101,6 +102,7 @@ export function createExplorer(root, { onView, say }) {
     if (!alive()) return;
     automatic = automaticLimit(shown[next.shown], shown.targets.pos.length, ranked);
     [result, view, summary, meanings, step] = [shown, next, found, itsMeanings, -1];
+    onResult?.(shown);
     // What was begun for the result before is over.
     latestLook();
     pinned.forget();

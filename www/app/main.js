@@ -7,9 +7,12 @@ import { createForm } from './form.js';
 import { glossary } from './glossary.js';
 import { createMeanings } from './meanings/meanings.js';
 import { decodeState, encodeState } from './links.js';
-import { fromFile, titleOf } from '../figure/result.js';
+import { titleOf } from '../figure/result.js';
+import { readResult } from './read-result.js';
 import { createResults, keyOf } from './results.js';
+import { createRunner } from './runner.js';
 import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
+import { compareAsked, createStale } from './stale.js';
 import { createTake } from './take.js';
 import { lastOnly } from '../figure/last.js';
 import { count, short, visible } from '../figure/text.js';
@@ -30,50 +33,46 @@ const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(ev
 const FOLDER = 'folder';
 /** Where it is kept that tables are to be fetched whole. */
 const PRIVATE = 'sae-attribution.private';
-/** Files larger than this are read by a worker. */
-const READ_HERE = 500_000;
 /** The address follows at most this often: browsers refuse to change it all the time. */
 const LINK_MS = 250;
 
 const address = fromAddress(new URL(location.href));
 const form = createForm(document, address.sources, address.selected);
-const explorer = createExplorer(element('result'), { onView: syncLink, say: status });
+const explorer = createExplorer(element('result'), { onView: syncLink, say: status, onResult: tellShown });
 const results = createResults(new URL('../results/', import.meta.url));
 const storage = storageOr();
-/** @type {Promise<import('../runtime/client.js').Client> | undefined} */
-let starting;
 /** What the runtime noted of the run, beside what comes of it. */
 let notice = '';
 /** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
 let picked;
-/** The source that the client has open, and how. @type {{name: string, isPrivate: boolean} | undefined} */
-let opened;
+const runner = createRunner({
+  sources: address.sources,
+  device: address.device,
+  files: (name) => (name === FOLDER ? picked : undefined),
+  onNotice({ message, code }) {
+    element('advice').textContent = notice = `${message} [${code}]`;
+  },
+  onOpen(device, reason) {
+    element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
+    element('device').dataset.device = device;
+  },
+});
 /** @type {AbortController | undefined} */
 let running;
+/** The source that it asks. @type {string | undefined} */
+let runningName;
 /** Of what Run computes and of what is known already, the last that was asked for is shown. */
 const latest = lastOnly();
 /** Whether the reader has asked for something: a result that still loads does not get in between. */
 let touched = false;
-/** What what is shown is an answer of, where that is known. @type {{source?: string, file?: string} | undefined} */
-let shown;
+/**
+ * What a result is an answer of, where that is known, and what the form asked when it was filled with it.
+ * @typedef {{source?: string, file?: string, filled?: string}} Origin
+ */
+/** @type {WeakMap<Attribution, Origin>} */
+const origins = new WeakMap();
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
-
-/** The client, loaded when there is something to ask it: whoever only looks needs none. */
-function getClient() {
-  const onNotice = (/** @type {import('../runtime/protocol.js').Notice} */ { message, code }) => {
-    element('advice').textContent = notice = `${message} [${code}]`;
-  };
-  starting ??= import('../runtime/client.js').then(
-    ({ Client }) => new Client({ onNotice }),
-    (error) => {
-      throw codedError('runtime-unavailable', `The runtime could not be loaded: ${describeError(error).message}`);
-    },
-  );
-  // What did not arrive can be asked for again.
-  starting.catch(() => (starting = undefined));
-  return starting;
-}
 
 /** The source that a result is of, whichever is chosen. @param {Attribution} result */
 const ownSource = (result) => sourceOf(address.sources, result, new URL(location.href), form.source);
@@ -103,6 +102,9 @@ function fail(thrown) {
 }
 
 const request = () => form.request(explorer.view.threshold);
+const asksNow = () => keyOf(form.source, request());
+/** The result that is shown, and what it answers. */
+const shown = () => explorer.result && { result: explorer.result, ...origins.get(explorer.result) };
 
 /** Says what Run is going to fetch. @param {string} [name] of the source @param {import('../runtime/protocol.js').Request} [asked] */
 function willFetch(name = form.source, asked = request()) {
@@ -123,20 +125,11 @@ async function run() {
   const start = performance.now();
   try {
     const [name, asked] = [form.source, request()];
+    runningName = name;
     const tell = progressTeller(asked);
     status('Starting the runtime and reading the model’s configuration…');
-    const client = await getClient();
-    const { isPrivate } = form;
-    if (opened?.name !== name || opened.isPrivate !== isPrivate) {
-      const { model, saes } = address.sources[name];
-      const files = name === FOLDER ? picked : undefined;
-      const options = { device: address.device, files, isPrivate, signal: controller.signal };
-      const { device, reason } = await client.open({ model, saes }, options);
-      opened = { name, isPrivate };
-      element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
-      element('device').dataset.device = device;
-    }
-    const reply = await client.attribute(asked, {
+    const reply = await runner.run(name, asked, {
+      isPrivate: form.isPrivate,
       onProgress: (progress) => {
         status(tell(progress));
         element('progress').max = Math.max(progress.total, 1);
@@ -153,7 +146,7 @@ async function run() {
     void showCache();
     // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
     const { protocol, host } = new URL(address.sources[name].model.address, location.href);
-    if (protocol.startsWith('http') && host !== location.host) void client.persist();
+    if (protocol.startsWith('http') && host !== location.host) void (await runner.client()).persist();
   } catch (error) {
     fail(error);
   } finally {
@@ -167,18 +160,29 @@ async function run() {
 
 /**
  * @param {Attribution} result
- * @param {{source?: string, file?: string}} from
+ * @param {Origin} from
  * @param {Partial<View>} [view] as it was looked at before, if not given
  */
 async function show(result, from, view) {
   const { rows, columns, across, bos, threshold } = explorer.view;
-  shown = from;
-  element('title').textContent = short(titleOf(result), 140);
+  origins.set(result, from);
   element('examples').value = '';
-  element('revision').textContent = `Computed from ${revisionsOf(addressesRead(result), new URL(location.href))}.`;
   form.offer((result.top_logits?.string ?? []).slice(0, 50));
   await explorer.show(result, view ?? { rows, columns, across, bos, threshold }, meaningsOf(result));
   syncLink();
+}
+
+/** From now on this one is shown. @param {Attribution} result */
+function tellShown(result) {
+  element('title').textContent = short(titleOf(result), 140);
+  element('revision').textContent = `Computed from ${revisionsOf(addressesRead(result), new URL(location.href))}.`;
+  tellStale();
+}
+
+/** Says whether what is shown is what the form asks for. */
+function tellStale() {
+  const model = address.sources[form.source].title.split(':')[0];
+  stale.show(compareAsked(shown(), { source: form.source, request: request(), model }));
 }
 
 /** Shows what answers the form already: computed in this visit, or before. */
@@ -194,7 +198,7 @@ async function recall() {
   status(willFetch(name, asked));
   const entry = await results.find(name, asked);
   const result = entry && (await results.load(entry).catch(() => undefined));
-  const isAsked = alive() && keyOf(form.source, request()) === keyOf(name, asked);
+  const isAsked = alive() && asksNow() === keyOf(name, asked);
   if (!entry || !result || !isAsked) return;
   await show(result, { source: name, file: entry.file });
   status(`Computed before. ${willFetch(name, asked)}`);
@@ -204,20 +208,24 @@ async function recall() {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let linking;
-/** The link to what the form asks and how its answer is looked at. */
+/** The link to what is shown as it is looked at; to what the form asks where nothing is shown. */
 function link() {
-  const { result, view } = explorer;
-  const isShown = result && shown && keyOf(shown.source, result.request) === keyOf(form.source, request());
-  return `#${encodeState(form.source, request(), isShown ? view : { ...DEFAULT_VIEW, threshold: view.threshold })}`;
+  const is = shown();
+  if (is) return `#${encodeState(is.source, is.result.request, explorer.view)}`;
+  return linkToAsked();
 }
+
+const linkToAsked = () =>
+  `#${encodeState(form.source, request(), { ...DEFAULT_VIEW, threshold: explorer.view.threshold })}`;
 
 function syncLink() {
   linking ??= setTimeout(() => {
     linking = undefined;
-    const hash = link();
-    if (hash === location.hash) return;
+    const [hash, asked] = [link(), linkToAsked()];
+    if (hash === location.hash && history.state?.asked === asked) return;
     try {
-      history.replaceState(null, '', hash);
+      // What the form asks for, too: a reload brings back both.
+      history.replaceState({ asked }, '', hash);
     } catch {
       // Too often, or a prompt longer than an address may be: the page goes on without it.
     }
@@ -278,53 +286,38 @@ async function fillExamples() {
   );
 }
 
+const stale = createStale(document, () => {
+  const is = shown();
+  if (!is) return;
+  form.fill(is.source, is.result.request, is.result.pair_logits?.string);
+  tellStale();
+  syncLink();
+  element('prompt').focus();
+});
+
 createTake(document, {
   explorer,
   link,
-  source: () => shown?.source,
-  file: async () =>
-    shown?.file ?? (explorer.result && (await results.find(shown?.source, explorer.result.request))?.file),
+  source: () => shown()?.source,
+  async file() {
+    const is = shown();
+    return is && (is.file ?? (await results.find(is.source, is.result.request))?.file);
+  },
   say: status,
   fail,
 });
 
 // --- saved results ---
 
-/** A worker that reads results; undefined where there are none with modules. */
-function startReader() {
-  try {
-    return new Worker(new URL('./result-worker.js', import.meta.url), { type: 'module' });
-  } catch {
-    return undefined;
-  }
-}
-
-/** @param {File} file @returns {Promise<Attribution>} */
-async function read(file) {
-  const worker = file.size < READ_HERE ? undefined : startReader();
-  if (!worker) return fromFile(file);
-  try {
-    return await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data: { result, error } }) =>
-        error ? reject(codedError(error.code, error.message)) : resolve(result);
-      // It did not start: the page waits while it reads.
-      worker.onerror = () => resolve(fromFile(file));
-      worker.postMessage(file);
-    });
-  } finally {
-    worker.terminate();
-  }
-}
-
 /** @param {File | undefined} file */
 async function openFile(file) {
   if (!file) return;
   try {
-    const result = await read(file);
+    const result = await readResult(file);
     const source = ownSource(result);
     form.fill(source, result.request, result.pair_logits?.string);
     if (source) results.keep(source, result);
-    await show(result, { source });
+    await show(result, { source, filled: asksNow() });
     status(`Opened ${file.name}.`);
     // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
     if (meaningsOf(result).neuronpedia) void explorer.learn();
@@ -339,8 +332,13 @@ async function openFolder(files) {
   try {
     const { localSource } = await import('./picked-folder.js');
     const found = localSource(files);
+    // What was computed of the folder before is no answer of this one.
+    if (runningName === FOLDER) running?.abort();
+    results.forget(FOLDER);
+    const is = shown();
+    if (is?.source === FOLDER) origins.set(is.result, {});
     picked = found.files;
-    if (opened?.name === FOLDER) opened = undefined;
+    runner.forget(FOLDER);
     meanings.delete(FOLDER);
     form.add(FOLDER, found.source);
     await recall();
@@ -355,7 +353,7 @@ async function openFolder(files) {
 async function showCache() {
   if (!element('cache').open) return;
   try {
-    const client = await getClient();
+    const client = await runner.client();
     const onDelete = async (/** @type {string | undefined} */ url) => {
       await client.uncache(url).catch(fail);
       await showCache();
@@ -373,26 +371,32 @@ on('form', 'submit', (event) => {
   event.preventDefault();
   if (!running) void run();
 });
-on('form', 'input', () => (touched = true));
+on('form', 'input', () => {
+  touched = true;
+  tellStale();
+});
 on('form', 'change', (event) => {
   if (['examples', 'file', 'folder', 'private'].includes(event.target.id)) return;
+  tellStale();
   void recall();
   syncLink();
 });
 for (const id of ['positive', 'negative']) {
   on(id, 'input', async () => {
-    if (opened?.name !== form.source || running) return;
+    if (!runner.isOpen(form.source) || running) return;
     const text = element(id).value;
     // A list that does not come takes nothing from what is typed.
-    const { string } = await getClient()
+    const { string } = await runner
+      .client()
       .then((client) => client.complete(text))
       .catch(() => ({ string: [] }));
     if (element(id).value === text) form.offer(string);
   });
   on(id, 'change', () => {
     // Only who has the tokenizer can tell; before the first Run, Run will.
-    if (opened?.name !== form.source || running) return;
-    getClient()
+    if (!runner.isOpen(form.source) || running) return;
+    runner
+      .client()
       .then((client) => form.checkTargets((text) => client.tokenize(text)))
       .catch(fail);
   });

@@ -57,6 +57,11 @@ export function createResults(base) {
       }
     },
 
+    /** What has this name is another model from now on. @param {string} source */
+    forget(source) {
+      for (const key of kept.keys()) if (JSON.parse(key)[0] === source) kept.delete(key);
+    },
+
     /** A result of this visit. @param {string | undefined} source @param {Request} request */
     recall(source, request) {
       return kept.get(keyOf(source, request)) ?? kept.get(keyOf(source, { ...request, measure: true }));

@@ -38,12 +38,14 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     element('code-text').value = text;
     element('code').showModal();
     element('code-text').setSelectionRange(0, 0);
+    // Focused, it is scrolled to where its text was ended.
+    element('code-text').scrollTop = element('code').scrollTop = 0;
   }
 
   async function copyLink() {
     const { href } = new URL(link(), location.href);
     try {
-      history.replaceState(null, '', href);
+      history.replaceState(history.state, '', href);
     } catch {
       // Too often, or longer than an address may be: it can be copied all the same.
     }
