@@ -15,9 +15,12 @@ after(() => browser.close());
 
 /** @param {Page} page @param {string} id */
 const offered = (page, id) => page.locator(`#${id} option`).allTextContents();
-/** @param {Page} page @param {RegExp} wanted */
+/** What the form asks: the address of the page where nothing is shown, beside that of what is. @param {Page} page @param {RegExp} wanted */
 const hashed = (page, wanted) =>
-  page.waitForFunction((wanted) => new RegExp(wanted).test(decodeURIComponent(location.hash)), wanted.source);
+  page.waitForFunction(
+    (wanted) => new RegExp(wanted).test(decodeURIComponent(history.state?.asked ?? location.hash)),
+    wanted.source,
+  );
 
 const COMBINED = linkTo({
   source: 'gpt2-small-v5-32k',

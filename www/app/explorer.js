@@ -397,8 +397,24 @@ export function createExplorer(root, { onView, say, onResult }) {
   on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));
   on('fit', 'click', () => plot?.fit());
 
+  /** Shows nothing, and says why. @param {string} why */
+  function clear(why) {
+    latestShowing();
+    latestLook();
+    pinned.forget();
+    crossing.forget();
+    result = summary = totals = plot = undefined;
+    view = { ...DEFAULT_VIEW, threshold: view.threshold };
+    element('plot').replaceChildren(make(document, 'p.empty', why));
+    for (const part of ['tokens', 'strongest', 'logits', 'statistics', 'pairs', 'cell-text', 'clipped'])
+      element(part).replaceChildren();
+    element('tooltip').hidden = true;
+    pinned.show(undefined);
+  }
+
   return {
     show,
+    clear,
     learn,
     get result() {
       return result;

@@ -44,28 +44,25 @@ export function createResults(base) {
   return {
     precomputed,
 
-    /** @param {string | undefined} source @param {Attribution} result */
-    keep(source, result) {
-      const key = keyOf(source, result.request);
+    /** For this visit. @param {string} key by which it is recalled: `keyOf` what it answers, or another name @param {Attribution} result */
+    keep(key, result) {
       kept.delete(key);
       kept.set(key, result);
-      let pairs = [...kept.values()].reduce((sum, { gradients }) => sum + gradients.length, 0);
-      for (const [oldest, { gradients }] of kept) {
-        if (pairs <= KEPT_PAIRS || kept.size === 1) break;
+      const pairs = () => [...new Set(kept.values())].reduce((sum, { gradients }) => sum + gradients.length, 0);
+      for (const oldest of kept.keys()) {
+        if (kept.size === 1 || pairs() <= KEPT_PAIRS) break;
         kept.delete(oldest);
-        pairs -= gradients.length;
       }
     },
 
     /** What has this name is another model from now on. @param {string} source */
     forget(source) {
-      for (const key of kept.keys()) if (JSON.parse(key)[0] === source) kept.delete(key);
+      const begin = `${JSON.stringify([source]).slice(0, -1)},`;
+      for (const key of kept.keys()) if (key.startsWith(begin)) kept.delete(key);
     },
 
-    /** A result of this visit. @param {string | undefined} source @param {Request} request */
-    recall(source, request) {
-      return kept.get(keyOf(source, request)) ?? kept.get(keyOf(source, { ...request, measure: true }));
-    },
+    /** A result of this visit; one that was measured answers the same question without, too. @param {string} key */
+    recall: (key) => kept.get(key) ?? kept.get(measured(key)),
 
     /**
      * One computed before for the same question.
@@ -80,8 +77,10 @@ export function createResults(base) {
     /** @param {Precomputed} entry @returns {Promise<Attribution>} */
     async load(entry) {
       const result = fromJson(await fetchText(new URL(entry.file, base), MAX_BYTES));
-      kept.set(keyOf(entry.source, result.request), result);
-      return result;
+      const key = keyOf(entry.source, result.request);
+      // What is known already stays: a step of the history may be of it.
+      kept.set(key, kept.get(key) ?? result);
+      return kept.get(key) ?? result;
     },
   };
 }
@@ -94,6 +93,13 @@ export function createResults(base) {
 export function keyOf(source, { prompt, from, to, error = 'keep', method = 'gradient', patch, measure = false }) {
   const how = method === 'gradient' && patch === undefined && !measure ? [] : [method, patch ?? null, measure];
   return JSON.stringify([source, prompt, from, to, error, ...how]);
+}
+
+/** The key of the same question, measured. @param {string} key */
+function measured(key) {
+  if (!key.startsWith('[')) return key;
+  const [source, prompt, from, to, error, method = 'gradient', patch = null] = JSON.parse(key);
+  return JSON.stringify([source, prompt, from, to, error, method, patch, true]);
 }
 
 /** The same question without measuring: what answers the one that measures answers it, too. @param {Request} request */

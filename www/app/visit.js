@@ -1,0 +1,331 @@
+// What is shown in a visit, and what it is an answer of: by what was asked, by a link, by a step of the history.
+//
+// Each result carries its origin, so that nothing else has to be remembered in step with what is shown.
+
+import { lastOnly } from '../figure/last.js';
+import { titleOf } from '../figure/result.js';
+import { short } from '../figure/text.js';
+import { DEFAULT_VIEW } from '../figure/view.js';
+import { decodeState, encodeState } from './links.js';
+import { readResult } from './read-result.js';
+import { keyOf } from './results.js';
+import { addressesRead, revisionsOf } from './sources.js';
+import { compareAsked, createStale } from './stale.js';
+import { createSteps } from './steps.js';
+
+/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
+/** @typedef {import('../runtime/protocol.js').Request} Request */
+/** @typedef {import('../figure/view.js').View} View */
+/** @typedef {import('./results.js').Precomputed} Precomputed */
+/**
+ * What a result is an answer of.
+ * @typedef {object} Origin
+ * @property {string} key that it is kept under
+ * @property {string} [source] where its model is offered
+ * @property {string} [file] of those computed before
+ * @property {string} [filled] what the form asked when it was filled with it, where that has another model
+ */
+
+/** Characters of what is shown in the title of the tab. */
+const TITLE = 100;
+
+/**
+ * @param {Document} document
+ * @param {object} page
+ * @param {ReturnType<typeof import('./form.js').createForm>} page.form
+ * @param {ReturnType<typeof import('./explorer.js').createExplorer>} page.explorer
+ * @param {ReturnType<typeof import('./results.js').createResults>} page.results
+ * @param {Record<string, import('./sources.js').NamedSource>} page.sources
+ * @param {(result: Attribution) => string | undefined} page.ownSource the source that a result is of
+ * @param {(result: Attribution) => import('./meanings/meanings.js').Meanings} page.meaningsOf
+ * @param {() => boolean} page.isRunning
+ * @param {() => string} page.willFetch what Run is going to fetch
+ * @param {(message: string) => void} page.say
+ * @param {(thrown: unknown) => void} page.fail
+ */
+export function createVisit(document, page) {
+  const { form, explorer, results, sources, meaningsOf, isRunning, willFetch, say, fail } = page;
+  const window = /** @type {Window} */ (document.defaultView);
+  const here = () => new URL(window.location.href);
+  /** @param {string} id @returns {any} */
+  const element = (id) => document.getElementById(id);
+  const untitled = document.title;
+  /** @type {WeakMap<Attribution, Origin>} */
+  const origins = new WeakMap();
+  /** What is about to be shown, where that is a step of its own. @type {Attribution | undefined} */
+  let arriving;
+  /** How a link wants the answer looked at that it asks for, until there is one. @type {{key: string, view: Partial<View>} | undefined} */
+  let awaited;
+  /** Of what Run computes, what is opened and what is known already, the last that was asked for is shown. */
+  const latest = lastOnly();
+  /** Whether the reader has asked for something: a result that still loads does not get in between. */
+  let touched = false;
+  const steps = createSteps(window, { now: step, open: openStep });
+  const stale = createStale(document, () => {
+    const is = shown();
+    if (!is) return;
+    fill(is.source, is.result.request, is.result.pair_logits?.string);
+    steps.follow();
+    element('prompt').focus();
+  });
+
+  const request = () => form.request(explorer.view.threshold);
+  const asksNow = () => keyOf(form.source, request());
+  /** The result that is shown, and what it answers. */
+  const shown = () =>
+    explorer.result && { result: explorer.result, .../** @type {Origin} */ (origins.get(explorer.result)) };
+
+  // --- showing ---
+
+  /**
+   * Shows a result as a step of its own, but in the place of nothing or of itself.
+   * @param {Attribution} result
+   * @param {Origin} from
+   * @param {Partial<View>} [view] as it was looked at before, if not given
+   */
+  async function show(result, from, view) {
+    const before = shown();
+    if (before && before.key !== from.key) {
+      steps.leave();
+      arriving = result;
+    }
+    await present(result, from, view);
+  }
+
+  /** Shows a result in the step that there is. @param {Attribution} result @param {Origin} from @param {Partial<View>} [view] */
+  async function present(result, from, view) {
+    const { rows, columns, across, bos, threshold } = explorer.view;
+    origins.set(result, from);
+    element('examples').value = '';
+    form.offer((result.top_logits?.string ?? []).slice(0, 50));
+    await explorer.show(result, view ?? { rows, columns, across, bos, threshold }, meaningsOf(result));
+    steps.follow();
+  }
+
+  /** From now on this one is shown. @param {Attribution} result */
+  function tellShown(result) {
+    element('title').textContent = short(titleOf(result), 140);
+    element('revision').textContent = `Computed from ${revisionsOf(addressesRead(result), here())}.`;
+    tellStale();
+    if (arriving === result) steps.push();
+    else steps.follow();
+    arriving = undefined;
+  }
+
+  /** Says whether what is shown is what the form asks for. */
+  function tellStale() {
+    const model = sources[form.source].title.split(':')[0];
+    stale.show(compareAsked(shown(), { source: form.source, request: request(), model }));
+  }
+
+  /** There is nothing to show of what the form asks. */
+  function nothingYet() {
+    explorer.clear('Press Run to compute this in your browser.');
+    element('title').textContent = 'Result';
+    element('revision').textContent = '';
+    tellStale();
+  }
+
+  /** Fills the form with what was asked. @param {string | undefined} source @param {Request} asked @param {string[]} [pair] */
+  function fill(source, asked, pair) {
+    form.fill(source, asked, pair);
+    tellStale();
+  }
+
+  // --- what is known already ---
+
+  /** Shows what answers the form: computed in this visit, or before. */
+  async function recall() {
+    if (isRunning()) return;
+    const key = asksNow();
+    const known = results.recall(key);
+    if (known) {
+      if (known !== explorer.result) void show(known, origins.get(known) ?? { key, source: form.source });
+      say('Shown at once: this was computed or opened earlier in this visit.');
+      return;
+    }
+    const [name, asked, alive] = [form.source, request(), latest()];
+    say(willFetch());
+    const entry = await results.find(name, asked);
+    const result = entry && (await results.load(entry).catch(() => undefined));
+    if (!entry || !result || !alive() || asksNow() !== key) return;
+    await show(result, originOf(entry));
+    say(`Computed before. ${willFetch()}`);
+  }
+
+  /** @param {Precomputed} entry @returns {Origin} */
+  const originOf = ({ source, request, file }) => ({ key: keyOf(source, request), source, file });
+
+  /** @param {Precomputed} entry */
+  async function openExample(entry) {
+    const alive = latest();
+    try {
+      const result = await results.load(entry);
+      if (!alive() || isRunning()) return;
+      fill(entry.source, result.request, result.pair_logits?.string);
+      await show(result, originOf(entry), { threshold: explorer.view.threshold });
+      say(`Computed before. ${willFetch()}`);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** @param {File} file */
+  async function openFile(file) {
+    const alive = latest();
+    try {
+      const result = await readResult(file);
+      if (!alive()) return;
+      const source = page.ownSource(result);
+      fill(source, result.request, result.pair_logits?.string);
+      // Others may hold another answer to the same question.
+      const key = `file ${file.name} ${file.size} ${file.lastModified}`;
+      results.keep(key, result);
+      if (source) results.keep(keyOf(source, result.request), result);
+      await show(result, { key, source, filled: source ? undefined : asksNow() });
+      say(`Opened ${file.name}.`);
+      // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
+      if (meaningsOf(result).neuronpedia) void explorer.learn();
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  // --- links and steps ---
+
+  /** The link to what is shown as it is looked at; to what the form asks where nothing is shown. */
+  function link() {
+    const is = shown();
+    return is ? `#${encodeState(is.source, is.result.request, explorer.view)}` : linkToAsked();
+  }
+
+  function linkToAsked() {
+    const view = awaitedOf(asksNow()) ?? { threshold: explorer.view.threshold };
+    return `#${encodeState(form.source, request(), { ...DEFAULT_VIEW, ...view })}`;
+  }
+
+  /** How the answer to what has this key is to be looked at, if a link said it. @param {string} key */
+  function awaitedOf(key) {
+    // The threshold may be moved while there is no answer.
+    return awaited?.key === key ? { ...awaited.view, threshold: explorer.view.threshold } : undefined;
+  }
+
+  /** What a step of the history is to remember. */
+  function step() {
+    const is = shown();
+    const title = is ? `${short(titleOf(is.result), TITLE)} · ${untitled}` : untitled;
+    const answered = is && (is.filled ?? keyOf(is.source, is.result.request));
+    // What else the form asks comes back with it.
+    const asked = is && answered !== asksNow() ? linkToAsked() : undefined;
+    return { hash: link(), title, state: { key: is?.key, asked } };
+  }
+
+  /** Shows what a step showed. @param {import('./steps.js').State} state */
+  async function openStep({ key, asked }) {
+    const alive = latest();
+    touched = false;
+    try {
+      await openLink(alive, key);
+      if (!alive() || touched || !asked) return;
+      const { source, request } = decodeState(asked);
+      if (request) fill(source, request);
+    } catch (error) {
+      nothingYet();
+      fail(error);
+    }
+  }
+
+  /**
+   * Shows what the address asks for: a result computed before, or the form, filled.
+   * @param {() => boolean} alive
+   * @param {string} [key] of the result that was shown there
+   */
+  async function openLink(alive, key) {
+    const { source, request: asked, view } = decodeState(window.location.hash);
+    const isOffered = source !== undefined && Object.hasOwn(sources, source);
+    if (!asked) {
+      if (isOffered) form.choose(source);
+      const list = await results.precomputed();
+      if (!alive()) return;
+      const first = list.find((entry) => entry.source === form.source);
+      if (first) return openPrecomputed(first, view, alive);
+      nothingYet();
+      return say(willFetch());
+    }
+    const name = isOffered ? source : form.source;
+    const known = results.recall(key ?? '') ?? results.recall(keyOf(name, asked));
+    if (known) {
+      const from = origins.get(known) ?? { key: keyOf(name, asked), source: name };
+      fill(from.source, asked, known.pair_logits?.string);
+      await present(known, { ...from, ...(from.filled && { filled: asksNow() }) }, view);
+      return say('Shown at once: this was computed or opened earlier in this visit.');
+    }
+    fill(name, asked);
+    const entry = await results.find(name, asked);
+    if (!alive()) return;
+    if (entry) return openPrecomputed(entry, view, alive);
+    explorer.threshold = view.threshold ?? DEFAULT_VIEW.threshold;
+    awaited = { key: asksNow(), view };
+    nothingYet();
+    say(`The link is read. ${willFetch()}`);
+  }
+
+  /** @param {Precomputed} entry @param {Partial<View>} view @param {() => boolean} alive */
+  async function openPrecomputed(entry, view, alive) {
+    const result = await results.load(entry);
+    if (!alive()) return;
+    if (touched) return explorer.result ? undefined : nothingYet();
+    fill(entry.source, result.request, result.pair_logits?.string);
+    await present(result, originOf(entry), view);
+    say(`Computed before. ${willFetch()}`);
+  }
+
+  return {
+    /** What the address of the page says. */
+    begin: steps.begin,
+    /** How what is shown is looked at has changed, or what the form asks. */
+    follow: steps.follow,
+    /** The reader asks for something: what still loads is not shown any more. */
+    touch: () => void (touched = true),
+    shown,
+    tellShown,
+    tellStale,
+    link,
+    recall,
+    openExample,
+    openFile,
+
+    /** Name of a file on the site that holds what is shown. */
+    async file() {
+      const is = shown();
+      return is && (is.file ?? (await results.find(is.source, is.result.request))?.file);
+    },
+
+    /**
+     * A run begins; what it returns files and shows the answer, under what was asked of whom.
+     * @param {string} source
+     * @param {Request} asked
+     * @returns {(result: Attribution) => Promise<boolean>} whether it is shown: the reader may have opened another
+     */
+    expect(source, asked) {
+      touched = true;
+      const alive = latest();
+      return async (result) => {
+        const key = keyOf(source, asked);
+        results.keep(key, result);
+        if (!alive()) return false;
+        const view = awaitedOf(key);
+        if (view) awaited = undefined;
+        await show(result, { key, source }, view);
+        return true;
+      };
+    },
+
+    /** What has this name is another model from now on. @param {string} source */
+    forget(source) {
+      results.forget(source);
+      const is = shown();
+      if (is?.source === source) origins.set(is.result, { key: is.key });
+    },
+  };
+}
