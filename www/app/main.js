@@ -6,9 +6,9 @@ import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
 import { createMeanings } from './meanings/meanings.js';
-import { createResults } from './results.js';
+import { createResults, keyOf } from './results.js';
 import { createRunner } from './runner.js';
-import { fromAddress, sourceOf } from './sources.js';
+import { addressesOf, fromAddress, sourceOf } from './sources.js';
 import { createTake } from './take.js';
 import { count, short, visible } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
@@ -38,7 +38,15 @@ const explorer = createExplorer(element('result'), {
   say: status,
   onResult: (result) => visit.tellShown(result),
 });
-const results = createResults(new URL('../results/', import.meta.url));
+const results = createResults(new URL('../results/', import.meta.url), {
+  identify(source, request) {
+    // Another visit may pick another folder.
+    if (source === FOLDER) return undefined;
+    const addresses = addressesOf(address.sources[source], request).map((at) => new URL(at, location.href).href);
+    return keyOf(addresses.join(' '), request);
+  },
+  isOf: (source, result) => sourceOf(address.sources, result, new URL(location.href), source) === source,
+});
 /** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
 let picked;
 const runner = createRunner({
@@ -131,7 +139,7 @@ async function run() {
       status(`${done}: ${count(sources, 'source')} × ${count(targets, 'target')}.`);
       void explorer.learn();
     } else status(`${done}. Something else was opened meanwhile: ask again, and it is shown at once.`);
-    void showCache();
+    void showKept();
     // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
     const { protocol, host } = new URL(reply.model.address, location.href);
     if (protocol.startsWith('http') && host !== location.host) void (await runner.client()).persist();
@@ -187,18 +195,44 @@ async function openFolder(files) {
 
 // --- what is kept ---
 
-async function showCache() {
+async function showKept() {
   if (!element('cache').open) return;
+  void showKeptResults();
   try {
     const client = await runner.client();
     const onDelete = async (/** @type {string | undefined} */ url) => {
       await client.uncache(url).catch(fail);
-      await showCache();
+      await showKept();
       element('cache').querySelector('summary').focus();
     };
     element('cached').replaceChildren(...kept(await client.cached(), { document, onDelete }));
   } catch (error) {
     element('cached').textContent = describeError(error).message;
+  }
+}
+
+async function showKeptResults() {
+  try {
+    const [{ droppedText }, { keptResults }, store] = await Promise.all([
+      import('./kept-results.js'),
+      import('./panels/kept-results.js'),
+      results.store(),
+    ]);
+    const { entries, dropped } = await store.list();
+    element('kept-results').replaceChildren(
+      ...keptResults(entries, {
+        document,
+        note: dropped > 0 ? droppedText(dropped) : '',
+        onOpen: (id) => void (running ?? visit.openKept(id)),
+        async onDelete(id) {
+          await store.remove(id).catch(fail);
+          await showKeptResults();
+          element('cache').querySelector('summary').focus();
+        },
+      }),
+    );
+  } catch {
+    element('kept-results').textContent = 'This browser keeps no results for this page.';
   }
 }
 
@@ -254,7 +288,7 @@ on('folder', 'change', () => {
   // Emptied only when they have been read: the list would be emptied with it.
   void openFolder(element('folder').files).then(() => (element('folder').value = ''));
 });
-on('cache', 'toggle', () => void showCache());
+on('cache', 'toggle', () => void showKept());
 on('terms', 'toggle', () => element('terms').childElementCount > 1 || element('terms').append(glossary(document)));
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;

@@ -7,13 +7,13 @@ import { titleOf } from '../figure/result.js';
 import { short } from '../figure/text.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
 import { decodeState, encodeState } from './links.js';
-import { readResult } from './read-result.js';
-import { keyOf } from './results.js';
+import { createOpeners, FILE } from './openers.js';
+import { BEFORE, KEPT, keyOf, THIS_VISIT } from './results.js';
 import { addressesRead, revisionsOf } from './sources.js';
 import { compareAsked, createStale } from './stale.js';
 import { createSteps } from './steps.js';
 
-/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
+/** @typedef {import('../figure/result.js').Saved} Attribution */
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../figure/view.js').View} View */
 /** @typedef {import('./results.js').Precomputed} Precomputed */
@@ -25,6 +25,8 @@ import { createSteps } from './steps.js';
  * @property {string} [file] of those computed before
  * @property {string} [filled] what the form asked when it was filled with it, where that has another model
  */
+
+/** @typedef {ReturnType<typeof createVisit>} Visit */
 
 /** Characters of what is shown in the title of the tab. */
 const TITLE = 100;
@@ -141,55 +143,25 @@ export function createVisit(document, page) {
     const known = results.recall(key);
     if (known) {
       if (known !== explorer.result) void show(known, origins.get(known) ?? { key, source: form.source });
-      say('Shown at once: this was computed or opened earlier in this visit.');
+      say(THIS_VISIT);
       return;
     }
-    const [name, asked, alive] = [form.source, request(), latest()];
+    const [source, asked, alive] = [form.source, request(), latest()];
     say(willFetch());
-    const entry = await results.find(name, asked);
-    const result = entry && (await results.load(entry).catch(() => undefined));
-    if (!entry || !result || !alive() || asksNow() !== key) return;
-    await show(result, originOf(entry));
-    say(`Computed before. ${willFetch()}`);
+    const found = await results.answer(source, asked).catch((error) => void (alive() && fail(error)));
+    if (!found || !alive() || asksNow() !== key) return;
+    results.keep(key, found.result);
+    await show(found.result, { key, source, file: found.file });
+    say(`${found.how} ${willFetch()}`);
   }
 
   /** @param {Precomputed} entry @returns {Origin} */
   const originOf = ({ source, request, file }) => ({ key: keyOf(source, request), source, file });
 
-  /** @param {Precomputed} entry */
-  async function openExample(entry) {
-    const alive = latest();
-    try {
-      const result = await results.load(entry);
-      if (!alive() || isRunning()) return;
-      fill(entry.source, result.request, result.pair_logits?.string);
-      await show(result, originOf(entry), { threshold: explorer.view.threshold });
-      say(`Computed before. ${willFetch()}`);
-    } catch (error) {
-      fail(error);
-    }
-  }
-
-  /** @param {File} file */
-  async function openFile(file) {
-    const alive = latest();
-    try {
-      const result = await readResult(file);
-      if (!alive()) return;
-      const source = page.ownSource(result);
-      fill(source, result.request, result.pair_logits?.string);
-      // Others may hold another answer to the same question.
-      const key = `file ${file.name} ${file.size} ${file.lastModified}`;
-      results.keep(key, result);
-      if (source) results.keep(keyOf(source, result.request), result);
-      await show(result, { key, source, filled: source ? undefined : asksNow() });
-      say(`Opened ${file.name}.`);
-      // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
-      if (meaningsOf(result).neuronpedia) void explorer.learn();
-    } catch (error) {
-      fail(error);
-    }
-  }
+  const openers = createOpeners({
+    ...{ explorer, results, isRunning, willFetch, say, fail, latest, fill, show, originOf, asksNow, meaningsOf },
+    ownSource: page.ownSource,
+  });
 
   // --- links and steps ---
 
@@ -253,21 +225,34 @@ export function createVisit(document, page) {
       return say(willFetch());
     }
     const name = isOffered ? source : form.source;
-    const known = results.recall(key ?? '') ?? results.recall(keyOf(name, asked));
-    if (known) {
-      const from = origins.get(known) ?? { key: keyOf(name, asked), source: name };
-      fill(from.source, asked, known.pair_logits?.string);
-      await present(known, { ...from, ...(from.filled && { filled: asksNow() }) }, view);
-      return say('Shown at once: this was computed or opened earlier in this visit.');
+    const before = results.recall(key ?? '') ?? results.recall(keyOf(name, asked));
+    const opened = before ?? (key?.startsWith(FILE) ? await results.opened(key) : undefined);
+    if (!alive()) return;
+    if (opened) {
+      const source = page.ownSource(opened);
+      const from = origins.get(opened) ?? { key: key ?? keyOf(name, asked), source };
+      fill(from.source, opened.request, opened.pair_logits?.string);
+      await present(opened, { ...from, filled: from.source ? undefined : asksNow() }, view);
+      return say(before ? THIS_VISIT : KEPT);
     }
     fill(name, asked);
-    const entry = await results.find(name, asked);
+    /** @type {unknown} */
+    let problem;
+    const found = await results.answer(name, asked).catch((error) => void (problem = error));
     if (!alive()) return;
-    if (entry) return openPrecomputed(entry, view, alive);
+    if (found) {
+      const { result, file, how } = found;
+      if (touched) return explorer.result ? undefined : nothingYet();
+      fill(name, result.request, result.pair_logits?.string);
+      results.keep(keyOf(name, asked), result);
+      await present(result, { key: keyOf(name, asked), source: name, file }, view);
+      return say(`${how} ${willFetch()}`);
+    }
     explorer.threshold = view.threshold ?? DEFAULT_VIEW.threshold;
     awaited = { key: asksNow(), view };
     nothingYet();
-    say(`The link is read. ${willFetch()}`);
+    if (problem) fail(problem);
+    else say(`The link is read. ${willFetch()}`);
   }
 
   /** @param {Precomputed} entry @param {Partial<View>} view @param {() => boolean} alive */
@@ -277,7 +262,7 @@ export function createVisit(document, page) {
     if (touched) return explorer.result ? undefined : nothingYet();
     fill(entry.source, result.request, result.pair_logits?.string);
     await present(result, originOf(entry), view);
-    say(`Computed before. ${willFetch()}`);
+    say(`${BEFORE} ${willFetch()}`);
   }
 
   return {
@@ -292,8 +277,7 @@ export function createVisit(document, page) {
     tellStale,
     link,
     recall,
-    openExample,
-    openFile,
+    ...openers,
 
     /** Name of a file on the site that holds what is shown. */
     async file() {
@@ -313,6 +297,7 @@ export function createVisit(document, page) {
       return async (result) => {
         const key = keyOf(source, asked);
         results.keep(key, result);
+        void results.save(result, key, source);
         if (!alive()) return false;
         const view = awaitedOf(key);
         if (view) awaited = undefined;

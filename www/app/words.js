@@ -117,6 +117,7 @@ const ADVICE = {
   'runtime-unavailable': 'Check the connection and run again.',
   'result-not-finite': 'Try ?device=cpu in the address.',
   'result-invalid': 'Open a JSON file saved by this page.',
+  'kept-invalid': 'Run it again.',
   'address-invalid': 'Mend the address of this page; the demo is chosen meanwhile.',
   'file-too-large': 'Check the address of the model, or choose another one.',
   'tensor-too-large': 'Choose a smaller model or SAE.',
