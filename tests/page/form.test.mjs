@@ -102,22 +102,48 @@ test('places stay where another model has them, and never stick at a pair that i
   assert.deepEqual(await pair(), [resid(2), resid(8)]);
   await choose('gpt2-small-mlp-tm');
   assert.deepEqual(await pair(), ['blocks.0.hook_mlp_out', 'blocks.11.hook_mlp_out']);
+  // What was chosen comes back where there is such a place.
+  await choose('gpt2-small-res-jb');
+  assert.deepEqual(await pair(), [resid(2), resid(8)]);
 
   // A model with one place has no pair, and says so.
   await choose('gpt2-small-res-jb-feature-splitting-768');
   const view = page.locator('input[value=latent_to_latent]');
   assert.ok(await view.isDisabled());
-  assert.equal(await view.getAttribute('title'), 'None of this model’s SAEs comes after another.');
+  assert.equal(
+    await page.textContent('#no-pair'),
+    'Latent → latent cannot be asked: none of this model’s SAEs comes after another.',
+  );
+  assert.equal(await view.getAttribute('aria-describedby'), 'no-pair');
   assert.ok(await page.isChecked('input[value=token_to_latent]'));
   await page.check('input[value=latent_to_logit]');
   assert.equal(await page.inputValue('#from'), resid(8));
   await choose('gpt2-small-res-jb');
   assert.ok(await view.isEnabled());
-  assert.equal(await view.getAttribute('title'), '');
+  assert.equal(await page.textContent('#no-pair'), '');
   await page.check('input[value=latent_to_latent]');
-  const [from, to] = await pair();
-  assert.deepEqual([from, to], [resid(8), 'blocks.11.hook_resid_post']);
+  // Nobody asked for 8 → 8, though the model between had nothing else.
+  assert.deepEqual(await pair(), [resid(2), resid(8)]);
   assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('logits are asked from a place where more than the last position matters, until another is chosen', async () => {
+  const { page } = await openPage(browser, '?source=gpt2-small-res-jb');
+  await settled(page);
+  const from = () => page.inputValue('#from');
+  assert.equal(await from(), resid(0));
+  await page.check('input[value=latent_to_logit]');
+  assert.equal(await from(), resid(6));
+  await page.selectOption('#source', 'demo');
+  assert.equal(await from(), resid(1));
+  await page.check('input[value=logit_difference]');
+  assert.equal(await from(), resid(1));
+  await page.check('input[value=latent_to_latent]');
+  assert.equal(await from(), resid(0));
+  await page.selectOption('#from', resid(2));
+  await page.check('input[value=latent_to_logit]');
+  assert.equal(await from(), resid(2));
   await page.close();
 });
 

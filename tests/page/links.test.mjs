@@ -190,7 +190,7 @@ test('malformed links and hostile hashes open the page as ever', async () => {
 });
 
 test('PNG, SVG, CSV and JSON hold what is shown', async () => {
-  const { page, problems } = await openPage(browser, LINKS.latent_to_logit);
+  const { page, problems } = await openPage(browser, `${LINKS.latent_to_logit}&columns=position`);
   await settled(page);
   const take = async (/** @type {string} */ id) => {
     const download = page.waitForEvent('download');

@@ -69,8 +69,13 @@ test('pairs across positions are those of the reference, and follow the threshol
   for (const { threshold, pairs } of off_staircase) {
     await page.fill('#threshold', String(threshold));
     await run(page);
-    const title = `Cross-position pairs over ${threshold}: ${pairs.length}`;
-    await page.waitForFunction((title) => document.querySelector('#pairs h3')?.textContent === title, title);
+    // The reference lists those of positive sign.
+    await page.waitForFunction(
+      ([title, note]) =>
+        document.querySelector('#pairs h3')?.textContent?.startsWith(title) &&
+        document.querySelector('#pairs .quiet')?.textContent?.startsWith(note),
+      [`Cross-position pairs over ${threshold}: `, `${pairs.length} positive, `],
+    );
     await page.click('#pairs summary');
     await page.waitForSelector('#pairs details table');
     const shown = (await page.textContent('#pairs')) ?? '';

@@ -5,7 +5,8 @@ import { describeError } from '../runtime/error.js';
 import { captionOf, introduction, pairSentence } from '../figure/sentences.js';
 import { showTooltip } from '../figure/tooltip.js';
 import { VIEW_NAMES, viewOf } from '../figure/request.js';
-import { DEFAULT_VIEW } from '../figure/view.js';
+import { THRESHOLD } from '../figure/request.js';
+import { DEFAULT_VIEW, defaultView } from '../figure/view.js';
 import { axes, describeCell, quantityOf, savedLabel } from '../figure/axes.js';
 import { createCrossing } from './panels/crossing.js';
 import { strongestPairs } from './panels/findings.js';
@@ -47,6 +48,8 @@ export function createExplorer(root, { onView, say, onResult }) {
   let result;
   /** @type {View} */
   let view = { ...DEFAULT_VIEW };
+  /** How the result is looked at first. @type {View} */
+  let first = view;
   /** @type {import('../figure/analysis.js').Summary | undefined} */
   let summary;
   /** Σ |attribution| of each row, whatever is shown. @type {Float64Array | undefined} */
@@ -83,14 +86,13 @@ export function createExplorer(root, { onView, say, onResult }) {
    */
   async function show(shown, wanted, itsMeanings) {
     const alive = latestShowing();
-    const hasAttributions = shown.sources.kind !== 'token';
+    const itsFirst = defaultView(shown);
     const inside =
       wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
     const next = {
-      ...DEFAULT_VIEW,
-      shown: /** @type {View['shown']} */ (hasAttributions ? 'attributions' : 'gradients'),
+      ...itsFirst,
       ...wanted,
-      cell: inside ? wanted.cell : undefined,
+      cell: inside ? wanted.cell : itsFirst.cell,
     };
     if (!shown.sources.pos.includes(next.source_pos ?? -1)) next.source_pos = undefined;
     await breath();
@@ -101,7 +103,7 @@ export function createExplorer(root, { onView, say, onResult }) {
     await breath();
     if (!alive()) return;
     automatic = automaticLimit(shown[next.shown], shown.targets.pos.length, ranked);
-    [result, view, summary, meanings, step] = [shown, next, found, itsMeanings, -1];
+    [result, view, first, summary, meanings, step] = [shown, next, itsFirst, found, itsMeanings, -1];
     onResult?.(shown);
     // What was begun for the result before is over.
     latestLook();
@@ -342,11 +344,12 @@ export function createExplorer(root, { onView, say, onResult }) {
     pick({ row: Math.floor(cells[step] / n), column: cells[step] % n });
   }
 
-  /** The largest attribution across positions; 0 where there is none. */
+  /** The size of the largest attribution across positions; 0 where there is none. */
   function largestAcross() {
     const { largestAcross } = summary?.whole ?? {};
-    let most = largestAcross === undefined ? 0 : Math.max(0, result?.attributions[largestAcross] ?? 0);
-    for (const i of summary?.across.strongest ?? []) most = Math.max(most, result?.attributions[i] ?? 0);
+    const size = (/** @type {number} */ i) => Math.abs(result?.attributions[i] ?? 0);
+    let most = largestAcross === undefined ? 0 : size(largestAcross);
+    for (const i of summary?.across.strongest ?? []) most = Math.max(most, size(i));
     return most;
   }
 
@@ -397,6 +400,9 @@ export function createExplorer(root, { onView, say, onResult }) {
   on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));
   on('fit', 'click', () => plot?.fit());
 
+  /** The reader's; where it is only how the result is looked at first, the notebook's. */
+  const chosenThreshold = () => (view.threshold === first.threshold && result ? THRESHOLD : view.threshold);
+
   /** Shows nothing, and says why. @param {string} why */
   function clear(why) {
     latestShowing();
@@ -404,7 +410,7 @@ export function createExplorer(root, { onView, say, onResult }) {
     pinned.forget();
     crossing.forget();
     result = summary = totals = plot = undefined;
-    view = { ...DEFAULT_VIEW, threshold: view.threshold };
+    first = view = { ...DEFAULT_VIEW, threshold: chosenThreshold() };
     element('plot').replaceChildren(make(document, 'p.empty', why));
     for (const part of ['tokens', 'strongest', 'logits', 'statistics', 'pairs', 'cell-text', 'clipped'])
       element(part).replaceChildren();
@@ -422,7 +428,19 @@ export function createExplorer(root, { onView, say, onResult }) {
     get view() {
       return view;
     },
+    /** How it is looked at first. */
+    get first() {
+      return first;
+    },
+    /** What the reader has chosen of how it is looked at, for the next result. @returns {Partial<View>} */
+    get chosen() {
+      const keys = /** @type {const} */ (['rows', 'columns', 'across', 'bos', 'threshold']);
+      return Object.fromEntries(keys.filter((key) => view[key] !== first[key]).map((key) => [key, view[key]]));
+    },
     /** Of the next request and the lists of the next result. */
+    get threshold() {
+      return chosenThreshold();
+    },
     set threshold(/** @type {number} */ threshold) {
       view = { ...view, threshold };
       crossing.threshold = threshold;

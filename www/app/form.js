@@ -11,7 +11,13 @@ import { visible } from '../figure/text.js';
 /** Where a model is listed that is in no group: one of the address, one of a folder. */
 const OTHERS = 'Other models';
 /** Why latents of a source cannot be asked for later ones. */
-const NO_PAIR = 'None of this model’s SAEs comes after another.';
+const NO_PAIR = 'Latent → latent cannot be asked: none of this model’s SAEs comes after another.';
+
+/**
+ * The place to come from to logits: from the last, only the last position could matter.
+ * @param {NamedSource} source
+ */
+const toLogits = ({ places, logitsFrom }) => logitsFrom ?? places[Math.floor((places.length - 1) / 2)];
 
 /**
  * @param {Document} document
@@ -27,6 +33,9 @@ export function createForm(document, sources, selected) {
    * @type {Map<string, {value: unknown, shown: string}>}
    */
   const filled = new Map();
+
+  /** Places that the reader or a link chose, under whichever name: another model may not have them, the next may. @type {Record<string, string | undefined>} */
+  const wished = {};
 
   /** What a field asks for. @param {string} id @returns {any} */
   function asked(id) {
@@ -58,14 +67,13 @@ export function createForm(document, sources, selected) {
   const choose = (name) => (form.querySelector(`input[name=view][value=${name}]`).checked = true);
 
   /**
-   * Offers places, and keeps the one chosen where it is among them, under whichever name.
+   * Offers places, and chooses the one that was wished for where it is among them.
    * @param {string} id
    * @param {string[]} places
    * @param {string | undefined} preferred
    */
   function offerPlaces(id, places, preferred) {
-    const before = element(id).value;
-    const kept = places.find((place) => isSame(place, before)) ?? preferred;
+    const kept = places.find((place) => isSame(place, wished[id] ?? '')) ?? preferred;
     element(id).replaceChildren(...places.map((place) => new Option(place, place, false, place === kept)));
   }
 
@@ -75,9 +83,10 @@ export function createForm(document, sources, selected) {
     const starts = places.filter((from) => after(from).length > 0);
     const pairs = form.querySelector('input[name=view][value=latent_to_latent]');
     pairs.disabled = starts.length === 0;
-    pairs.title = pairs.disabled ? NO_PAIR : '';
+    element('no-pair').textContent = pairs.disabled ? NO_PAIR : '';
     if (pairs.disabled && pairs.checked) choose('token_to_latent');
-    offerPlaces('from', view() === 'latent_to_latent' ? starts : places, places[0]);
+    if (view() === 'latent_to_latent') offerPlaces('from', starts, starts[0]);
+    else offerPlaces('from', places, toLogits(source()));
     fillTo();
   }
 
@@ -90,7 +99,7 @@ export function createForm(document, sources, selected) {
   function setPlace(id, place) {
     const options = [...element(id).options];
     if (!options.some(({ value }) => value === place)) element(id).append(new Option(place, place));
-    element(id).value = place;
+    element(id).value = wished[id] = place;
   }
 
   /** Fills a field with what it may not be able to hold. @param {string} id @param {unknown} value @param {string} shown */
@@ -117,6 +126,7 @@ export function createForm(document, sources, selected) {
   fillFrom();
   showFields();
   form.addEventListener('change', (/** @type {any} */ { target }) => {
+    if (target.id in { from: '', to: '' }) wished[target.id] = target.value;
     if (target.id === 'from') fillTo();
     else if (target.id === 'source' || target.name === 'view') fillFrom();
     showFields();

@@ -103,7 +103,7 @@ function fail(thrown) {
 
 /** Says what Run is going to fetch. */
 function willFetch() {
-  const request = form.request(explorer.view.threshold);
+  const request = form.request(explorer.threshold);
   return describeFetch(address.sources[form.source], request, new URL(location.href), { isPrivate: form.isPrivate });
 }
 
@@ -113,7 +113,7 @@ async function run() {
   const controller = new AbortController();
   notice = '';
   // As asked now, whatever is chosen meanwhile.
-  const [source, asked] = [form.source, form.request(explorer.view.threshold)];
+  const [source, asked] = [form.source, form.request(explorer.threshold)];
   running = { source, controller };
   const answered = visit.expect(source, asked);
   element('run').disabled = true;

@@ -35,7 +35,7 @@ export function createOpeners(visit) {
       const result = await results.load(entry);
       if (!alive() || isRunning()) return;
       fill(entry.source, result.request, result.pair_logits?.string);
-      await show(result, visit.originOf(entry), { threshold: explorer.view.threshold });
+      await show(result, visit.originOf(entry), {});
       say(`${BEFORE} ${willFetch()}`);
     } catch (error) {
       fail(error);

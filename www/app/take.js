@@ -57,7 +57,7 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     const saved = await file();
     const address = new URL('./embed.html', location.href);
     address.search = saved ? `?result=${encodeURIComponent(`results/${saved}`)}` : '?result=ADDRESS-OF-YOUR-SAVED.json';
-    address.hash = encodeState(source(), result.request, explorer.view);
+    address.hash = encodeState(source(), result.request, explorer.view, explorer.first);
     const title = `SAE attribution: ${describeRequest(result.request)}`.replace(/[^\w →−:,.]/g, '');
     const escaped = address.href.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
     offer(

@@ -71,7 +71,7 @@ export function createVisit(document, page) {
     element('prompt').focus();
   });
 
-  const request = () => form.request(explorer.view.threshold);
+  const request = () => form.request(explorer.threshold);
   const asksNow = () => keyOf(form.source, request());
   /** The result that is shown, and what it answers. */
   const shown = () =>
@@ -83,7 +83,7 @@ export function createVisit(document, page) {
    * Shows a result as a step of its own, but in the place of nothing or of itself.
    * @param {Attribution} result
    * @param {Origin} from
-   * @param {Partial<View>} [view] as it was looked at before, if not given
+   * @param {Partial<View>} [view] what the reader has chosen for the one before, if not given
    */
   async function show(result, from, view) {
     const before = shown();
@@ -96,11 +96,10 @@ export function createVisit(document, page) {
 
   /** Shows a result in the step that there is. @param {Attribution} result @param {Origin} from @param {Partial<View>} [view] */
   async function present(result, from, view) {
-    const { rows, columns, across, bos, threshold } = explorer.view;
     origins.set(result, from);
     element('examples').value = '';
     form.offer((result.top_logits?.string ?? []).slice(0, 50));
-    await explorer.show(result, view ?? { rows, columns, across, bos, threshold }, meaningsOf(result));
+    await explorer.show(result, view ?? explorer.chosen, meaningsOf(result));
     steps.follow();
   }
 
@@ -168,18 +167,20 @@ export function createVisit(document, page) {
   /** The link to what is shown as it is looked at; to what the form asks where nothing is shown. */
   function link() {
     const is = shown();
-    return is ? `#${encodeState(is.source, is.result.request, explorer.view)}` : linkToAsked();
+    return is ? `#${encodeState(is.source, is.result.request, explorer.view, explorer.first)}` : linkToAsked();
   }
 
   function linkToAsked() {
-    const view = awaitedOf(asksNow()) ?? { threshold: explorer.view.threshold };
+    const view = awaitedOf(asksNow()) ?? { threshold: explorer.threshold };
     return `#${encodeState(form.source, request(), { ...DEFAULT_VIEW, ...view })}`;
   }
 
   /** How the answer to what has this key is to be looked at, if a link said it. @param {string} key */
   function awaitedOf(key) {
     // The threshold may be moved while there is no answer.
-    return awaited?.key === key ? { ...awaited.view, threshold: explorer.view.threshold } : undefined;
+    if (awaited?.key !== key) return undefined;
+    const { threshold } = explorer;
+    return { ...awaited.view, ...(threshold !== DEFAULT_VIEW.threshold && { threshold }) };
   }
 
   /** What a step of the history is to remember. */

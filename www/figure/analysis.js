@@ -95,7 +95,7 @@ function largest(k, key) {
  * @property {Float64Array} rowTotal Σ |value| of each row
  * @property {Float64Array} columnTotal
  * @property {Float64Array} rowUp the sum of its positive values
- * @property {number} [largestAcross] the cell with the largest value of those at different positions that are over 0
+ * @property {number} [largestAcross] the cell with the largest |value| of those at different positions
  */
 
 /** What a sentence takes of a row. @param {Summary} summary @param {number} row */
@@ -138,10 +138,8 @@ export async function summarise(values, rowPos, columnPos, alive = () => true, r
         whole.rowTotal[row] += value;
         whole.columnTotal[column] += value;
         const isAcross = rowPos[row] !== columnPos[column];
-        if (values[start + column] > 0) {
-          whole.rowUp[row] += value;
-          if (isAcross && value > most) [most, whole.largestAcross] = [value, start + column];
-        }
+        if (values[start + column] > 0) whole.rowUp[row] += value;
+        if (isAcross && value > most) [most, whole.largestAcross] = [value, start + column];
         if (ranked?.[column] === 0) continue;
         all.rowTotal[row] += value;
         all.columnTotal[column] += value;
@@ -172,22 +170,24 @@ export async function summarise(values, rowPos, columnPos, alive = () => true, r
  */
 
 /**
- * Pairs at different positions with an attribution over a threshold: those that the runtime lists as
- * `off_staircase`, for any threshold. Counted, by the positions that they connect, and the strongest.
+ * Pairs at different positions with an attribution over a threshold in size, for any threshold. Counted, by the
+ * positions that they connect, and the strongest. The positive ones are those that the runtime lists as
+ * `off_staircase`; what a source takes away from its target is listed beside them.
  * @param {import('./result.js').Shown} result
  * @param {number} threshold compared as float32, as the runtime does
  * @param {() => boolean} [alive]
- * @returns {Promise<{threshold: number, count: number, groups: number, strongestGroups: TokenPair[], strongest: number[]} | undefined>}
+ * @returns {Promise<{threshold: number, count: number, positive: number, groups: number, strongestGroups: TokenPair[], strongest: number[]} | undefined>}
  *   groups: how many there are
  */
 export async function pairsAcross(result, threshold, alive = () => true) {
   const { attributions, sources, targets } = result;
   const nColumns = sources.pos.length;
   const over = Math.fround(threshold);
-  const strongest = largest(STRONGEST, (i) => attributions[i]);
+  const size = (/** @type {number} */ i) => Math.abs(attributions[i]);
+  const strongest = largest(STRONGEST, size);
   /** @type {Map<number, TokenPair>} */
   const groups = new Map();
-  let count = 0;
+  let [count, positive] = [0, 0];
   const ended = await eachRow(
     targets.pos.length,
     nColumns,
@@ -198,28 +198,30 @@ export async function pairsAcross(result, threshold, alive = () => true) {
       let group;
       for (let source = 0; source < nColumns; source++) {
         const cell = start + source;
-        const attribution = attributions[cell];
+        const most = Math.abs(attributions[cell]);
         const from = sources.pos[source];
-        if (!(attribution > over) || from === to) continue;
+        if (!(most > over) || from === to) continue;
         count++;
-        strongest.offer(cell, attribution);
+        if (attributions[cell] > 0) positive++;
+        strongest.offer(cell, most);
         if (group?.from !== from) {
           group = groups.get(from * POSITIONS + to);
           if (!group) groups.set(from * POSITIONS + to, (group = { from, to, count: 0, cell }));
         }
         group.count++;
-        if (attribution > attributions[group.cell]) group.cell = cell;
+        if (most > size(group.cell)) group.cell = cell;
       }
     },
     alive,
   );
   if (!ended) return undefined;
   const found = [...groups.values()];
-  const first = largest(STRONGEST, (i) => attributions[found[i].cell]);
-  found.forEach(({ cell }, i) => first.offer(i, attributions[cell]));
+  const first = largest(STRONGEST, (i) => size(found[i].cell));
+  found.forEach(({ cell }, i) => first.offer(i, size(cell)));
   return {
     threshold,
     count,
+    positive,
     groups: found.length,
     strongestGroups: first.take().map((i) => found[i]),
     strongest: strongest.take(),

@@ -14,7 +14,7 @@ import { captionOf, pairSentence } from './sentences.js';
 import { adoptStyle } from './style.js';
 import { brief, count, number, short } from './text.js';
 import { showTooltip } from './tooltip.js';
-import { DEFAULT_VIEW } from './view.js';
+import { DEFAULT_VIEW, defaultView } from './view.js';
 
 /** @typedef {import('./result.js').Shown} Shown */
 /** @typedef {import('./view.js').View} View */
@@ -36,12 +36,6 @@ const NO_PAIRS = 'No pairs: at least one side has no active latents. Try another
 const NO_NODES = 'No pairs: at least one side has no nodes.';
 /** The longest title, in characters. */
 const TITLE = 160;
-
-/** Tokens have no activation that a gradient could be multiplied with. @param {Shown} result @returns {Partial<View>} */
-const firstView = ({ sources, request }) => ({
-  shown: sources.kind === 'token' ? 'gradients' : 'attributions',
-  ...(request?.threshold !== undefined && { threshold: request.threshold }),
-});
 
 /**
  * Draws a result at the end of a node, which must be in its document or shadow root already: there the figure's
@@ -107,9 +101,10 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const isOther = next !== result;
     // A pinned cell is one of its own result.
     const wanted = { ...chosen, ...(isOther && { cell: undefined }), ...changed };
-    const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : undefined;
+    const first = defaultView(next);
+    const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : first.cell;
     /** @type {View} */
-    const looked = { ...DEFAULT_VIEW, ...firstView(next), ...defined(wanted), cell };
+    const looked = { ...first, ...defined(wanted), cell };
     // Of numbers of one's own there may be no gradients.
     if (next.gradients.length === 0) looked.shown = 'attributions';
     const values = next[looked.shown];
@@ -123,7 +118,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive, ranked);
     if (!found || !alive()) return false;
     if (!isKnown) step = -1;
-    [result, chosen, view, summary] = [next, { ...wanted, cell }, looked, found];
+    [result, chosen, view, summary] = [next, { ...wanted, cell: wanted.cell && cell }, looked, found];
     totals = view.shown === 'attributions' ? summary.whole.rowTotal : undefined;
     limit = view.limit ?? automaticLimit(values, result.targets.pos.length, ranked);
     draw();
@@ -180,7 +175,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     showColours(beyond);
     const parts = [tellCut(beyond)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
-      parts.push(`${count(across, 'pair')} across positions over ${brief(view.threshold)}`);
+      parts.push(`${count(across, 'pair')} across positions over ±${brief(view.threshold)}`);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
   }

@@ -1,26 +1,28 @@
 // The part of a link that says how a result is looked at.
 
-import { THRESHOLD } from './request.js';
 import { finite, passed } from './schema.js';
 import { DEFAULT_VIEW, SORTS } from './view.js';
 
 /** @typedef {import('./view.js').View} View */
 
 /**
- * Adds to a link what differs from how every result is looked at first.
+ * Adds to a link what differs from how the result is looked at first.
  * @param {View} view
  * @param {URLSearchParams} link
+ * @param {View} [first] `defaultView` of the result, if there is one
  */
-export function writeView(view, link) {
-  if (view.threshold !== THRESHOLD) link.set('threshold', String(view.threshold));
-  if (view.shown !== DEFAULT_VIEW.shown) link.set('shown', view.shown);
-  if (view.rows !== DEFAULT_VIEW.rows) link.set('rows', view.rows);
-  if (view.columns !== DEFAULT_VIEW.columns) link.set('columns', view.columns);
+export function writeView(view, link, first = DEFAULT_VIEW) {
+  if (view.threshold !== first.threshold) link.set('threshold', String(view.threshold));
+  if (view.shown !== first.shown) link.set('shown', view.shown);
+  if (view.rows !== first.rows) link.set('rows', view.rows);
+  if (view.columns !== first.columns) link.set('columns', view.columns);
   if (view.across) link.set('across', '1');
   if (view.bos) link.set('bos', '1');
   if (view.source_pos !== undefined) link.set('source_pos', String(view.source_pos));
   if (view.limit !== undefined) link.set('limit', String(view.limit));
-  if (view.cell) link.set('cell', `${view.cell.row},${view.cell.column}`);
+  const { cell } = view;
+  if (cell && (cell.row !== first.cell?.row || cell.column !== first.cell.column))
+    link.set('cell', `${cell.row},${cell.column}`);
 }
 
 /**

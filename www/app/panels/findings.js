@@ -84,18 +84,18 @@ export function strongestPairs(result, cells, shown, totals, across, options) {
 }
 
 /**
- * Pairs across positions over a threshold: by token pair, and the strongest of them.
+ * Pairs across positions over a threshold in size: by token pair, and the strongest of them.
  * @param {Attribution} result
  * @param {NonNullable<Awaited<ReturnType<typeof import('../../figure/analysis.js').pairsAcross>>>} pairs
  * @param {Options} options
  */
-export function pairsAcross(result, { threshold, count, groups, strongestGroups, strongest }, options) {
+export function pairsAcross(result, { threshold, count, positive, groups, strongestGroups, strongest }, options) {
   const { document, meaning } = options;
   const token = (/** @type {number} */ pos) => `${visible(result.tokens.string[pos] ?? '')} (${pos})`;
   const note =
     count === 0
-      ? 'None: every attribution over the threshold stays at one position. '
-      : `By the tokens that they connect${groups > strongestGroups.length ? `, the first ${strongestGroups.length} of ${number(groups)}` : ''}; the strongest pair of each can be chosen.`;
+      ? 'None: every attribution over the threshold, of either sign, stays at one position. '
+      : `${number(positive)} positive, ${number(count - positive)} negative. By the tokens that they connect${groups > strongestGroups.length ? `, the first ${strongestGroups.length} of ${number(groups)}` : ''}; the strongest pair of each can be chosen.`;
   const grouped = table(document, {
     title: `Cross-position pairs over ${number(threshold)}: ${number(count)}`,
     note,
