@@ -26,7 +26,7 @@ test('a saved result is shown, by at most 60 KB of scripts and nothing of the ru
   await figure.shows(/^demo · latent → latent, resid_pre 1 → resid_pre 2 · The capital of France is$/);
   assert.match(
     (await figure.part('scale').textContent()) ?? '',
-    /^attribution−1\.64.*01?.*1\.6446 cells are clipped · 4 pairs across positions over 2$/,
+    /^attribution−1\.64.*01?.*1\.6446 cells are clipped · 6 pairs across positions over ±2$/,
   );
   assert.match((await figure.part('heatmap').getAttribute('aria-label')) ?? '', /82 rows and 78 columns/);
   requests.end();
@@ -94,7 +94,7 @@ test('attributes are properties, also those set before the tag is known', async 
   await figure.element.evaluate((element) => element.setAttribute('threshold', '0.1'));
   await figure
     .part('scale')
-    .getByText(/positions over 0\.1$/)
+    .getByText(/positions over ±0\.1$/)
     .waitFor();
   await figure.element.evaluate((element) => element.setAttribute('src', 'results/demo-token-latent.json'));
   await figure.shows('token → latent');
@@ -227,7 +227,7 @@ test('controls are those that are asked for, and the reader’s hand is written 
   await figure.element.getByLabel('Across positions over').press('Tab');
   await figure
     .part('scale')
-    .getByText(/over 0\.5$/)
+    .getByText(/over ±0\.5$/)
     .waitFor();
   assert.equal(await figure.element.getAttribute('threshold'), '0.5');
   await figure.element.evaluate((element) => element.setAttribute('controls', ''));

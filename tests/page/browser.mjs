@@ -35,6 +35,14 @@ export async function start({ args = CHROMIUM_ARGS, mounts = new Map() } = {}) {
     viewport: { width: 1440, height: 900 },
     permissions: ['clipboard-read', 'clipboard-write'],
   });
+  // All of the form is at hand, as for a reader who has unfolded it once.
+  await context.addInitScript(() => {
+    try {
+      if (sessionStorage.getItem('folded') === null) localStorage.setItem('sae-attribution.form', 'open');
+    } catch {
+      // A frame without storage.
+    }
+  });
   return {
     context,
     /** Counts what is asked for: workers ask here, too. */
@@ -64,6 +72,21 @@ export async function openPage(browser, address = '') {
     if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) {
       problems.push(message.text());
     }
+  });
+  await page.goto(`${browser.url}/${address}`);
+  return { page, problems };
+}
+
+/**
+ * Opens the page as who comes for the first time meets it: with the form folded where there is something to see.
+ * @param {Awaited<ReturnType<typeof start>>} browser
+ * @param {string} [address]
+ */
+export async function openFolded(browser, address = '') {
+  const { page, problems } = await openPage(browser, 'results/index.json');
+  await page.evaluate(() => {
+    sessionStorage.setItem('folded', '1');
+    localStorage.removeItem('sae-attribution.form');
   });
   await page.goto(`${browser.url}/${address}`);
   return { page, problems };

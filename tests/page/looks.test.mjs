@@ -101,14 +101,14 @@ test('without a mouse: the largest cross-position pair, its latent, a link to it
   };
   await tabTo('#across');
   await page.keyboard.press('Space');
-  await tabTo('.heatmap');
+  await tabTo('.heatmap', 'Shift+Tab');
   await page.keyboard.press('n');
   assert.match((await page.textContent('#cell-text')) ?? '', /^“ E” .*\. F0\.27, ' E' \(2\) → F3\.228, 'iff' \(3\),/);
   await page.keyboard.press('Enter');
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'open-source');
   assert.equal(await page.getAttribute('#open-source', 'aria-expanded'), 'true');
   await page.waitForFunction(() => document.querySelector('#latent')?.textContent !== '');
-  await tabTo('#copy-link', 'Shift+Tab');
+  await tabTo('#copy-link');
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => /copied/.test(document.querySelector('#status')?.textContent ?? ''));
   const link = await page.evaluate(() => navigator.clipboard.readText());
@@ -211,6 +211,8 @@ test('nothing makes markup or script from text', async () => {
 
 test('first paint: a heatmap within a second, no model, no wasm, little to transfer, nothing that moves', async (t) => {
   const page = await browser.context.newPage();
+  // As who comes for the first time meets it.
+  await page.addInitScript(() => localStorage.removeItem('sae-attribution.form'));
   /** @type {{url: string, raw: number, sent: number}[]} */
   const files = [];
   const waiting = /** @type {Promise<unknown>[]} */ ([]);

@@ -1,8 +1,9 @@
 // The form: what is asked, of which model.
 
+import { codedError } from '../runtime/error.js';
 import { isAfter, isSame } from '../runtime/places.js';
 import { describeLogits, TOKENS, viewOf } from '../figure/request.js';
-import { visible } from '../figure/text.js';
+import { short, visible } from '../figure/text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../runtime/protocol.js').Targets} Targets */
@@ -130,14 +131,75 @@ export function createForm(document, sources, selected) {
     if (target.id === 'from') fillTo();
     else if (target.id === 'source' || target.name === 'view') fillFrom();
     showFields();
+    showProblems();
   });
   form.addEventListener('input', (/** @type {any} */ { target }) => {
     filled.delete(target.id);
     if (target.id === 'k') showListed();
+    if (target.id === 'prompt') showBreaks();
+    showProblems();
   });
   element('prompt').addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    // Enter that ends a word of an input method is not one of the prompt.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
   });
+
+  /** Line ends are tokens, and hardly seen in a field. */
+  function showBreaks() {
+    const text = element('prompt').value;
+    const n = text.split('\n').length - 1;
+    element('breaks').textContent =
+      n === 0 ? '' : `${n === 1 ? 'One line break' : `${n} line breaks`}: ${short(text, 200).replaceAll('\n', '⏎ ')}`;
+  }
+
+  /** Targets that are known not to be one token each, as they were typed. @type {string | undefined} */
+  let notOneToken;
+  const targets = () => JSON.stringify([asked('positive'), asked('negative')]);
+
+  /** Why what is asked cannot be answered; the field says it, too. @returns {(Error & {code: string, field: string}) | undefined} */
+  function problem() {
+    const found = (/** @type {string} */ code, /** @type {string} */ field, /** @type {string} */ message) =>
+      Object.assign(codedError(code, message), { code, field });
+    const k = asked('k');
+    if (view() === 'latent_to_logit' && typeof k !== 'object' && !(Number.isInteger(Number(k)) && Number(k) >= 1))
+      return found(
+        'k-out-of-range',
+        'k',
+        `Logits (k) ${k === '' ? 'is empty' : `is ${k}`}: how many of the largest logits?`,
+      );
+    if (view() !== 'logit_difference') return undefined;
+    const [positive, negative] = [asked('positive'), asked('negative')];
+    if (positive === negative)
+      return found(
+        'same-logits',
+        'negative',
+        `${quoted(String(positive))} minus itself is 0 whatever happens: choose two tokens.`,
+      );
+    return notOneToken === targets() ? found('not-one-token', 'positive', 'A target is not one token.') : undefined;
+  }
+
+  /** Says beside each field what is wrong with it. */
+  function showProblems() {
+    const found = problem();
+    element('k-note').textContent = found?.field === 'k' ? found.message : '';
+    element('k-note').classList.toggle('failed', found?.field === 'k');
+    element('k').setAttribute('aria-invalid', String(found?.field === 'k'));
+    if (found?.code === 'not-one-token') return;
+    noteTokens(found?.code === 'same-logits' ? found.message : '');
+    for (const id of ['positive', 'negative'])
+      element(id).setAttribute('aria-invalid', String(found?.code === 'same-logits'));
+  }
+
+  /** @param {string} problems */
+  function noteTokens(problems) {
+    const note = element('token-note');
+    note.textContent = problems || 'A leading space belongs to the token.';
+    note.classList.toggle('failed', problems !== '');
+  }
+
+  const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
 
   /** What the view is of. @returns {Targets} */
   function to() {
@@ -163,6 +225,11 @@ export function createForm(document, sources, selected) {
     /** Whether tables are to be fetched whole, so that their rows do not tell the prompt. @returns {boolean} */
     get isPrivate() {
       return element('private').checked;
+    },
+
+    /** Why Run could not answer. */
+    get problem() {
+      return problem();
     },
 
     /** @param {number} threshold @returns {import('../figure/request.js').FullRequest} */
@@ -224,6 +291,8 @@ export function createForm(document, sources, selected) {
       element('omit').checked = error === 'omit';
       showListed();
       showFields();
+      showBreaks();
+      showProblems();
     },
 
     /** Offers tokens to complete a target with. @param {string[]} tokens */
@@ -244,7 +313,6 @@ export function createForm(document, sources, selected) {
         const tokens = typeof text === 'number' ? [String(text)] : (await tokenize(text)).string.slice(1);
         const good = tokens.length === 1;
         element(id).setAttribute('aria-invalid', String(!good));
-        const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
         if (!good) {
           const shown = `${tokens.slice(0, 6).map(quoted).join(' ')}${tokens.length > 6 ? ' …' : ''}`;
           problems.push(
@@ -252,9 +320,9 @@ export function createForm(document, sources, selected) {
           );
         }
       }
-      const note = element('token-note');
-      note.textContent = problems.join(' ') || 'A leading space belongs to the token.';
-      note.classList.toggle('failed', problems.length > 0);
+      notOneToken = problems.length > 0 ? targets() : undefined;
+      noteTokens(problems.join(' '));
+      if (problems.length === 0) showProblems();
     },
   };
 }

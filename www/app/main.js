@@ -5,6 +5,7 @@ import { codedError, describeError } from '../runtime/error.js';
 import { createExplorer } from './explorer.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
+import { createLayout } from './layout.js';
 import { createMeanings } from './meanings/meanings.js';
 import { createResults, keyOf } from './results.js';
 import { createRunner } from './runner.js';
@@ -66,7 +67,7 @@ let running;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
 const visit = createVisit(document, {
-  ...{ form, explorer, results, ownSource, meaningsOf, willFetch, fail },
+  ...{ form, layout: createLayout(document, storage), explorer, results, ownSource, meaningsOf, willFetch, fail },
   sources: address.sources,
   isRunning: () => running !== undefined,
   say: status,
@@ -110,6 +111,17 @@ function willFetch() {
 // --- running ---
 
 async function run() {
+  const { problem } = form;
+  if (problem) {
+    // What is wrong stands beside the field, and is not said twice.
+    status(
+      `Nothing was run: see ${problem.field === 'k' ? 'Logits (k)' : 'the two tokens'}. [${problem.code}]`,
+      true,
+      problem.code,
+    );
+    element('more').open = true;
+    return element(problem.field).focus();
+  }
   const controller = new AbortController();
   notice = '';
   // As asked now, whatever is chosen meanwhile.
@@ -145,6 +157,8 @@ async function run() {
     if (protocol.startsWith('http') && host !== location.host) void (await runner.client()).persist();
   } catch (error) {
     fail(error);
+    // The field tells which tokens it is.
+    if (describeError(error).code === 'not-one-token') void checkTargets();
   } finally {
     running = undefined;
     element('run').disabled = false;
@@ -191,6 +205,11 @@ async function openFolder(files) {
   } catch (error) {
     fail(error);
   }
+}
+
+async function checkTargets() {
+  const client = await runner.client();
+  await form.checkTargets((text) => client.tokenize(text));
 }
 
 // --- what is kept ---
@@ -266,10 +285,7 @@ for (const id of ['positive', 'negative']) {
   on(id, 'change', () => {
     // Only who has the tokenizer can tell; before the first Run, Run will.
     if (!runner.isOpen(form.source) || running) return;
-    runner
-      .client()
-      .then((client) => form.checkTargets((text) => client.tokenize(text)))
-      .catch(fail);
+    checkTargets().catch(fail);
   });
 }
 on('examples', 'change', async () => {

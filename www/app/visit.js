@@ -4,7 +4,8 @@
 
 import { lastOnly } from '../figure/last.js';
 import { titleOf } from '../figure/result.js';
-import { short } from '../figure/text.js';
+import { describeRequest } from '../figure/request.js';
+import { short, visible } from '../figure/text.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
 import { decodeState, encodeState } from './links.js';
 import { createOpeners, FILE } from './openers.js';
@@ -35,6 +36,7 @@ const TITLE = 100;
  * @param {Document} document
  * @param {object} page
  * @param {ReturnType<typeof import('./form.js').createForm>} page.form
+ * @param {ReturnType<typeof import('./layout.js').createLayout>} page.layout
  * @param {ReturnType<typeof import('./explorer.js').createExplorer>} page.explorer
  * @param {ReturnType<typeof import('./results.js').createResults>} page.results
  * @param {Record<string, import('./sources.js').NamedSource>} page.sources
@@ -46,7 +48,7 @@ const TITLE = 100;
  * @param {(thrown: unknown) => void} page.fail
  */
 export function createVisit(document, page) {
-  const { form, explorer, results, sources, meaningsOf, isRunning, willFetch, say, fail } = page;
+  const { form, layout, explorer, results, sources, meaningsOf, isRunning, willFetch, say, fail } = page;
   const window = /** @type {Window} */ (document.defaultView);
   const here = () => new URL(window.location.href);
   /** @param {string} id @returns {any} */
@@ -116,7 +118,11 @@ export function createVisit(document, page) {
   /** Says whether what is shown is what the form asks for. */
   function tellStale() {
     const model = sources[form.source].title.split(':')[0];
-    stale.show(compareAsked(shown(), { source: form.source, request: request(), model }));
+    const asked = request();
+    const problem = form.problem?.message;
+    stale.show(compareAsked(shown(), { source: form.source, request: asked, model, problem }));
+    const what = problem ?? describeRequest(asked);
+    layout.summarise(`${what} · ${model}`, `“${short(visible(asked.prompt), 80)}”`);
   }
 
   /** There is nothing to show of what the form asks. */
@@ -124,6 +130,7 @@ export function createVisit(document, page) {
     explorer.clear('Press Run to compute this in your browser.');
     element('title').textContent = 'Result';
     element('revision').textContent = '';
+    layout.unfold();
     tellStale();
   }
 

@@ -103,7 +103,6 @@ const ADVICE = {
   'sae-missing': 'Choose a place with an SAE, or another model.',
   'k-out-of-range': 'Choose a k between 1 and the size of the vocabulary.',
   'request-invalid': 'Check the numbers in the form.',
-  'not-one-token': 'A leading space belongs to the token: “ tennis” is one token of GPT-2, “tennis” is two.',
   'result-too-large': 'Shorten the prompt, or choose fewer logits.',
   'file-not-found': 'Check the address of the model, or choose another one.',
   'access-denied': 'Check that the address is public, or choose another model.',

@@ -42,9 +42,14 @@ function named(nodes, node, { document, meaning }) {
  * @param {number} i
  * @param {Node} content
  * @param {Options} options
+ * @param {string} [tokens] that stand before both ends in its name
  */
-function picker(result, i, content, { document, onPick }) {
+function picker(result, i, content, { document, meaning, onPick }, tokens = '') {
   const button = make(document, 'button.pick', content);
+  // Its line names the other end in another cell: who hears the button alone hears both.
+  const { row, column } = cellOf(result, i);
+  const ends = [nodeLabel(result.sources, column, meaning), nodeLabel(result.targets, row, meaning)];
+  button.setAttribute('aria-label', `${tokens}${ends.map((end) => short(end, 120)).join(' → ')}`);
   button.setAttribute('type', 'button');
   button.addEventListener('click', () => onPick(cellOf(result, i)));
   return button;
@@ -114,7 +119,8 @@ export function pairsAcross(result, { threshold, count, positive, groups, strong
       );
       if (words.some((word) => word !== '…'))
         best.append(make(document, 'small.meaning', isolated(document, words.join(' → '))));
-      return [picker(result, cell, pair, options), number(count), best, brief(result.attributions[cell])];
+      const names = `${token(from)} → ${token(to)}: `;
+      return [picker(result, cell, pair, options, names), number(count), best, brief(result.attributions[cell])];
     }),
   });
   if (count === 0) {
