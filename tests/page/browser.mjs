@@ -111,6 +111,12 @@ export async function run(page, timeout = 120_000) {
   return page.textContent('#status');
 }
 
+/** Opens one of the examples by its card. @param {import('playwright-core').Page} page @param {string} file */
+export async function openExample(page, file) {
+  await page.click('#gallery summary');
+  await page.click(`.card[data-file="${file}"]`);
+}
+
 /**
  * Opens a result as a saved file.
  * @param {import('playwright-core').Page} page

@@ -2,7 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { EIFFEL, LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
+import {
+  EIFFEL,
+  LINKS,
+  linkTo,
+  madeUp,
+  openExample,
+  openPage,
+  openResult,
+  resid,
+  run,
+  settled,
+  start,
+} from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -75,7 +87,7 @@ test('run, file and example are steps; back, forward and reload bring each back 
   );
   assert.equal(await steps(), 2);
   const third = await seen(page);
-  await page.selectOption('#examples', 'tiny-logit-difference.json');
+  await openExample(page, 'tiny-logit-difference.json');
   await titled(page, 'logit difference');
   assert.equal(await steps(), 3);
 
@@ -146,7 +158,7 @@ test('two tabs each have their own steps', async () => {
   const tabs = [await openPage(browser, LINKS.latent_to_latent), await openPage(browser, LINKS.latent_to_logit)];
   for (const { page } of tabs) await settled(page);
   const [one, two] = tabs.map(({ page }) => page);
-  await one.selectOption('#examples', 'tiny-token-latent.json');
+  await openExample(one, 'tiny-token-latent.json');
   await titled(one, 'token → latent');
   await two.selectOption('#rows', 'total');
   await addressed(two, /rows=total/);

@@ -11,7 +11,7 @@ import { createResults, keyOf } from './results.js';
 import { createRunner } from './runner.js';
 import { addressesOf, fromAddress, sourceOf } from './sources.js';
 import { createTake } from './take.js';
-import { count, short, visible } from '../figure/text.js';
+import { count } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
 import { createVisit } from './visit.js';
 import { kept } from './panels/kept.js';
@@ -169,12 +169,21 @@ async function run() {
 }
 
 async function fillExamples() {
-  const list = await results.precomputed();
-  element('examples').append(
-    ...list
-      .filter(({ source }) => Object.hasOwn(address.sources, source))
-      .map(({ title, file }) => new Option(short(visible(String(title)), 90), file)),
-  );
+  const examples = (await results.precomputed()).filter(({ source }) => Object.hasOwn(address.sources, source));
+  element('gallery').hidden = examples.length === 0;
+  const [first] = examples;
+  if (first) element('teaser').textContent = `${first.question} And ${examples.length - 1} more`;
+  const onOpen = (/** @type {import('./results.js').Precomputed} */ example) => {
+    if (running) return status('A run is under way: cancel it, or wait for it.');
+    element('gallery').open = false;
+    element('gallery').querySelector('summary').focus();
+    void visit.openExample(example);
+  };
+  element('gallery').addEventListener('toggle', async () => {
+    if (!element('gallery').open || element('examples').childElementCount > 0) return;
+    const { gallery } = await import('./panels/gallery.js');
+    element('examples').replaceChildren(...gallery(examples, { document, onOpen }));
+  });
 }
 
 createTake(document, {
@@ -266,7 +275,7 @@ on('form', 'input', () => {
   visit.tellStale();
 });
 on('form', 'change', (event) => {
-  if (['examples', 'file', 'folder', 'private'].includes(event.target.id)) return;
+  if (['file', 'folder', 'private'].includes(event.target.id)) return;
   visit.tellStale();
   void visit.recall();
   visit.follow();
@@ -288,10 +297,6 @@ for (const id of ['positive', 'negative']) {
     checkTargets().catch(fail);
   });
 }
-on('examples', 'change', async () => {
-  const entry = (await results.precomputed()).find(({ file }) => file === element('examples').value);
-  if (entry && !running) await visit.openExample(entry);
-});
 on('cancel', 'click', () => running?.controller.abort());
 on('open', 'click', () => element('file').click());
 on('file', 'change', () => {

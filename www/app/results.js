@@ -4,11 +4,20 @@ import { fetchText } from '../runtime/loading/fetch-text.js';
 import { codedError } from '../runtime/error.js';
 import { asRequest } from '../figure/request.js';
 import { fromJson, MAX_BYTES, titleOf } from '../figure/result.js';
-import { array, like, object, passed, text } from '../figure/schema.js';
+import { array, like, object, optional, passed, text } from '../figure/schema.js';
 
 /** @typedef {import('../figure/result.js').Saved} Attribution */
 /** @typedef {import('../runtime/protocol.js').Request} Request */
-/** @typedef {{file: string, title: string, source: string, request: Request}} Precomputed */
+/**
+ * @typedef {object} Precomputed
+ * @property {string} file
+ * @property {string} title
+ * @property {string} question that it answers
+ * @property {string} seen a sentence on what is to be seen
+ * @property {string} [group] where it is no example like the others
+ * @property {string} source
+ * @property {Request} request
+ */
 /** @typedef {{result: Attribution, file?: string, how: string}} Known file: on the site; how: it comes to be known */
 
 /** What index.json holds: files that stand beside it. */
@@ -16,6 +25,9 @@ const INDEX = array(
   object({
     file: like(/^[\w-]{1,100}\.json$/, 'a file beside the index'),
     title: text(1000),
+    question: text(200),
+    seen: text(500),
+    group: optional(text(200)),
     source: text(100),
     request: asRequest,
   }),

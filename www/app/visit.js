@@ -99,7 +99,6 @@ export function createVisit(document, page) {
   /** Shows a result in the step that there is. @param {Attribution} result @param {Origin} from @param {Partial<View>} [view] */
   async function present(result, from, view) {
     origins.set(result, from);
-    element('examples').value = '';
     form.offer((result.top_logits?.string ?? []).slice(0, 50));
     await explorer.show(result, view ?? explorer.chosen, meaningsOf(result));
     steps.follow();
