@@ -108,7 +108,7 @@ test('without a mouse: the largest cross-position pair, its latent, a link to it
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'open-source');
   assert.equal(await page.getAttribute('#open-source', 'aria-expanded'), 'true');
   await page.waitForFunction(() => document.querySelector('#latent')?.textContent !== '');
-  await tabTo('#copy-link');
+  await tabTo('#copy-link', 'Shift+Tab');
   await page.keyboard.press('Enter');
   await page.waitForFunction(() => /copied/.test(document.querySelector('#status')?.textContent ?? ''));
   const link = await page.evaluate(() => navigator.clipboard.readText());
@@ -274,7 +274,10 @@ const glance = (page) =>
   page.evaluate(() => {
     const problems = [];
     const seen = [...document.querySelectorAll('button, select, input, textarea, summary')]
-      .filter((control) => control.checkVisibility() && !control.matches('.tables *, .side *, dialog *, [type=radio]'))
+      .filter(
+        (control) =>
+          control.checkVisibility() && !control.matches('.tables *, .side *, #strongest *, dialog *, [type=radio]'),
+      )
       .map((control) => ({ control, box: control.getBoundingClientRect(), name: control.id || control.textContent }));
     if (seen.length < 15) problems.push(`only ${seen.length} controls`);
     for (const { control, box, name } of seen) {

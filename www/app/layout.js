@@ -19,12 +19,12 @@ export function createLayout(document, storage) {
 
   // On a narrow screen a list says more than a matrix that is smaller than a hand: it comes first.
   const narrow = document.defaultView?.matchMedia(NARROW);
-  const [strongest, side, stage] = [
+  const [strongest, side, plot] = [
     element('strongest'),
     document.querySelector('.side'),
-    document.querySelector('.stage'),
+    document.querySelector('.plot-side'),
   ];
-  const place = () => (narrow?.matches ? stage?.before(strongest) : side?.append(strongest));
+  const place = () => (narrow?.matches ? plot?.before(strongest) : side?.append(strongest));
   narrow?.addEventListener('change', place);
   place();
 

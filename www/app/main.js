@@ -3,6 +3,7 @@
 import './trusted.js';
 import { codedError, describeError } from '../runtime/error.js';
 import { createExplorer } from './explorer.js';
+import { createPace, PAUSE } from '../embed/pace.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
 import { createLayout } from './layout.js';
@@ -28,6 +29,8 @@ const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(ev
 const FOLDER = 'folder';
 /** Where it is kept that tables are to be fetched whole. */
 const PRIVATE = 'sae-attribution.private';
+/** Where it is kept that the figure is not to follow what is typed. */
+const LIVE = 'sae-attribution.live';
 
 const address = fromAddress(new URL(location.href));
 const storage = storageOr();
@@ -62,8 +65,11 @@ const runner = createRunner({
     element('device').dataset.device = device;
   },
 });
-/** The run under way, and the source that it asks. @type {{source: string, controller: AbortController} | undefined} */
+/** The run under way, and the source that it asks; isLive: nobody pressed Run. @type {{source: string, controller: AbortController, isLive: boolean} | undefined} */
 let running;
+const pace = createPace();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typed;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
 const visit = createVisit(document, {
@@ -110,9 +116,12 @@ function willFetch() {
 
 // --- running ---
 
-async function run() {
+/** @param {{isLive?: boolean}} [options] isLive: as it is typed */
+async function run({ isLive = false } = {}) {
+  clearTimeout(typed);
   const { problem } = form;
   if (problem) {
+    if (isLive) return;
     // What is wrong stands beside the field, and is not said twice.
     status(
       `Nothing was run: see ${problem.field === 'k' ? 'Logits (k)' : 'the two tokens'}. [${problem.code}]`,
@@ -126,26 +135,33 @@ async function run() {
   notice = '';
   // As asked now, whatever is chosen meanwhile.
   const [source, asked] = [form.source, form.request(explorer.threshold)];
-  running = { source, controller };
-  const answered = visit.expect(source, asked);
-  element('run').disabled = true;
+  const mine = (running = { source, controller, isLive });
+  const isLast = () => running === mine;
+  const answered = visit.expect(source, asked, isLive);
+  if (!runner.isOpen(source)) pace.forget();
+  const timed = pace.begin();
+  element('run').disabled = !isLive;
   element('cancel').disabled = false;
   element('progress').classList.add('busy');
   const start = performance.now();
   try {
     const tell = progressTeller(asked);
-    status('Starting the runtime and reading the model’s configuration…');
+    if (!isLive) status('Starting the runtime and reading the model’s configuration…');
     const reply = await runner.run(source, asked, {
       isPrivate: form.isPrivate,
       onProgress: (progress) => {
-        status(tell(progress));
+        timed.progress(progress);
+        if (!isLast()) return;
+        if (!isLive) status(tell(progress));
         element('progress').max = Math.max(progress.total, 1);
         element('progress').value = progress.total ? progress.done : 1;
       },
       signal: controller.signal,
     });
+    timed.end();
     const isShown = await answered(reply);
-    const done = `Done in ${((performance.now() - start) / 1000).toFixed(1)} s`;
+    if (!isLast()) return;
+    const done = `${isLive ? 'Followed' : 'Done'} in ${((performance.now() - start) / 1000).toFixed(1)} s`;
     if (isShown) {
       const [sources, targets] = [reply.sources.pos.length, reply.targets.pos.length];
       status(`${done}: ${count(sources, 'source')} × ${count(targets, 'target')}.`);
@@ -156,16 +172,31 @@ async function run() {
     const { protocol, host } = new URL(reply.model.address, location.href);
     if (protocol.startsWith('http') && host !== location.host) void (await runner.client()).persist();
   } catch (error) {
+    if (!isLast()) return;
     fail(error);
     // The field tells which tokens it is.
     if (describeError(error).code === 'not-one-token') void checkTargets();
   } finally {
-    running = undefined;
-    element('run').disabled = false;
-    element('cancel').disabled = true;
-    element('progress').classList.remove('busy');
-    element('progress').value = 0;
+    if (isLast()) {
+      running = undefined;
+      element('run').disabled = false;
+      element('cancel').disabled = true;
+      element('progress').classList.remove('busy');
+      element('progress').value = 0;
+    }
   }
+}
+
+/** The figure follows what is typed where a run takes no time; the run before is given up. */
+function followTyping() {
+  clearTimeout(typed);
+  if (!element('live').checked || !pace.isInstant || !runner.isOpen(form.source)) return;
+  typed = setTimeout(() => {
+    // What was asked for by hand is waited for.
+    if (running && !running.isLive) return;
+    running?.controller.abort();
+    void run({ isLive: true });
+  }, PAUSE);
 }
 
 async function fillExamples() {
@@ -268,14 +299,19 @@ async function showKeptResults() {
 
 on('form', 'submit', (event) => {
   event.preventDefault();
-  if (!running) void run();
+  if (running && !running.isLive) return;
+  running?.controller.abort();
+  void run();
 });
+on('prompt', 'input', followTyping);
+on('live', 'change', () => storage.setItem(LIVE, String(element('live').checked)));
+element('live').checked = storage.getItem(LIVE) !== 'false';
 on('form', 'input', () => {
   visit.touch();
   visit.tellStale();
 });
 on('form', 'change', (event) => {
-  if (['file', 'folder', 'private'].includes(event.target.id)) return;
+  if (['file', 'folder', 'private', 'live'].includes(event.target.id)) return;
   visit.tellStale();
   void visit.recall();
   visit.follow();

@@ -24,11 +24,14 @@ import { createSteps } from './steps.js';
  * @property {string} key that it is kept under
  * @property {string} [source] where its model is offered
  * @property {string} [file] of those computed before
+ * @property {boolean} [isLive] it followed what was typed: such follow each other in one step
  * @property {string} [filled] what the form asked when it was filled with it, where that has another model
  */
 
 /** @typedef {ReturnType<typeof createVisit>} Visit */
 
+/** What followed the typing is kept when nothing else has for so long, in ms. */
+const REST = 2000;
 /** Characters of what is shown in the title of the tab. */
 const TITLE = 100;
 
@@ -62,6 +65,8 @@ export function createVisit(document, page) {
   let awaited;
   /** Of what Run computes, what is opened and what is known already, the last that was asked for is shown. */
   const latest = lastOnly();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let saving;
   /** Whether the reader has asked for something: a result that still loads does not get in between. */
   let touched = false;
   const steps = createSteps(window, { now: step, open: openStep });
@@ -89,7 +94,7 @@ export function createVisit(document, page) {
    */
   async function show(result, from, view) {
     const before = shown();
-    if (before && before.key !== from.key) {
+    if (before && before.key !== from.key && !(before.isLive && from.isLive)) {
       steps.leave();
       arriving = result;
     }
@@ -296,19 +301,23 @@ export function createVisit(document, page) {
      * A run begins; what it returns files and shows the answer, under what was asked of whom.
      * @param {string} source
      * @param {Request} asked
+     * @param {boolean} [isLive] as it is typed
      * @returns {(result: Attribution) => Promise<boolean>} whether it is shown: the reader may have opened another
      */
-    expect(source, asked) {
+    expect(source, asked, isLive = false) {
       touched = true;
       const alive = latest();
       return async (result) => {
         const key = keyOf(source, asked);
         results.keep(key, result);
-        void results.save(result, key, source);
+        clearTimeout(saving);
+        // Of what is typed, what stands a while is kept.
+        if (isLive) saving = setTimeout(() => void results.save(result, key, source), REST);
+        else void results.save(result, key, source);
         if (!alive()) return false;
         const view = awaitedOf(key);
         if (view) awaited = undefined;
-        await show(result, { key, source }, view);
+        await show(result, { key, source, ...(isLive && { isLive }) }, view);
         return true;
       };
     },
