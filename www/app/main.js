@@ -4,6 +4,7 @@ import './trusted.js';
 import { codedError, describeError } from '../runtime/error.js';
 import { createExplorer } from './explorer.js';
 import { createPace, PAUSE } from '../embed/pace.js';
+import { createCompare } from './compare.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
 import { createLayout } from './layout.js';
@@ -40,7 +41,10 @@ const form = createForm(document, address.sources, address.selected);
 const explorer = createExplorer(element('result'), {
   onView: () => visit.follow(),
   say: status,
-  onResult: (result) => visit.tellShown(result),
+  onResult(result) {
+    compare.follow(result);
+    visit.tellShown(result);
+  },
 });
 const results = createResults(new URL('../results/', import.meta.url), {
   identify(source, request) {
@@ -67,6 +71,7 @@ const runner = createRunner({
 });
 /** The run under way, and the source that it asks; isLive: nobody pressed Run. @type {{source: string, controller: AbortController, isLive: boolean} | undefined} */
 let running;
+const compare = createCompare(document, fail);
 const pace = createPace();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let typed;
