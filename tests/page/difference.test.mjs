@@ -57,6 +57,8 @@ test('a result minus itself is 0 everywhere, and minus another what each says', 
   }
   const [a, b] = [saved('demo-tennis-logit'), saved('demo-latent-logit')];
   const { result } = await difference(a, b);
+  // The last position of either is the last of both.
+  assert.deepEqual(new Set(result.targets.pos), new Set([a.tokens.string.length - 1]));
   const sum = (/** @type {Float32Array} */ values) => values.reduce((total, value) => total + value, 0);
   assert.ok(Math.abs(sum(result.attributions) - (sum(a.attributions) - sum(b.attributions))) < 1e-2);
 });

@@ -41,8 +41,10 @@ function aligned(a, b) {
     else if (known.b < 0) known.b = i;
   });
   const nodes = [...found.values()];
-  // Logits come in the order that they were asked in.
-  return a.kind === 'latent' || a.kind === 'token' ? nodes.sort((one, other) => one.pos - other.pos) : nodes;
+  if (a.kind === 'latent' || a.kind === 'token') return nodes.sort((one, other) => one.pos - other.pos);
+  // Logits are all of the last position, wherever that is in either, and come in the order that they were asked in.
+  const last = nodes.reduce((most, { pos }) => Math.max(most, pos), 0);
+  return nodes.map((node) => ({ ...node, pos: last }));
 }
 
 /** @param {ReturnType<typeof aligned>} nodes @param {Nodes} a @param {Nodes} b @returns {import('./own.js').OwnNodes} */
