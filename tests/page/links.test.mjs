@@ -238,6 +238,7 @@ test('the embed code shows the result in a frame of its own', async () => {
   await settled(page);
   await page.click('#copy-embed');
   await page.waitForSelector('#code[open]');
+  await page.getByLabel('Frame').check();
   const code = await page.inputValue('#code-text');
   const src = /src="([^"]+)"/.exec(code)?.[1].replaceAll('&amp;', '&') ?? '';
   assert.match(src, /\/embed\.html\?result=results%2Ftiny-token-latent\.json#/);

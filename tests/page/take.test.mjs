@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isLocal, publicOrigins } from '../../www/app/export/about.js';
 import { csv } from '../../www/app/export/csv.js';
@@ -18,11 +20,17 @@ import { DEMO, LINKS, madeUp, openPage, openResult, settled, start } from './bro
 let browser;
 /** Where pictures are laid out: the page's own policy makes no elements from text. @type {Page} */
 let paper;
+/** Pages of others. @type {string} */
+let made;
 before(async () => {
-  browser = await start();
+  made = mkdtempSync(join(tmpdir(), 'sae-attribution-take-'));
+  browser = await start({ mounts: new Map([['/made/', made]]) });
   paper = await browser.context.newPage();
 });
-after(() => browser.close());
+after(async () => {
+  await browser?.close();
+  rmSync(made, { recursive: true });
+});
 
 /** What a button saves. @param {Page} page @param {string} id */
 async function take(page, id) {
@@ -404,4 +412,58 @@ test('a CSV of many pairs does not hold a long prompt as often as pairs', async 
   assert.ok(size < 120_000 * 250, `${size} bytes`);
   result.request.prompt = 'x'.repeat(400);
   assert.ok((await (await csv(result)).text()).includes(`,${'x'.repeat(400)},`));
+});
+
+test('both forms of embed code show what is shown, with its title, on another page', async () => {
+  const { page, problems } = await openPage(browser, `${DEMO}&columns=total&across=1&limit=3&cell=84,14`);
+  await settled(page);
+  const shown = await page.textContent('#cell-text');
+  await page.click('#copy-embed');
+  await page.waitForSelector('#code[open]');
+  assert.match((await page.textContent('#code-note')) ?? '', /^Shows this result on any page.*those of this computer/);
+  const title = 'demo · latent → latent, resid_pre 0 → resid_pre 2 · The Eiffel tower is in Paris';
+  const element = await page.inputValue('#code-text');
+  assert.deepEqual(element.split('\n').length, 2);
+  assert.match(element, new RegExp(`<a href="[^"]*/index.html#source=demo[^"]*">${title}</a>`));
+  await page.getByLabel('Frame').check();
+  const frame = await page.inputValue('#code-text');
+  assert.ok(frame.startsWith('<iframe ') && frame.includes(` title="${title}"`), frame);
+  await page.click('#code-copy');
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), frame);
+
+  // Pages of others: this one's origin is another.
+  const other = await browser.context.newPage();
+  writeFileSync(join(made, 'other.html'), `<!doctype html><meta charset="utf-8"><title>Other</title>${element}`);
+  await other.goto(`http://localhost:${new URL(browser.url).port}/made/other.html`);
+  const figure = other.locator('sae-attribution');
+  await figure.locator('[part=title]', { hasText: title }).waitFor();
+  await figure.locator('[part=readout]', { hasText: /→/ }).waitFor();
+  const view = await figure.evaluate((element) => /** @type {any} */ (element).view);
+  assert.deepEqual(
+    [view.columns, view.rows, view.across, view.limit, view.cell],
+    ['total', 'position', true, 3, { row: 84, column: 14 }],
+  );
+  assert.ok(shown, 'a cell is pinned');
+  // Another view is another look at the same.
+  await figure.evaluate((element) => element.setAttribute('view', 'shown=gradients'));
+  await other.waitForFunction(
+    () => /** @type {any} */ (document.querySelector('sae-attribution')).view.shown === 'gradients',
+  );
+  await other.close();
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('what is embedded is what is shown: an opened file is not taken for the one of its request', async () => {
+  const { page } = await openPage(browser, DEMO);
+  await settled(page);
+  const json = JSON.parse((await take(page, 'save')).toString());
+  json.gradients[0] *= 2;
+  json.attributions[0] *= 2;
+  await openResult(page, 'mine.json', json);
+  await page.click('#copy-embed');
+  await page.waitForSelector('#code[open]');
+  assert.match((await page.textContent('#code-note')) ?? '', /^Save the JSON.*ADDRESS-OF-YOUR-SAVED\.json/);
+  assert.match(await page.inputValue('#code-text'), /src="ADDRESS-OF-YOUR-SAVED\.json"/);
+  await page.close();
 });

@@ -223,10 +223,10 @@ async function fillExamples() {
 }
 
 createTake(document, {
-  explorer,
+  looked: () => explorer,
   link: visit.link,
   source: () => visit.shown()?.source,
-  file: visit.file,
+  file: results.fileOf,
   say: status,
   fail,
 });

@@ -53,6 +53,8 @@ export const KEPT = 'Kept in this browser from before.';
 export function createResults(base, { identify, isOf } = { identify: () => undefined, isOf: () => false }) {
   /** The longest unused first. @type {Map<string, Attribution>} */
   const visited = new Map();
+  /** Where results that came with this site are from. @type {WeakMap<object, string>} */
+  const files = new WeakMap();
   /** @type {Promise<Precomputed[]> | undefined} */
   let index;
   /** @type {Promise<ReturnType<typeof import('./kept-results.js').createKeptResults>> | undefined} */
@@ -84,6 +86,7 @@ export function createResults(base, { identify, isOf } = { identify: () => undef
     if (known) return known;
     const result = fromJson(await fetchText(new URL(entry.file, base), MAX_BYTES));
     visited.set(key, result);
+    files.set(result, entry.file);
     return result;
   }
 
@@ -165,6 +168,9 @@ export function createResults(base, { identify, isOf } = { identify: () => undef
         .then((kept) => kept.get(key))
         .catch(() => undefined);
     },
+
+    /** The file beside the index that holds this very result, and no other answer of its request. @param {object} result */
+    fileOf: (result) => files.get(result),
   };
 }
 

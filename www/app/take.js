@@ -1,22 +1,37 @@
 // What can be taken away: link, files, embed code, Python. What makes the files is loaded when it is asked for.
 
-import { encodeState } from './links.js';
-import { describeRequest, viewOf } from '../figure/request.js';
+import { viewOf } from '../figure/request.js';
 
-/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
-/** @typedef {ReturnType<typeof import('./explorer.js').createExplorer>} Explorer */
+/** @typedef {import('../figure/result.js').Shown} Shown */
+
+/**
+ * What is looked at: an explorer, or numbers of one's own.
+ * @typedef {object} Looked
+ * @property {Shown | undefined} result
+ * @property {import('../figure/view.js').View} view
+ * @property {number} limit
+ * @property {import('../figure/axes.js').MeaningOf} meaning
+ * @property {() => Shown} labelled
+ * @property {() => import('../figure/cells.js').Matrix | Promise<import('../figure/cells.js').Matrix>} matrix
+ */
+
+/** Of numbers that name no request. */
+const UNASKED = 'These numbers name no model and no prompt: ';
+
+/** What files are named after. @param {Shown} result */
+const nameOf = ({ request }) => (request ? viewOf(request) : 'result');
 
 /**
  * @param {Document} document
  * @param {object} options
- * @param {Explorer} options.explorer
+ * @param {() => Looked} options.looked
  * @param {() => string} options.link the hash of what is shown
  * @param {() => string | undefined} options.source name of the source of what is shown
- * @param {() => Promise<string | undefined>} options.file of the shown result, if it was computed before
+ * @param {(result: Shown) => string | undefined} options.file in which it came with this site
  * @param {(message: string) => void} options.say
  * @param {(thrown: unknown) => void} options.fail
  */
-export function createTake(document, { explorer, link, source, file, say, fail }) {
+export function createTake(document, { looked, link, source, file, say, fail }) {
   /** @param {string} id @returns {any} */
   const element = (id) => document.getElementById(id);
 
@@ -31,18 +46,40 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     }
   }
 
-  /** Shows text to copy. @param {string} title @param {string} note @param {string} text */
+  /**
+   * Shows text to copy, in one form or in several to choose from.
+   * @param {string} title
+   * @param {string} note
+   * @param {string | Record<string, string>} text
+   */
   function offer(title, note, text) {
+    const forms = typeof text === 'string' ? { '': text } : text;
+    const write = (/** @type {string} */ name) => {
+      element('code-text').value = forms[name];
+      element('code-text').setSelectionRange(0, 0);
+    };
+    const [first, ...others] = Object.keys(forms);
+    const choices = [first, ...others].map((name) => {
+      const input = document.createElement('input');
+      Object.assign(input, { type: 'radio', name: 'code-form', checked: name === first });
+      input.addEventListener('change', () => write(name));
+      const label = document.createElement('label');
+      label.className = 'check';
+      label.append(input, name);
+      return label;
+    });
+    element('code-forms').replaceChildren(...(others.length > 0 ? choices : []));
     element('code-title').textContent = title;
     element('code-note').textContent = note;
-    element('code-text').value = text;
+    write(first);
     element('code').showModal();
-    element('code-text').setSelectionRange(0, 0);
     // Focused, it is scrolled to where its text was ended.
     element('code-text').scrollTop = element('code').scrollTop = 0;
   }
 
   async function copyLink() {
+    const { result } = looked();
+    if (result && !result.request) return say(`${UNASKED}there is no link to them. Save JSON holds them all.`);
     const { href } = new URL(link(), location.href);
     try {
       history.replaceState(history.state, '', href);
@@ -52,52 +89,47 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     if (!(await copy(href, 'Link'))) offer('Link', 'This browser does not let a page copy: select and copy.', href);
   }
 
-  /** @param {Attribution} result */
+  /** @param {Shown} result */
   async function embed(result) {
-    const saved = await file();
-    const address = new URL('./embed.html', location.href);
-    address.search = saved ? `?result=${encodeURIComponent(`results/${saved}`)}` : '?result=ADDRESS-OF-YOUR-SAVED.json';
-    address.hash = encodeState(source(), result.request, explorer.view, explorer.first);
-    const title = `SAE attribution: ${describeRequest(result.request)}`.replace(/[^\w →−:,.]/g, '');
-    const escaped = address.href.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
-    offer(
-      'Embed code',
-      saved
-        ? 'Shows this result on any page, without the model.'
-        : 'Save the JSON, put it on any server that allows other sites to read it (CORS), and fill in its address.',
-      `<iframe src="${escaped}" title="${title}" width="100%" height="560" loading="lazy"></iframe>`,
-    );
+    const { view } = looked();
+    const { embedding } = await import('./export/embed.js');
+    const page = new URL(location.href);
+    const { note, forms } = embedding(result, { page, view, source: source(), file: file(result) });
+    offer('Embed code', note, forms);
   }
 
-  /** @param {Attribution} result */
+  /** @param {Shown} result */
   async function python(result) {
+    if (!result.request) return say(`${UNASKED}there is nothing that Python could compute again.`);
     const snippet = await import('./snippet.js');
     offer(
       'Python',
       'Computes the same with TransformerLens and SAELens, and compares it with the file of “Save JSON”.',
-      snippet.python({ ...result.request, threshold: explorer.view.threshold }, snippet.originsOf(result), {
+      snippet.python({ ...result.request, threshold: looked().view.threshold }, snippet.originsOf(result), {
         page: new URL(location.href),
-        file: `${viewOf(result.request)}.json`,
+        file: `${nameOf(result)}.json`,
       }),
     );
   }
 
-  /** @param {Attribution} result */
+  /** @param {Shown} result */
   async function json(result) {
+    const labelled = looked().labelled();
     const [{ download }, { toJsonParts }] = await Promise.all([
       import('./export/download.js'),
       import('../figure/write.js'),
     ]);
     const parts = [];
-    for await (const part of toJsonParts(explorer.labelled())) parts.push(part);
-    download(document, new Blob(parts, { type: 'application/json' }), `${viewOf(result.request)}.json`);
+    for await (const part of toJsonParts(labelled)) parts.push(part);
+    download(document, new Blob(parts, { type: 'application/json' }), `${nameOf(result)}.json`);
   }
 
-  /** @param {Attribution} result */
+  /** @param {Shown} result */
   async function csv(result) {
+    const { meaning } = looked();
     const [{ download }, { csv }] = await Promise.all([import('./export/download.js'), import('./export/csv.js')]);
     const { zeros } = await getSettings();
-    download(document, await csv(result, { meaning: explorer.meaning, zeros }), `${viewOf(result.request)}.csv`);
+    download(document, await csv(result, { meaning, zeros }), `${nameOf(result)}.csv`);
   }
 
   /** How pictures and tables are saved, from when that is first needed. @type {Promise<import('./export/options.js').Settings> | undefined} */
@@ -105,11 +137,13 @@ export function createTake(document, { explorer, link, source, file, say, fail }
   const getSettings = () => (settings ??= import('./export/options.js').then(({ DEFAULTS }) => ({ ...DEFAULTS })));
 
   /** @param {'svg' | 'png'} form */
-  const picture = (form) => async (/** @type {Attribution} */ result) => {
+  const picture = (form) => async (/** @type {Shown} */ result) => {
+    const shown = looked();
+    const { view, limit } = shown;
+    const matrix = await shown.matrix();
     const [{ download }, { draw }] = await Promise.all([import('./export/download.js'), import('./export/draw.js')]);
-    const { matrix, view, limit } = { matrix: explorer.matrix(), view: explorer.view, limit: explorer.limit };
     const blob = await draw(form, result, { document, matrix, view, limit, settings: await getSettings() });
-    download(document, blob, `${viewOf(result.request)}.${form}`);
+    download(document, blob, `${nameOf(result)}.${form}`);
   };
 
   /** @type {HTMLDialogElement | undefined} */
@@ -125,13 +159,14 @@ export function createTake(document, { explorer, link, source, file, say, fail }
     made.showModal();
   }
 
-  /** @param {(result: Attribution) => Promise<unknown>} act */
+  /** @param {(result: Shown) => Promise<unknown>} act */
   function take(act) {
-    if (explorer.result) return act(explorer.result).catch(fail);
+    const { result } = looked();
+    if (result) return act(result).catch(fail);
     say('There is no result to take away yet.');
   }
 
-  /** @type {Record<string, (result: Attribution) => Promise<unknown>>} */
+  /** @type {Record<string, (result: Shown) => Promise<unknown>>} */
   const acts = {
     save: json,
     'save-csv': csv,

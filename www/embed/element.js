@@ -32,7 +32,7 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
  * computed, `error` ({code, message}), `select` ({row, column, gradient, attribution}) when a cell is pinned.
  */
 export class SaeAttribution extends mirrored(Base) {
-  static observedAttributes = ATTRIBUTES;
+  static observedAttributes = [...ATTRIBUTES, 'view'];
 
   #shadow = this.attachShadow({ mode: 'open' });
   #body = createBody(this.#shadow);
@@ -119,12 +119,14 @@ export class SaeAttribution extends mirrored(Base) {
     if (changed.has('controls')) this.#control();
     if (changed.has('theme')) this.#figure?.repaint();
     if (changed.has('src') && this.#isNear) void this.#load();
+    if (changed.has('view')) void this.#readView();
     if ([...LOOKED].some((name) => changed.has(name))) this.#look();
     (await this.#live)?.changed(changed);
   }
 
   /** What is shown first. */
   async #begin() {
+    await this.#readView().catch(() => {});
     if (this.#result) await this.#draw(this.#result);
     else await this.#load();
   }
@@ -173,6 +175,13 @@ export class SaeAttribution extends mirrored(Base) {
   #looked() {
     const unsaid = { rows: undefined, columns: undefined, limit: undefined, threshold: undefined };
     return { ...unsaid, ...this.#view, ...viewOf(this) };
+  }
+
+  async #readView() {
+    const link = this.getAttribute('view');
+    if (!link) return;
+    const { readView } = await import('../figure/view-link.js');
+    this.view = readView(new URLSearchParams(link));
   }
 
   #look() {

@@ -80,7 +80,7 @@ export function asMeasured(get, { request, n, asTokens }) {
 
 /**
  * What each source differs by from what it is compared with: its activation, or less what it is in the patch.
- * @param {Pick<Attribution, 'sources' | 'baseline'>} result
+ * @param {{sources: {activation: Float32Array}, baseline?: Attribution['baseline']}} result
  */
 export function differences({ sources: { activation }, baseline }) {
   if (!baseline) return activation;

@@ -3,7 +3,6 @@
 import { differences } from './measured.js';
 
 /** @typedef {import('./result.js').Saved} Saved */
-/** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
 
 /** Pairs of which attributions are saved though they are what gradients and activations give. */
 const SAVED_TWICE = 4 * 2 ** 20;
@@ -17,11 +16,11 @@ export function toJson(result) {
 
 /**
  * The same in parts: millions of numbers are not written at once.
- * @param {Saved} result
+ * @param {import('./result.js').Shown} result
  * @returns {AsyncGenerator<string>}
  */
 export async function* toJsonParts(result) {
-  const { gradients, attributions, ablations, ...rest } = result;
+  const { gradients, attributions, ablations, ...rest } = /** @type {Saved} */ (result);
   yield `${toJson(/** @type {any} */ (rest)).slice(0, -1)}`;
   // The largest results would be too long to be read as one text.
   const isLarge = gradients.length > SAVED_TWICE && followsFromGradients(result);
@@ -39,7 +38,7 @@ export async function* toJsonParts(result) {
   yield '}';
 }
 
-/** Whether the attributions are gradients × what the sources differ by. @param {Attribution} result */
+/** Whether the attributions are gradients × what the sources differ by. @param {import('./result.js').Shown} result */
 function followsFromGradients(result) {
   const { gradients, attributions } = result;
   const differs = differences(result);
