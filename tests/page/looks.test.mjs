@@ -81,6 +81,11 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     assert.deepEqual(await violations(page), [], 'a difference, and the form folded');
     await page.click('#more summary');
     await page.uncheck('#compare');
+    await openResult(page, 'own.json', {
+      ...{ format_version: 2, title: 'Numbers of one’s own', attributions: [1, -2, 3, 4], gradients: [1, 2, 3, 4] },
+      ...{ sources: { label: ['a', 'b'], pos: [0, 1] }, targets: { label: ['x', 'y'], pos: [0, 1] } },
+    });
+    assert.deepEqual(await violations(page), [], 'numbers without a request');
     await page.goto('about:blank');
     await page.goto(`${browser.url}/${LINKS.logit_difference}`);
     await settled(page);

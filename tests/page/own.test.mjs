@@ -15,7 +15,7 @@ import { fromJson, titleOf } from '../../www/figure/result.js';
 import { toJson } from '../../www/figure/write.js';
 import { DEFAULT_VIEW } from '../../www/figure/view.js';
 import { figureOf, openMade, problemsOf, start } from '../embed/pages.mjs';
-import { LINKS, madeUp, openPage, settled } from './browser.mjs';
+import { madeUp } from './browser.mjs';
 
 const PROJECT = new URL('../../', import.meta.url).pathname;
 const WWW = `${PROJECT}www/`;
@@ -250,21 +250,8 @@ test('the schema takes every result that there is, and refuses answers as they a
   assert.ok(validate(madeUp(2, 3, (i) => i)));
 });
 
-test('the page, which needs a request, says where such numbers are shown, and goes on', async () => {
-  assert.throws(() => fromJson(JSON.stringify(LEAST)), /names no request.*<sae-attribution> and embed\.html/);
-  const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
-  await settled(page);
-  const shown = await page.textContent('#title');
-  await page.setInputFiles('#file', {
-    name: 'own.json',
-    mimeType: 'application/json',
-    buffer: Buffer.from(JSON.stringify(LEAST)),
-  });
-  await page.waitForSelector('#status[data-code=result-invalid]');
-  assert.match((await page.textContent('#status')) ?? '', /it names no request, which this page needs; .* show it/);
-  assert.equal(await page.textContent('#title'), shown);
-  assert.deepEqual(problems, []);
-  await page.close();
+test('what reads requests alone says where such numbers are shown', () => {
+  assert.throws(() => fromJson(JSON.stringify(LEAST)), /names no request/);
 });
 
 test('the element and the frame show it; labels are text', async () => {

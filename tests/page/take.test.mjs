@@ -414,6 +414,97 @@ test('a CSV of many pairs does not hold a long prompt as often as pairs', async 
   assert.ok((await (await csv(result)).text()).includes(`,${'x'.repeat(400)},`));
 });
 
+const OWN = {
+  format_version: 2,
+  title: 'Heads of one layer <b>',
+  sources: { label: ['a', 'b', '=1+1'], pos: [0, 1, 1], activation: [1, 2, 3] },
+  targets: { label: ['x', 'y'], pos: [1, 2] },
+  tokens: { string: ['<bos>', ' a', ' b'] },
+  attributions: [0.5, -1.25, 0, 2, 0.125, -0.5],
+};
+
+test('a file of numbers of its own is opened in the place of a result, and taken away as far as there is something', async () => {
+  const { page, problems } = await openPage(browser, DEMO);
+  await settled(page);
+  const before = await page.textContent('#title');
+  await openResult(page, 'own.json', OWN);
+  assert.equal(await page.textContent('#title'), OWN.title);
+  assert.equal(await page.locator('#own .heatmap-canvas').count(), 1);
+  for (const id of ['plot', 'strongest', 'statistics', 'tokens', 'revision'])
+    assert.ok(!(await page.locator(`#${id}`).isVisible()), id);
+  // There are no gradients to show.
+  assert.equal(await page.locator('#own-shown').count(), 0);
+  await page.focus('#own .heatmap');
+  await page.keyboard.press('n');
+  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^a → y, attribution 2/);
+  await page.selectOption('#own-columns', 'largest');
+  await page.check('#own-across');
+
+  const json = JSON.parse((await take(page, 'save')).toString());
+  assert.deepEqual([json.title, json.attributions, json.request], [OWN.title, OWN.attributions, undefined]);
+  assert.deepEqual(
+    tableOf(await take(page, 'save-csv')).map(({ title, source_label, target_label, gradient, attribution }) => [
+      ...[title, source_label, target_label, gradient, attribution],
+    ]),
+    [
+      [OWN.title, 'a', 'x', '', '0.5'],
+      [OWN.title, 'b', 'x', '', '-1.25'],
+      [OWN.title, 'a', 'y', '', '2'],
+      [OWN.title, 'b', 'y', '', '0.125'],
+      [OWN.title, "'=1+1", 'y', '', '-0.5'],
+    ],
+  );
+  const drawn = await laidOut(await take(page, 'save-svg'));
+  const words = drawn.texts.map(({ words }) => words);
+  assert.deepEqual(unreadable(drawn), []);
+  for (const part of [OWN.title, 'Sources, largest first', 'Targets', 'a', 'b', '=1+1', 'x', 'y'])
+    assert.ok(words.includes(part), `${part}\n${words.join('\n')}`);
+  // By their largest value at another position, as they are on the page.
+  const columns = drawn.texts.filter(({ words }) => ['a', 'b', '=1+1'].includes(words));
+  assert.deepEqual(
+    columns.sort((a, b) => a.left - b.left).map(({ words }) => words),
+    ['a', '=1+1', 'b'],
+  );
+  assert.equal((await take(page, 'save-png')).subarray(1, 4).toString(), 'PNG');
+
+  const { hash } = new URL(page.url());
+  await page.click('#copy-link');
+  assert.match((await page.textContent('#status')) ?? '', /name no model and no prompt: there is no link/);
+  assert.equal(new URL(page.url()).hash, hash);
+  await page.click('#python');
+  assert.match((await page.textContent('#status')) ?? '', /nothing that Python could compute again/);
+  assert.equal(await page.locator('#code[open]').count(), 0);
+
+  // Another of its kind takes its place; what is refused does not.
+  await openResult(page, 'second.json', { ...OWN, title: 'Second', gradients: [1, 2, 3, 4, 5, 6] });
+  assert.equal(await page.locator('#own').count(), 1);
+  await page.selectOption('#own-shown', 'gradients');
+  await page.focus('#own .heatmap');
+  await page.keyboard.press('n');
+  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^=1\+1 → y, gradient 6/);
+  await page.setInputFiles('#file', {
+    name: 'bad.json',
+    mimeType: 'application/json',
+    buffer: Buffer.from(JSON.stringify({ ...OWN, attributions: [1] })),
+  });
+  await page.waitForSelector('#status[data-code=result-invalid]');
+  assert.equal(await page.textContent('#title'), 'Second');
+
+  await page.click('#own-close');
+  assert.equal(await page.textContent('#title'), before);
+  assert.ok(await page.locator('#plot').isVisible());
+  assert.equal(await page.locator('#own').count(), 0);
+  // An answer takes the place, too.
+  await openResult(page, 'own.json', OWN);
+  await page.fill('#prompt', 'The capital of France is');
+  await page.selectOption('#from', 'blocks.1.hook_resid_pre');
+  await page.waitForFunction(() => /^Computed before/.test(document.querySelector('#status')?.textContent ?? ''));
+  assert.match((await page.textContent('#title')) ?? '', /capital of France/);
+  assert.equal(await page.locator('#own').count(), 0);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 test('both forms of embed code show what is shown, with its title, on another page', async () => {
   const { page, problems } = await openPage(browser, `${DEMO}&columns=total&across=1&limit=3&cell=84,14`);
   await settled(page);

@@ -42,6 +42,7 @@ const explorer = createExplorer(element('result'), {
   onView: () => visit.follow(),
   say: status,
   onResult(result) {
+    if (own?.isOpen) own.end();
     compare.follow(result);
     visit.tellShown(result);
   },
@@ -75,10 +76,12 @@ const compare = createCompare(document, fail);
 const pace = createPace();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let typed;
+/** Numbers without a request that were opened last. @type {import('./own-result.js').OwnView | undefined} */
+let own;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
 const visit = createVisit(document, {
-  ...{ form, layout: createLayout(document, storage), explorer, results, ownSource, meaningsOf, willFetch, fail },
+  ...{ form, layout: createLayout(document, storage), explorer, results, ownSource, meaningsOf, willFetch, fail, openOwn },
   sources: address.sources,
   isRunning: () => running !== undefined,
   say: status,
@@ -204,6 +207,15 @@ function followTyping() {
   }, PAUSE);
 }
 
+/** @param {import('../figure/own.js').Own} numbers @param {string} name of their file */
+async function openOwn(numbers, name) {
+  const { openOwn } = await import('./own-result.js');
+  if (own?.isOpen) own.end();
+  explorer.hideTooltip();
+  own = openOwn(element('result'), numbers);
+  if (await own.drawn) status(`Opened ${name}.`);
+}
+
 async function fillExamples() {
   const examples = (await results.precomputed()).filter(({ source }) => Object.hasOwn(address.sources, source));
   element('gallery').hidden = examples.length === 0;
@@ -223,7 +235,7 @@ async function fillExamples() {
 }
 
 createTake(document, {
-  looked: () => explorer,
+  looked: () => (own?.isOpen ? own : explorer),
   link: visit.link,
   source: () => visit.shown()?.source,
   file: results.fileOf,
@@ -366,7 +378,10 @@ on('private', 'change', () => {
   if (!running) status(willFetch());
 });
 element('private').checked = storage.getItem(PRIVATE) === 'true';
-createTheme(document, storage, () => explorer.repaint());
+createTheme(document, storage, () => {
+  explorer.repaint();
+  own?.repaint();
+});
 void visit.begin().then(() => {
   const { problem } = address;
   if (problem) fail(codedError(problem.code, `${problem.message} The demo is offered instead.`));

@@ -1,6 +1,6 @@
 // What the reader opens without asking the form: an example, a file, what is kept in this browser.
 
-import { readResult } from './read-result.js';
+import { readShown } from './read-result.js';
 import { BEFORE, KEPT, keyOf } from './results.js';
 
 /** @typedef {import('../figure/result.js').Saved} Attribution */
@@ -24,6 +24,7 @@ export const FILE = 'file ';
  * @param {() => string} visit.asksNow
  * @param {(result: Attribution) => import('./meanings/meanings.js').Meanings} visit.meaningsOf
  * @param {(result: Attribution) => string | undefined} visit.ownSource
+ * @param {(numbers: import('../figure/own.js').Own, name: string) => Promise<void>} visit.openOwn numbers that name no request
  */
 export function createOpeners(visit) {
   const { explorer, results, isRunning, willFetch, say, fail, latest, fill, show } = visit;
@@ -46,8 +47,9 @@ export function createOpeners(visit) {
   async function openFile(file) {
     const alive = latest();
     try {
-      const result = await readResult(file);
+      const result = await readShown(file);
       if (!alive()) return;
+      if (!result.request) return await visit.openOwn(result, file.name);
       // Others may hold another answer to the same question.
       const key = `${FILE}${file.name} ${file.size} ${file.lastModified}`;
       await open(result, key);

@@ -1,7 +1,9 @@
 // Reads a saved result; a large one in a worker, so that the page does not stand still.
 
 import { codedError } from '../runtime/error.js';
-import { fromFile } from '../figure/result.js';
+import { invalid } from '../figure/result.js';
+
+/** @typedef {import('../figure/result.js').Shown} Shown */
 
 /** Files larger than this are read by a worker. */
 const READ_HERE = 500_000;
@@ -15,16 +17,24 @@ function startReader() {
   }
 }
 
-/** @param {Blob} file @returns {Promise<import('../figure/result.js').Saved>} rejects with `result-invalid` */
+/** One that names its request. @param {Blob} file @returns {Promise<import('../figure/result.js').Saved>} rejects with `result-invalid` */
 export async function readResult(file) {
+  const result = await readShown(file);
+  if (!result.request) throw invalid('it names no request');
+  return result;
+}
+
+/** A result, or numbers of one's own. @param {Blob} file @returns {Promise<Shown>} rejects with `result-invalid` */
+export async function readShown(file) {
+  const here = async () => (await import('../figure/own.js')).shownFromFile(file);
   const worker = file.size < READ_HERE ? undefined : startReader();
-  if (!worker) return fromFile(file);
+  if (!worker) return here();
   try {
     return await new Promise((resolve, reject) => {
       worker.onmessage = ({ data: { result, error } }) =>
         error ? reject(codedError(error.code, error.message)) : resolve(result);
       // It did not start: the page waits while it reads.
-      worker.onerror = () => resolve(fromFile(file));
+      worker.onerror = () => resolve(here());
       worker.postMessage(file);
     });
   } finally {

@@ -49,6 +49,7 @@ const TITLE = 100;
  * @param {() => string} page.willFetch what Run is going to fetch
  * @param {(message: string) => void} page.say
  * @param {(thrown: unknown) => void} page.fail
+ * @param {(numbers: import('../figure/own.js').Own, name: string) => Promise<void>} page.openOwn
  */
 export function createVisit(document, page) {
   const { form, layout, explorer, results, sources, meaningsOf, isRunning, willFetch, say, fail } = page;
@@ -170,7 +171,7 @@ export function createVisit(document, page) {
 
   const openers = createOpeners({
     ...{ explorer, results, isRunning, willFetch, say, fail, latest, fill, show, originOf, asksNow, meaningsOf },
-    ownSource: page.ownSource,
+    ...{ ownSource: page.ownSource, openOwn: page.openOwn },
   });
 
   // --- links and steps ---

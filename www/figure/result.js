@@ -103,8 +103,8 @@ function asAny(value, asOwn) {
   return own(from, 'request') === undefined ? asOwn(from, '') : asResult(from, '');
 }
 
-/** The page asks again, links and tells meanings: with numbers alone it could do none of it. @returns {never} */
-const refuseOwn = () => refuse('', 'names no request, which this page needs; <sae-attribution> and embed.html show it');
+/** @returns {never} */
+const refuseOwn = () => refuse('', 'names no request');
 
 /** Counts first: nothing is copied that does not fit the rest. @type {import('./schema.js').Check<Saved>} */
 function asResult(value, path) {
