@@ -1,8 +1,9 @@
 // A static server for development and tests, with byte ranges and CORS as the hub has them; text is sent
 // compressed, as hosts of static pages do.
 //
-//   node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]
+//   node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures] [--making FILE]
 //
+// While FILE is there, builds of the runtime that are not are said to be still being made.
 // --fixtures mounts every folder of FIXTURES (colon-separated; default tests/fixtures/*) under
 // /fixtures/NAME and lists the names at /fixtures.json.
 
@@ -25,6 +26,8 @@ const TYPES = {
 };
 
 const WWW = join(PROJECT, 'www');
+/** Where the page has its builds of the runtime. */
+const BUILDS = '/runtime/pkg/';
 
 /**
  * What www/README.md tells a server to send with the page: workers have no head to carry a policy, and who may
@@ -64,10 +67,10 @@ export function fixtureFolders() {
 
 /**
  * Starts a server on 127.0.0.1.
- * @param {{port?: number, mounts: Map<string, string>, lists?: Map<string, unknown>}} options
- *   mounts: folder of each URL prefix; lists: JSON of each URL
+ * @param {{port?: number, mounts: Map<string, string>, lists?: Map<string, unknown>, making?: string}} options
+ *   mounts: folder of each URL prefix; lists: JSON of each URL; making: a file that is there while builds are made
  */
-export function serve({ port = 0, mounts, lists = new Map() }) {
+export function serve({ port = 0, mounts, lists = new Map(), making }) {
   const prefixes = [...mounts.keys()].sort((a, b) => b.length - a.length);
   const server = createServer((request, response) => {
     response.setHeader('Access-Control-Allow-Origin', '*');
@@ -89,6 +92,11 @@ export function serve({ port = 0, mounts, lists = new Map() }) {
     const stat = file ? statSync(file, { throwIfNoEntry: false }) : undefined;
     if (!file || !stat?.isFile()) {
       response.statusCode = 404;
+      if (making && path.startsWith(BUILDS) && existsSync(making)) {
+        response.statusCode = 503;
+        response.setHeader('Retry-After', 30);
+        response.setHeader('X-Being-Made', 'yes');
+      }
       return response.end('not found');
     }
     response.setHeader('Content-Type', TYPES[extname(file)] ?? 'application/octet-stream');
@@ -149,10 +157,13 @@ async function main() {
   const args = process.argv.slice(2);
   const mounts = new Map();
   let [port, lists] = [0, new Map()];
+  /** @type {string | undefined} */
+  let making;
   while (args.length > 0) {
     const arg = args.shift();
     const value = () => args.shift() ?? usage(`${arg} needs a value`);
     if (arg === '--port') port = Number(value());
+    else if (arg === '--making') making = resolve(value());
     else if (arg === '--root') mounts.set('/', resolve(value()));
     else if (arg === '--mount') {
       const [path, folder] = value().split('=');
@@ -164,14 +175,17 @@ async function main() {
     } else usage(`unknown argument ${arg}`);
   }
   if (!mounts.has('/')) PAGE.forEach((folder, path) => mounts.set(path, folder));
-  const server = await serve({ port, mounts, lists });
+  const server = await serve({ port, mounts, lists, making }).catch((error) => {
+    console.error(error.code === 'EADDRINUSE' ? `Port ${port} is taken: name another with --port.` : String(error));
+    process.exit(1);
+  });
   console.log(`http://127.0.0.1:${server.address().port}/`);
 }
 
 /** @param {string} problem @returns {never} */
 function usage(problem) {
   console.error(
-    `${problem}\nusage: node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures]`,
+    `${problem}\nusage: node scripts/serve.mjs [--port N] [--root DIR] [--mount /PATH=DIR]... [--fixtures] [--making FILE]`,
   );
   process.exit(2);
 }

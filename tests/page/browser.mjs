@@ -22,10 +22,10 @@ export const CHROMIUM_ARGS = [
 
 /**
  * Serves the page and opens a browser; `close` ends both.
- * @param {{args?: string[], mounts?: Map<string, string>}} [options]
+ * @param {{args?: string[], mounts?: Map<string, string>, making?: string}} [options]
  */
-export async function start({ args = CHROMIUM_ARGS, mounts = new Map() } = {}) {
-  const server = await serve({ mounts: new Map([...PAGE, ...mounts]) });
+export async function start({ args = CHROMIUM_ARGS, mounts = new Map(), making } = {}) {
+  const server = await serve({ mounts: new Map([...PAGE, ...mounts]), making });
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const profile = mkdtempSync(join(tmpdir(), 'sae-attribution-page-'));
   const context = await chromium.launchPersistentContext(profile, {

@@ -18,7 +18,10 @@ import { codedError, describeError } from '../runtime/error.js';
 export function createRunner({ sources, device, files, onNotice, onOpen }) {
   /** @type {Promise<Client> | undefined} */
   let starting;
-  /** The source that the client has open, and how. @type {{name: string, isPrivate: boolean} | undefined} */
+  /**
+   * The source that the client has open, and how; missing: where a build is going to be that it would rather run on.
+   * @type {{name: string, isPrivate: boolean, missing?: string} | undefined}
+   */
   let opened;
 
   /** The client, loaded when there is something to ask it: whoever only looks needs none. */
@@ -57,9 +60,10 @@ export function createRunner({ sources, device, files, onNotice, onOpen }) {
       // As they are now: what the name stands for may change while the runtime loads.
       const [{ model, saes }, local] = [sources[name], files(name)];
       const runtime = await client();
-      if (opened?.name !== name || opened.isPrivate !== isPrivate) {
+      const hasCome = opened?.missing && (await import('../runtime/missing.js')).hasCome(opened.missing);
+      if (opened?.name !== name || opened.isPrivate !== isPrivate || (await hasCome)) {
         const found = await runtime.open({ model, saes }, { device, files: local, isPrivate, signal });
-        opened = { name, isPrivate };
+        opened = { name, isPrivate, missing: found.missing };
         onOpen(found.device, found.reason);
       }
       return runtime.attribute(asked, { onProgress, signal });

@@ -27,6 +27,8 @@
  * @property {DeviceKind} device
  * @property {string} reason
  * @property {string} adapter name of the WebGPU adapter; empty on the CPU
+ * @property {string} [missing] where there is an adapter, but the server has no WebGPU build, or not yet: the address of
+ *   its wasm. Once that is there, `open` takes it
  * @property {string} shape of matrix products that the adapter is fastest with
  * @property {{n_layer: number, n_ctx: number, vocab_size: number}} config
  */

@@ -4,6 +4,7 @@ import { MODULES } from './builds.js';
 import { createCache } from './loading/cache.js';
 import { chooseDevice, hasRelaxedSimd } from './device.js';
 import { codedError, describeError } from './error.js';
+import { missingOf, notThere } from './missing.js';
 import { createFolderReader } from './loading/folder.js';
 import { createReader, publishedSha256 } from './loading/hub.js';
 import { LIMITS, within } from './wait.js';
@@ -165,6 +166,8 @@ async function disown(reader, error) {
 async function open({ source, device: asked, wasm, shapes = {}, files, isPrivate = false }, signal) {
   wasmAt = wasm;
   let { device, reason, adapter } = await chooseDevice(asked, { signal });
+  /** @type {string | undefined} */
+  let missing;
   const newReader = files
     ? createFolderReader(files)
     : createReader({ cache, keep: isRemote, signal: () => current?.controller.signal, onNotice });
@@ -185,9 +188,12 @@ async function open({ source, device: asked, wasm, shapes = {}, files, isPrivate
     try {
       opened = await openOn();
     } catch (error) {
-      // An adapter that gives no usable device is as good as none, unless it was asked for.
-      if (asked || describeError(error).code !== 'webgpu-unavailable') throw error;
-      ({ device, reason, adapter } = { device: 'cpu', reason: describeError(error).message, adapter: '' });
+      // An adapter that gives no usable device is as good as none, unless it was asked for; so is one without its build.
+      const lacks = missingOf(error);
+      const isOther = !lacks && describeError(error).code !== 'webgpu-unavailable';
+      if (asked || device === 'cpu' || isOther) throw error;
+      if (lacks) missing = wasm.webgpu;
+      ({ device, reason, adapter } = { device: 'cpu', reason: lacks ?? describeError(error).message, adapter: '' });
       opened = await openOn();
     }
   } catch (error) {
@@ -199,7 +205,8 @@ async function open({ source, device: asked, wasm, shapes = {}, files, isPrivate
   session?.free();
   reader?.close();
   [session, reader] = [opened, newReader];
-  return { device, reason, adapter, shape: opened.shape, config: opened.config };
+  if (missing) onNotice({ code: 'build-missing', message: `Computing on the CPU: ${reason}.` });
+  return { device, reason, adapter, missing, shape: opened.shape, config: opened.config };
 }
 
 /**
@@ -229,7 +236,14 @@ function silent(device) {
 function build(device, signal) {
   let started = builds.get(device);
   if (!started) {
-    started = start(device, signal);
+    started =
+      device === 'cpu' && hasRelaxedSimd()
+        ? // It computes the same, only faster.
+          start('cpu-relaxed', signal).catch((error) => {
+            if (!missingOf(error)) throw error;
+            return start('cpu', signal);
+          })
+        : start(device, signal);
     builds.set(device, started);
     // A build that did not arrive can be asked for again.
     started.catch(() => builds.delete(device));
@@ -237,8 +251,8 @@ function build(device, signal) {
   return started;
 }
 
-/** @param {DeviceKind} device @param {AbortSignal} signal */
-async function start(device, signal) {
+/** @param {import('./builds.js').Build} name @param {AbortSignal} signal */
+async function start(name, signal) {
   if (!('WebAssembly' in globalThis)) {
     const advice = 'Allow it for this site, as strict modes of browsers forbid it, or use another browser.';
     throw codedError(
@@ -246,13 +260,14 @@ async function start(device, signal) {
       `This browser has no WebAssembly, which the runtime is written in. ${advice}`,
     );
   }
-  const name = device === 'cpu' && hasRelaxedSimd() ? 'cpu-relaxed' : device;
   const stop = new AbortController();
-  const importing = MODULES[name]();
+  let importing = /** @type {Promise<any>} */ (Promise.resolve());
   const load = async () => {
-    const [runtime, response] = await Promise.all([importing, fetch(wasmAt[name], { signal: stop.signal })]);
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    return { runtime, response };
+    const response = await fetch(wasmAt[name], { signal: stop.signal });
+    if (!response.ok) throw notThere(name, response);
+    // Not before: browsers remember of a module that it was not there.
+    importing = MODULES[name]();
+    return { runtime: await importing, response };
   };
   const late = (/** @type {string} */ what, /** @type {number} */ ms) => () =>
     new Error(`${what} ${ms / 1000} seconds`);
@@ -275,7 +290,8 @@ async function start(device, signal) {
       await importing.catch(() => {});
       throw error;
     }
-    const cause = describeError(error).message;
+    const { code, message: cause } = describeError(error);
+    if (code === 'runtime-unavailable') throw error;
     throw codedError(
       'runtime-unavailable',
       `The ${name} build of the runtime could not be started: ${cause}. Check the connection and run again.`,
