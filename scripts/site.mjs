@@ -50,7 +50,7 @@ function isOfSite(path) {
   if (statSync(join(WWW, path)).isDirectory()) return !/^models\/[^/]+\/expected$/.test(path);
   if (path.startsWith('models/')) return MODEL_FILES.test(path) && !/\/(cases|fixture|metrics)\.json$/.test(path);
   if (path.startsWith('runtime/pkg/')) return /\.(js|wasm)$/.test(path);
-  return !/\.d\.ts$|(^|\/)README\.md$/.test(path);
+  return !/\.(d\.ts|md)$/.test(path);
 }
 
 // Whole or not at all.
