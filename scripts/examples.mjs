@@ -53,6 +53,22 @@ export const EXAMPLES = [
     request: { prompt: EIFFEL, from: 'tokens', to: before(2) },
   },
   {
+    file: 'demo-tennis-token.json',
+    title: `token → latent, resid_pre 3: “${SERENA}”`,
+    question: 'Which words call up the latents that say “ tennis”?',
+    seen: 'The latents at the last word, in the lowest rows, answer to earlier words, too.',
+    source: 'demo',
+    request: { prompt: SERENA, from: 'tokens', to: before(3) },
+  },
+  {
+    file: 'demo-city-token.json',
+    title: 'token → latent, resid_pre 3: “The Eiffel tower is in the city of”',
+    question: 'Which words call up the latents that say “ Paris”?',
+    seen: 'What the last word knows of the tower has come from words before it.',
+    source: 'demo',
+    request: { prompt: 'The Eiffel tower is in the city of', from: 'tokens', to: before(3) },
+  },
+  {
     file: 'demo-latent-latent.json',
     title: `latent → latent, resid_pre 0 → 2: “${EIFFEL}”`,
     question: 'What becomes of a word’s latents two blocks later?',

@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { DEMO, LINKS, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
+import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
 import { indexed } from './picture.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -19,6 +19,14 @@ const SHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
 const PICTURE = new URL('../../www/examples/page.png', import.meta.url).pathname;
 const PICTURE_BYTES = 120_000;
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** An answer whose first half comes with the page. */
+const WAYS = linkTo({
+  source: 'demo',
+  prompt: 'Fact: Serena Williams plays the sport of',
+  from: resid(3),
+  top_logits: 10,
+});
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
@@ -60,6 +68,11 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
     await page.click('#caption .term');
     assert.deepEqual(await violations(page), [], 'a term');
     await page.keyboard.press('Escape');
+    await page.click('#between summary');
+    await page.waitForSelector('#between-tokens .heatmap-canvas');
+    await page.click('#tokens li:nth-child(3) button');
+    await page.waitForSelector('#only button');
+    assert.deepEqual(await violations(page), [], 'from token to token, of one token');
     await page.click('#python');
     await page.waitForSelector('#code[open]');
     assert.deepEqual(await violations(page), [], 'a dialog');
@@ -86,6 +99,10 @@ for (const scheme of /** @type {const} */ (['light', 'dark'])) {
       ...{ sources: { label: ['a', 'b'], pos: [0, 1] }, targets: { label: ['x', 'y'], pos: [0, 1] } },
     });
     assert.deepEqual(await violations(page), [], 'numbers without a request');
+    await page.goto('about:blank');
+    await page.goto(`${browser.url}/${WAYS}`);
+    await page.waitForSelector('#flow li');
+    assert.deepEqual(await violations(page), [], 'ways to an answer');
     await page.goto('about:blank');
     await page.goto(`${browser.url}/${LINKS.logit_difference}`);
     await settled(page);

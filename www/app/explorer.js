@@ -38,8 +38,10 @@ const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n go
  * @param {(view: View) => void} options.onView the reader looks at it another way
  * @param {(message: string, failed?: boolean, code?: string) => void} options.say
  * @param {(result: Attribution) => void} [options.onResult] from now on this one is shown
+ * @param {(result: Attribution) => Promise<import('./panels/flow.js').Half | undefined>} [options.half] what stands before
+ *   a result of logits: token → latent
  */
-export function createExplorer(root, { onView, say, onResult }) {
+export function createExplorer(root, { onView, say, onResult, half }) {
   const document = root.ownerDocument;
   /** @param {string} id @returns {any} */
   const element = (id) => root.querySelector(`#${id}`);
@@ -54,6 +56,10 @@ export function createExplorer(root, { onView, say, onResult }) {
   let summary;
   /** Σ |attribution| of each row, whatever is shown. @type {Float64Array | undefined} */
   let totals;
+  /** What goes from token to token. @type {ReturnType<typeof import('./panels/between.js').createBetween> | undefined} */
+  let between;
+  /** The ways to an answer. @type {ReturnType<typeof import('./panels/flow.js').createFlow> | undefined} */
+  let flow;
   /** Columns shown, where not all are. @type {number[] | undefined} */
   let part;
   /** Where the scale ends if the reader does not say. */
@@ -109,6 +115,8 @@ export function createExplorer(root, { onView, say, onResult }) {
     latestLook();
     pinned.forget();
     crossing.forget();
+    between?.forget();
+    hideFlow();
     totals = view.shown === 'attributions' ? found.whole.rowTotal : undefined;
     element('tooltip').hidden = true;
     element('model').textContent = describeModel(shown, new URL(document.baseURI));
@@ -129,6 +137,7 @@ export function createExplorer(root, { onView, say, onResult }) {
       if (!alive()) return;
     }
     await crossing.list(shown, view.threshold);
+    if (alive()) await showStory();
     if (alive() && !totals) {
       const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
       if (alive()) totals = attributed?.whole.rowTotal;
@@ -266,12 +275,15 @@ export function createExplorer(root, { onView, say, onResult }) {
    * @param {Cell} cell
    */
   function pin(cell) {
+    // Another answer has other ways.
+    const isOther = result?.targets.kind !== 'latent' && cell.row !== (view.cell?.row ?? 0);
     view = { ...view, cell: { row: cell.row, column: cell.column } };
     // The next strongest pair follows the one that is pinned.
     const place = strongestCells().indexOf(cell.row * (result?.sources.pos.length ?? 0) + cell.column);
     if (place >= 0) step = place;
     showPinned();
     tint();
+    if (isOther) void showStory();
     // Orders by the pinned row or column follow it.
     if (view.rows === 'value' || view.columns === 'value') draw();
     onView(view);
@@ -302,6 +314,51 @@ export function createExplorer(root, { onView, say, onResult }) {
     plot?.relabel();
     introduce();
     showStrongest();
+  }
+
+  /** What tells more of a result than its pairs: the ways to an answer, or what goes from token to token. */
+  async function showStory() {
+    const shown = result;
+    if (!shown) return;
+    const row = view.cell?.row ?? 0;
+    const isAnswer = shown.targets.kind !== 'latent';
+    element('between').hidden = isAnswer || values(shown).length === 0;
+    if (element('between').open) await showBetween();
+    if (!isAnswer || shown.sources.kind !== 'latent' || !half || shown.targets.pos.length === 0) return void hideFlow();
+    const [known, { createFlow }] = await Promise.all([half(shown), import('./panels/flow.js')]);
+    if (shown !== result || row !== (view.cell?.row ?? 0)) return;
+    if (!known) return void hideFlow();
+    flow ??= createFlow(element('flow'), { meaning, onPick: pick });
+    flow.show(shown, row, known, view.bos);
+  }
+
+  const hideFlow = () => element('flow').replaceChildren();
+  const values = (/** @type {Attribution} */ of) => of[view.shown];
+
+  async function showBetween() {
+    if (!result || element('between').hidden) return;
+    const { createBetween } = await import('./panels/between.js');
+    between ??= createBetween(element('between-tokens'), (block) => void openBlock(block));
+    await between.show(result, view.shown);
+  }
+
+  /** Shows the pairs from one token to another alone. @param {{from: number, to: number}} block */
+  async function openBlock({ from, to }) {
+    if (!result) return;
+    await look({ rows: 'position', columns: 'position', source_pos: from });
+    const [{ pos }, n] = [result.targets, result.sources.pos.length];
+    const rows = [...pos.keys()].filter((row) => pos[row] === to);
+    const shown = part ?? [...result.sources.pos.keys()];
+    let best = -1;
+    for (const row of rows)
+      for (const column of shown) {
+        const cell = row * n + column;
+        if (best < 0 || Math.abs(values(result)[cell]) > Math.abs(values(result)[best])) best = cell;
+      }
+    if (best < 0) return;
+    plot?.showRows(rows[0], rows.length);
+    pick({ row: Math.floor(best / n), column: best % n });
+    element('plot').scrollIntoView({ block: 'nearest' });
   }
 
   function strongestCells() {
@@ -385,6 +442,7 @@ export function createExplorer(root, { onView, say, onResult }) {
     introduce();
     tint();
     showStrongest();
+    if (values || (ranks && result.targets.kind !== 'latent')) void showStory();
     onView(view);
   }
 
@@ -396,6 +454,7 @@ export function createExplorer(root, { onView, say, onResult }) {
   on('across', 'change', () => void look({ across: element('across').checked }));
   on('bos', 'change', () => void look({ bos: element('bos').checked }));
   on('limit', 'change', () => void look({ limit: Math.abs(element('limit').valueAsNumber) || undefined }));
+  on('between', 'toggle', () => element('between').open && void showBetween());
   on('zoom-in', 'click', () => plot?.zoom(1.5));
   on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));
   on('fit', 'click', () => plot?.fit());

@@ -7,6 +7,7 @@ import { createPace, PAUSE } from '../embed/pace.js';
 import { createCompare } from './compare.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
+import { firstHalf } from '../figure/flow.js';
 import { createLayout } from './layout.js';
 import { createMeanings } from './meanings/meanings.js';
 import { createResults, keyOf } from './results.js';
@@ -40,6 +41,7 @@ let notice = '';
 const form = createForm(document, address.sources, address.selected);
 const explorer = createExplorer(element('result'), {
   onView: () => visit.follow(),
+  half,
   say: status,
   onResult(result) {
     if (own?.isOpen) own.end();
@@ -205,6 +207,31 @@ function followTyping() {
     running?.controller.abort();
     void run({ isLive: true });
   }, PAUSE);
+}
+
+/** Token → latent before a result of logits: known from this visit or computed before, or to be computed. @param {Attribution} result */
+async function half(result) {
+  const [source, asked] = [ownSource(result), firstHalf(result.request)];
+  if (!source || !asked) return undefined;
+  const known = results.recall(keyOf(source, asked)) ?? (await results.answer(source, asked).catch(() => undefined))?.result;
+  return { known, compute: () => compute(source, asked) };
+}
+
+/** Computes what is not to be shown by itself. @param {string} source @param {import('../runtime/protocol.js').Request} asked */
+async function compute(source, asked) {
+  if (running) throw codedError('busy', 'Another run is under way: ask again when it has ended.');
+  const controller = new AbortController();
+  running = { source, controller, isLive: false };
+  element('cancel').disabled = false;
+  try {
+    const { signal } = controller;
+    const reply = await runner.run(source, asked, { isPrivate: form.isPrivate, signal, onProgress() {} });
+    results.keep(keyOf(source, asked), reply);
+    return reply;
+  } finally {
+    running = undefined;
+    element('cancel').disabled = true;
+  }
 }
 
 /** @param {import('../figure/own.js').Own} numbers @param {string} name of their file */

@@ -228,6 +228,33 @@ export async function pairsAcross(result, threshold, alive = () => true) {
   };
 }
 
+/**
+ * Σ |value| between positions, `[to, from]` row-major.
+ * @param {Float32Array} values
+ * @param {Uint32Array} rowPos
+ * @param {Uint32Array} columnPos
+ * @param {number} n the first positions
+ * @param {() => boolean} [alive]
+ * @returns {Promise<Float64Array | undefined>} undefined when it was no longer wanted
+ */
+export async function betweenPositions(values, rowPos, columnPos, n, alive = () => true) {
+  const sums = new Float64Array(n * n);
+  const ended = await eachRow(
+    rowPos.length,
+    columnPos.length,
+    (row) => {
+      const [to, start] = [rowPos[row], row * columnPos.length];
+      if (to >= n) return;
+      for (let column = 0; column < columnPos.length; column++) {
+        const from = columnPos[column];
+        if (from < n) sums[to * n + from] += Math.abs(values[start + column]);
+      }
+    },
+    alive,
+  );
+  return ended ? sums : undefined;
+}
+
 /** More than any prompt has. */
 const POSITIONS = 65536;
 

@@ -277,6 +277,11 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
     get selected() {
       return selected;
     },
+    /** Shows these rows as large as they can be, and all columns. @param {number} first place @param {number} count */
+    showRows(first, count) {
+      resize({ width: 0, height: layout.isBars() ? 0 : (root.clientHeight - layout.margins().top) / count });
+      root.scrollTo(0, first * layout.size.height);
+    },
     /** Forgets the pinned cell. */
     clear() {
       selected = undefined;

@@ -137,6 +137,26 @@ export function pairSentence(result, cell, sums, { shown = 'attributions', meani
   return `${from} ${value > 0 ? 'pushes' : 'holds'} ${to} ${value > 0 ? 'up' : 'down'} by ${size}${shareOf(value, sums, all)}.`;
 }
 
+/**
+ * A way from a token over a latent to the answer in a row.
+ * @param {Shown} result latent → logit
+ * @param {number} row
+ * @param {import('./flow.js').Way} way
+ * @param {MeaningOf} [meaning]
+ */
+export function waySentence(result, row, { token, latent, share: part, attribution, amount }, meaning) {
+  const of = share(part, 'what moves it');
+  const from = `${tokenAt(result, token)} is ${share(part, 'what moves')} ${sourceName(result, latent, meaning)}`;
+  const size = brief(Math.abs(attribution));
+  if (result.targets.kind === 'logit_difference') {
+    const [one, other] = favoured(result, attribution);
+    return `${from}, which favours ${one} over ${other} by ${size}: ${brief(Math.abs(amount))} by this way.`;
+  }
+  const to = targetName(result, { row, column: latent });
+  const verb = attribution > 0 ? ['pushes', 'up'] : ['holds', 'down'];
+  return `${from}, which ${verb[0]} ${to} ${verb[1]} by ${size}: ${brief(Math.abs(amount))} by this way.`;
+}
+
 /** What a gradient is told of. @param {string} from @param {boolean} isToken */
 const changing = (from, isToken) =>
   isToken ? `Scaling the embedding of ${from} up by 1 %` : `Raising ${from} by 1, to first order,`;
