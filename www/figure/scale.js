@@ -87,6 +87,9 @@ export function themeOf(element) {
   return window?.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 }
 
+/** The bits of a float32 without its sign. */
+const SIZE = 0x7fffffff;
+
 /**
  * Where a scale should end: the largest value, but when a few values dwarf all others (GPT-2's
  * BOS position does that), the 99th percentile of the non-zero ones.
@@ -100,11 +103,15 @@ export function defaultLimit(values, ranked) {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const counts = new Uint32Array(1 << 16);
   let largest = 0;
-  for (let i = 0, column = 0; i < bits.length; i++, column++) {
-    if (ranked && column === ranked.length) column = 0;
-    const size = ranked?.[column] === 0 ? 0 : bits[i] & 0x7fffffff;
-    counts[size >>> 15]++;
-    if (size > largest) largest = size;
+  // Nothing is left of a size that is not to count.
+  const mask = Uint32Array.from(ranked ?? [], (kept) => (kept ? SIZE : 0));
+  const width = ranked?.length || bits.length;
+  for (let start = 0; start < bits.length; start += width) {
+    for (let column = 0; column < width; column++) {
+      const size = bits[start + column] & (ranked ? mask[column] : SIZE);
+      counts[size >>> 15]++;
+      if (size > largest) largest = size;
+    }
   }
   if (largest === 0) return ranked ? defaultLimit(values) : 1;
   const nonzero = bits.length - counts[0];
