@@ -62,7 +62,13 @@ export function createBetween(root, onOpen) {
       );
     };
     const plot = heatmap(
-      { values: Float32Array.from(sums), rows: { ...axis, name: 'to' }, columns: { ...axis, name: 'from' }, limit },
+      {
+        values: Float32Array.from(sums),
+        rows: { ...axis, name: 'to' },
+        columns: { ...axis, name: 'from' },
+        limit,
+        quantity: what,
+      },
       {
         document,
         label: `${what} between tokens`,
