@@ -48,7 +48,7 @@ test('what is neither is refused, with what to write', () => {
 });
 
 const NONE = { src: '', model: '', saes: '', prompt: '', from: '', to: '' };
-const UNSAID = { ...NONE, error: '', threshold: '', sort: '', limit: '', theme: '', controls: '' };
+const UNSAID = { ...NONE, error: '', threshold: '', sort: '', top: '', zeros: '', limit: '', theme: '', controls: '' };
 const PAGE = new URL('https://blog.example/post/');
 
 test('a source is a model with folders of SAEs, or the folder of one', () => {
@@ -92,6 +92,10 @@ test('a way to look that cannot be understood is as if it were not there', () =>
   assert.deepEqual(viewOf({ ...UNSAID, sort: 'largest', limit: '0.5', threshold: '1' }), {
     ...{ rows: 'largest', columns: 'largest', limit: 0.5, threshold: 1 },
   });
+  assert.deepEqual(viewOf({ ...UNSAID, top: ' 20 ', zeros: 'shown' }), { top: 20, zeros: true });
   assert.deepEqual(viewOf({ ...UNSAID, sort: 'total value' }), { rows: 'total', columns: 'value' });
-  assert.deepEqual(viewOf({ ...UNSAID, sort: 'constructor', limit: '-1', threshold: '1e99' }), {});
+  assert.deepEqual(
+    viewOf({ ...UNSAID, sort: 'constructor', limit: '-1', threshold: '1e99', top: '0', zeros: '1' }),
+    {},
+  );
 });

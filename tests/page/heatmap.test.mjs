@@ -25,7 +25,8 @@ const firstCell = (page) =>
     const { left, top } = root.getBoundingClientRect();
     const isCell = (/** @type {number} */ x, /** @type {number} */ y) => {
       root.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
-      return !tooltip.hidden;
+      // Not a label.
+      return !tooltip.hidden && / → /.test(tooltip.textContent ?? '');
     };
     let [x, y] = [0, 0];
     while (x < 400 && !isCell(x, 400)) x++;
@@ -82,7 +83,8 @@ test('large heatmaps are drawn and read to their last cell', async () => {
 });
 
 test('a pair that fills less than a pixel is seen and found', async () => {
-  const { page } = await openPage(browser);
+  // With all that is 0 everywhere.
+  const { page } = await openPage(browser, `${LINKS.latent_to_latent}&zeros=1`);
   await settled(page);
   // One strong cell among three million of nothing.
   const [row, column] = [777, 1234];
@@ -113,7 +115,7 @@ test('a pair that fills less than a pixel is seen and found', async () => {
   await page.close();
 });
 
-test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again', async () => {
+test('zoom by keys, buttons, wheel and a box; pan by drags; Fit and a double click show all again', async () => {
   const { page } = await openPage(browser, LINKS.latent_to_latent);
   await settled(page);
   // All of it in the window, where the mouse goes by itself.
@@ -137,12 +139,27 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
 
   const { scrollLeft, scrollTop } = await extent(page);
   const box = /** @type {{x: number, y: number}} */ (await page.locator('.heatmap').boundingBox());
-  await page.mouse.move(box.x + 500, box.y + 400);
-  await page.mouse.down();
-  await page.mouse.move(box.x + 440, box.y + 350, { steps: 4 });
-  await page.mouse.up();
-  const panned = await extent(page);
-  assert.ok(Math.abs(panned.scrollLeft - scrollLeft - 60) <= 2 && Math.abs(panned.scrollTop - scrollTop - 50) <= 2);
+  const drag = async (/** @type {number} */ by, /** @type {'left' | 'middle'} */ button = 'left') => {
+    await page.mouse.move(box.x + 500, box.y + 400);
+    await page.mouse.down({ button });
+    await page.mouse.move(box.x + 500 - by, box.y + 400 - by, { steps: 4 });
+    await page.mouse.up({ button });
+    const { scrollLeft: x, scrollTop: y } = await extent(page);
+    return [x - scrollLeft, y - scrollTop];
+  };
+  const near = (/** @type {number[]} */ moved, /** @type {number} */ by) =>
+    assert.ok(
+      moved.every((one) => Math.abs(one - by) <= 2),
+      `${moved} for ${by}`,
+    );
+  await page.keyboard.down('Shift');
+  near(await drag(40), 40);
+  await page.keyboard.up('Shift');
+  near(await drag(10, 'middle'), 50);
+  await page.focus('.heatmap');
+  await page.keyboard.down(' ');
+  near(await drag(-30), 20);
+  await page.keyboard.up(' ');
   // A drag pins nothing.
   assert.match(await text(page, 'detail'), /Click a cell/);
 
@@ -150,17 +167,19 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
   assert.deepEqual(await extent(page), { ...whole, scrollLeft: 0, scrollTop: 0 });
   await page.mouse.move(box.x + 300, box.y + 300);
   const corner = (await text(page, 'tooltip')).split('\n')[0];
-  await page.keyboard.down('Shift');
-  await page.mouse.move(box.x + 300, box.y + 300);
   await page.mouse.down();
   await page.mouse.move(box.x + 400, box.y + 360, { steps: 4 });
   assert.ok(await page.isVisible('.heatmap-brush'));
   await page.mouse.up();
-  await page.keyboard.up('Shift');
   const brushed = await extent(page);
   assert.ok(brushed.scrollWidth > 2 * whole.scrollWidth && brushed.zoomed === 'true');
   // Where the brush began is the first cell now.
   assert.equal((await firstCell(page)).split('\n')[0], corner);
+  // What drags pin nothing, a double click does, and shows all.
+  assert.match(await text(page, 'detail'), /Click a cell/);
+  await page.mouse.dblclick(box.x + 500, box.y + 400);
+  assert.deepEqual(await extent(page), { ...whole, scrollLeft: 0, scrollTop: 0 });
+  await page.click('#zoom-in');
   await page.focus('.heatmap');
   await page.keyboard.press('Escape');
   assert.equal((await extent(page)).zoomed, 'false');

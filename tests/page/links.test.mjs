@@ -38,6 +38,9 @@ test('every state survives its link', () => {
     across: true,
     bos: true,
     source_pos: 3,
+    top: 20,
+    zeros: true,
+    locked: true,
     limit: 0.25,
     threshold: 0.5,
     cell: { row: 7, column: 9 },
@@ -223,7 +226,7 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
     svg.startsWith('<svg') &&
       svg.includes('data:image/png') &&
       svg.includes('city (9)') &&
-      svg.includes('latents of blocks.3.hook_resid_pre'),
+      svg.includes('latents of blocks.3.hook_resid_pre, by position'),
   );
   assert.ok(!/<script|onload/.test(svg));
   const png = await take('save-png');

@@ -10,11 +10,13 @@ import { DEFAULT_VIEW, defaultView } from '../figure/view.js';
 import { axes, describeCell, quantityOf, savedLabel } from '../figure/axes.js';
 import { createCrossing } from './panels/crossing.js';
 import { strongestPairs } from './panels/findings.js';
+import { tellFold } from '../figure/fold.js';
 import { heatmap } from '../figure/heatmap.js';
 import { boxHeight } from '../figure/heatmap/layout.js';
 import { lastOnly } from '../figure/last.js';
 import { cutOff, legend, tellCut } from '../figure/legend.js';
 import { partCell, partOf, shownColumns, wholeCell } from '../figure/part.js';
+import { firstIn, pinFor } from '../figure/pin.js';
 import { leavesFirstOut, rankedColumns } from '../figure/ranking.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
@@ -101,6 +103,9 @@ export function createExplorer(root, { onView, say, onResult, half }) {
       cell: inside ? wanted.cell : itsFirst.cell,
     };
     if (!shown.sources.pos.includes(next.source_pos ?? -1)) next.source_pos = undefined;
+    // A scale that stays is of numbers of the same kind.
+    if (result && wanted.locked && wanted.shown === undefined && next.shown !== view.shown)
+      [next.limit, next.locked] = [undefined, false];
     await breath();
     if (!alive()) return;
     const ranked = rankedColumns(shown, next);
@@ -109,6 +114,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     await breath();
     if (!alive()) return;
     automatic = automaticLimit(shown[next.shown], shown.targets.pos.length, ranked);
+    next.cell = pinFor(shown, next, found);
     [result, view, first, summary, meanings, step] = [shown, next, itsFirst, found, itsMeanings, -1];
     onResult?.(shown);
     // What was begun for the result before is over.
@@ -165,6 +171,8 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     element('across').checked = view.across;
     element('bos').checked = view.bos;
     element('limit').value = limit();
+    element('lock').checked = view.locked;
+    showTop();
     element('tooltip').hidden = true;
     if (values.length === 0) {
       plot = undefined;
@@ -172,11 +180,13 @@ export function createExplorer(root, { onView, say, onResult, half }) {
         make(document, 'p.empty', 'No pairs: at least one side has no active latents. Try another prompt or place.'),
       );
       element('legend').hidden = true;
+      element('folded').hidden = true;
       element('clipped').textContent = '';
       return;
     }
     part = shownColumns(result, view);
     const matrix = matrixShown(result);
+    tellFold(element('folded'), matrix, view.zeros);
     element('plot').style.maxHeight = `${boxHeight(matrix)}px`;
     const label = `${view.shown} of ${VIEW_NAMES[viewOf(result.request)]}`;
     if (plot) plot.update(matrix, label);
@@ -189,6 +199,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
         onSelect: (cell) => pin(wholeCell(cell, part)),
         onEnter: () => pinned.open('source'),
         onStep: stepTo,
+        onSort: sort,
       });
       element('plot').replaceChildren(plot.element);
     }
@@ -285,7 +296,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     tint();
     if (isOther) void showStory();
     // Orders by the pinned row or column follow it.
-    if (view.rows === 'value' || view.columns === 'value') draw();
+    if (view.rows === 'value' || view.columns === 'value' || !isDrawn(cell)) draw();
     onView(view);
   }
 
@@ -383,12 +394,47 @@ export function createExplorer(root, { onView, say, onResult, half }) {
   /** Chosen in a list: shown in the heatmap. @param {Cell} cell */
   function pick(cell) {
     // One that is not shown is, with all others.
-    if (!partCell(cell, part)) {
+    const at = partCell(cell, part);
+    if (!at) {
       view = { ...view, cell };
       return void look({ source_pos: undefined }).then(showPinned);
     }
-    plot?.select(/** @type {Cell} */ (partCell(cell, part)));
+    if (plot?.isDrawn(at)) plot.select(at);
     pin(cell);
+    reveal();
+  }
+
+  /** Where hardly anything of the heatmap is in the window, it comes into it. */
+  function reveal() {
+    const box = plot?.element.getBoundingClientRect();
+    const { innerHeight = 0 } = document.defaultView ?? {};
+    if (box && Math.min(box.bottom, innerHeight) - Math.max(box.top, 0) < Math.min(120, box.height))
+      plot?.element.scrollIntoView({ block: 'center' });
+  }
+
+  /** @param {'rows' | 'columns'} axis @param {{row: number} | {column: number}} [by] */
+  function sort(axis, by) {
+    if (!result) return;
+    const whole = by && 'column' in by ? { column: wholeCell({ row: 0, ...by }, part).column } : by;
+    void look({ [axis]: 'value', ...(whole && { cell: firstIn(result, view, whole) }) });
+  }
+
+  /** Whether a cell is among those that are drawn. @param {Cell} cell */
+  function isDrawn(cell) {
+    const at = partCell(cell, part);
+    return at !== undefined && plot?.isDrawn(at) === true;
+  }
+
+  /** The choice of how many, also where a link names another number. */
+  function showTop() {
+    const select = element('top');
+    const value = String(view.top ?? '');
+    if (![...select.options].some((option) => option.value === value)) {
+      const option = document.createElement('option');
+      [option.value, option.textContent] = [value, `top ${value}`];
+      select.append(option);
+    }
+    select.value = value;
   }
 
   /** To the next or previous of the strongest pairs. @param {1 | -1} by */
@@ -427,6 +473,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
       values ||
       ('bos' in changed && changed.bos !== view.bos) ||
       ('source_pos' in changed && changed.source_pos !== view.source_pos);
+    const { cell } = view;
     view = { ...view, ...changed };
     if (ranks) {
       const alive = latestLook();
@@ -435,10 +482,14 @@ export function createExplorer(root, { onView, say, onResult, half }) {
       if (!found) return;
       summary = found;
       automatic = automaticLimit(result[view.shown], result.targets.pos.length, ranked);
-      if (values) view.limit = undefined;
+      // That was of other numbers.
+      if (values) [view.limit, view.locked] = [undefined, false];
     }
+    if (view.locked) view.limit ??= automatic;
+    if (summary) view.cell = pinFor(result, view, summary);
     step = -1;
     draw();
+    if (view.cell !== cell) showPinned();
     introduce();
     tint();
     showStrongest();
@@ -455,6 +506,9 @@ export function createExplorer(root, { onView, say, onResult, half }) {
   on('bos', 'change', () => void look({ bos: element('bos').checked }));
   on('limit', 'change', () => void look({ limit: Math.abs(element('limit').valueAsNumber) || undefined }));
   on('between', 'toggle', () => element('between').open && void showBetween());
+  on('lock', 'change', () => void look({ locked: element('lock').checked }));
+  on('top', 'change', () => void look({ top: Number(element('top').value) || undefined }));
+  on('folded', 'click', () => void look({ zeros: !view.zeros }));
   on('zoom-in', 'click', () => plot?.zoom(1.5));
   on('zoom-out', 'click', () => plot?.zoom(1 / 1.5));
   on('fit', 'click', () => plot?.fit());
@@ -493,8 +547,10 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     },
     /** What the reader has chosen of how it is looked at, for the next result. @returns {Partial<View>} */
     get chosen() {
-      const keys = /** @type {const} */ (['rows', 'columns', 'across', 'bos', 'threshold']);
-      return Object.fromEntries(keys.filter((key) => view[key] !== first[key]).map((key) => [key, view[key]]));
+      const keys = /** @type {const} */ (['rows', 'columns', 'across', 'bos', 'top', 'zeros', 'threshold']);
+      const chosen = Object.fromEntries(keys.filter((key) => view[key] !== first[key]).map((key) => [key, view[key]]));
+      // A locked scale stays.
+      return view.locked ? { ...chosen, locked: true, limit: view.limit } : chosen;
     },
     /** Of the next request and the lists of the next result. */
     get threshold() {

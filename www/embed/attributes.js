@@ -17,6 +17,8 @@ import { usable } from '../runtime/places.js';
  * @property {string} error `keep` or `omit`
  * @property {string} threshold of pairs across positions
  * @property {string} sort `position`, `value`, `largest` or `total`: of rows and columns, or one of each
+ * @property {string} top only so many rows and columns, those with the largest Σ |value|
+ * @property {string} zeros `shown`: rows and columns that are 0 everywhere are drawn, too
  * @property {string} limit where the scale of colours ends
  * @property {string} theme `light` or `dark`, whatever the system says
  * @property {string} controls what the reader may change: any of `prompt places sort threshold live`
@@ -25,13 +27,13 @@ import { usable } from '../runtime/places.js';
 /** @type {(keyof Attributes)[]} */
 export const ATTRIBUTES = [
   ...['src', 'model', 'saes', 'prompt', 'from', 'to'],
-  ...['error', 'threshold', 'sort', 'limit', 'theme', 'controls'],
+  ...['error', 'threshold', 'sort', 'top', 'zeros', 'limit', 'theme', 'controls'],
 ].map((name) => /** @type {keyof Attributes} */ (name));
 
 /** What is asked for: another value of one means another request. @type {Set<string>} */
 export const ASKED = new Set(['model', 'saes', 'prompt', 'from', 'to', 'error']);
 /** How it is looked at. @type {Set<string>} */
-export const LOOKED = new Set(['threshold', 'sort', 'limit']);
+export const LOOKED = new Set(['threshold', 'sort', 'top', 'zeros', 'limit']);
 
 const OF_FIGURE = 'of this figure';
 
@@ -44,7 +46,7 @@ const OF_FIGURE = 'of this figure';
 export const addressOf = (name, given, page) => usable(name, given, page, OF_FIGURE);
 
 /** @param {Attributes} attributes @returns {Partial<View>} what cannot be understood is as if it were not there */
-export function viewOf({ threshold, sort, limit }) {
+export function viewOf({ threshold, sort, top, zeros, limit }) {
   const [rows, columns = rows] = sort
     .trim()
     .split(/\s+/)
@@ -53,6 +55,8 @@ export function viewOf({ threshold, sort, limit }) {
   return {
     ...(rows && { rows }),
     ...(columns && { columns }),
+    ...(/^\s*[1-9]\d{0,5}\s*$/.test(top) && { top: Number(top) }),
+    ...(zeros.trim() === 'shown' && { zeros: true }),
     ...(end !== undefined && end > 0 && { limit: end }),
     ...(over !== undefined && { threshold: over }),
   };

@@ -1,8 +1,9 @@
 // Rows and columns of a result as a heatmap looks at them, and one cell in words.
 
 import { groups, order } from './analysis.js';
+import { fold } from './fold.js';
 import { own } from './schema.js';
-import { exact, percent, visible } from './text.js';
+import { exact, number, percent, visible } from './text.js';
 
 /** @typedef {import('./own.js').AnyNodes} Nodes */
 /** @typedef {import('./result.js').Shown} Shown */
@@ -96,27 +97,32 @@ export function axes(result, view, summary, meaning) {
    * @param {Sort} sort
    * @param {Float32Array | undefined} largest
    * @param {Float64Array | undefined} total
+   * @param {Float64Array | undefined} totals of all pairs, also where `total` is of those across positions
+   * @param {number | undefined} pinned
    * @param {() => ArrayLike<number> | undefined} selected values in the pinned row or column
    * @returns {import('./cells.js').Axis}
    */
-  const axis = (side, sort, largest, total, selected) => {
+  const axis = (side, sort, largest, total, totals, pinned, selected) => {
     /** @type {Nodes} */
     const nodes = result[side];
     const n = nodes.pos.length;
     const key = { position: undefined, value: selected(), largest, total }[sort];
     // Logits are all at one position, and tokens are their position: a group would say nothing.
     const spread = nodes.kind !== 'token' && isSpread(nodes);
+    const { isShown, empty, most } = fold(totals ?? new Float64Array(n).fill(1), {
+      ranked: total ?? [],
+      ...{ top: totals && view.top, zeros: view.zeros, pinned },
+    });
+    const all = order(n, key);
+    const drawn = isShown ? all.filter((node) => isShown[node] === 1) : all;
     return {
-      n,
-      name: titleOfAxis(result, side, sort),
-      sorted: key !== undefined,
-      pos: nodes.pos,
-      order: order(n, key),
+      ...{ n: drawn.length, order: drawn, empty, pos: nodes.pos, sorted: key !== undefined },
+      name: `${titleOfAxis(result, side, sort)}${most > 0 ? `, ${number(most)} of ${number(n)}` : ''}`,
       groups:
         key || !spread
           ? []
           : groups(
-              nodes.pos,
+              isShown ? nodes.pos.filter((_, node) => isShown[node] === 1) : nodes.pos,
               result.tokens.string.map((token) => visible(token).trim()),
             ),
       label: (node, grouped) => nodeLabel(nodes, node, meaning, grouped),
@@ -133,6 +139,8 @@ export function axes(result, view, summary, meaning) {
       view.rows,
       sums?.rowLargest,
       sums?.rowTotal,
+      summary?.all.rowTotal,
+      cell?.row,
       () => cell && Float32Array.from(result.targets.pos, (_, row) => values[row * nColumns + cell.column]),
     ),
     columns: axis(
@@ -140,6 +148,8 @@ export function axes(result, view, summary, meaning) {
       view.columns,
       sums?.columnLargest,
       sums?.columnTotal,
+      summary?.all.columnTotal,
+      cell?.column,
       () => cell && values.subarray(cell.row * nColumns, (cell.row + 1) * nColumns),
     ),
   };

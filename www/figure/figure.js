@@ -2,10 +2,12 @@
 
 import { pairsAcross, summarise, sumsAt } from './analysis.js';
 import { axes, describeCell, isSpread, quantityOf, savedLabel } from './axes.js';
+import { tellFold } from './fold.js';
 import { heatmap } from './heatmap.js';
 import { boxHeight } from './heatmap/layout.js';
 import { lastOnly } from './last.js';
 import { cutOff, legend, tellCut } from './legend.js';
+import { firstIn, pinFor } from './pin.js';
 import { titleOf } from './result.js';
 import { partCell, partOf, shownColumns, wholeCell } from './part.js';
 import { rankedColumns } from './ranking.js';
@@ -45,9 +47,10 @@ const TITLE = 160;
  * @param {object} [options]
  * @param {Partial<View>} [options.view]
  * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked, or reached by keyboard
+ * @param {(sorts: Pick<View, 'rows' | 'columns'>) => void} [options.onSort] the reader ordered rows or columns
  * @returns {Figure}
  */
-export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
+export function drawFigure(node, result, { view: first = {}, onSelect, onSort } = {}) {
   const document = node.ownerDocument;
   adoptStyle(node);
   /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {string} name */
@@ -66,8 +69,11 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     make('div', 'tooltip'),
   ];
   const [colours, told] = [document.createElement('span'), document.createElement('small')];
+  const folded = document.createElement('button');
   colours.className = 'sae-colours';
-  scale.append(colours, told);
+  [folded.type, folded.className, folded.hidden] = ['button', 'sae-fold', true];
+  folded.addEventListener('click', () => void update(undefined, { zeros: !view.zeros }));
+  scale.append(colours, told, folded);
   readout.setAttribute('aria-live', 'polite');
   // It scrolls where a label is long; the keyboard must reach the rest of it.
   readout.tabIndex = 0;
@@ -118,9 +124,12 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive, ranked);
     if (!found || !alive()) return false;
     if (!isKnown) step = -1;
+    looked.cell = pinFor(next, looked, found);
     [result, chosen, view, summary] = [next, { ...wanted, cell: wanted.cell && cell }, looked, found];
     totals = view.shown === 'attributions' ? summary.whole.rowTotal : undefined;
     limit = view.limit ?? automaticLimit(values, result.targets.pos.length, ranked);
+    // From now on, whatever comes.
+    if (view.locked) view.limit = chosen.limit = limit;
     draw();
     const across = await pairsAcross(result, view.threshold, alive);
     if (!across || !alive()) return false;
@@ -135,6 +144,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     tell();
     if (values.length === 0) {
       plot = undefined;
+      folded.hidden = true;
       readout.textContent = '';
       const note = document.createElement('p');
       note.className = 'empty';
@@ -145,6 +155,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     part = shownColumns(result, view);
     const all = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
     const matrix = partOf(all, part, result.sources.pos.length);
+    tellFold(folded, matrix, view.zeros);
     box.style.maxHeight = `${boxHeight(matrix)}px`;
     const label = `${view.shown} of ${title.textContent}`;
     if (plot) plot.update(matrix, label);
@@ -156,6 +167,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
         onLabel,
         onSelect: (cell) => pin(wholeCell(cell, part)),
         onStep: stepTo,
+        onSort: sort,
       });
       plot.element.setAttribute('part', 'heatmap');
       box.replaceChildren(plot.element);
@@ -208,8 +220,23 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     view = { ...view, cell: { row, column } };
     chosen = { ...chosen, cell: view.cell };
     // Orders by the pinned row or column follow it.
-    if (view.rows === 'value' || view.columns === 'value') draw();
+    if (view.rows === 'value' || view.columns === 'value' || !isDrawn({ row, column })) draw();
     onSelect?.({ row, column });
+  }
+
+  /** Whether a cell is among those that are drawn. @param {Cell} cell */
+  function isDrawn(cell) {
+    const at = partCell(cell, part);
+    return at !== undefined && plot?.isDrawn(at) === true;
+  }
+
+  /** @param {'rows' | 'columns'} axis @param {{row: number} | {column: number}} [by] */
+  function sort(axis, by) {
+    const whole = by && 'column' in by ? { column: wholeCell({ row: 0, ...by }, part).column } : by;
+    const cell = whole && firstIn(result, view, whole);
+    chosen = { ...chosen, [axis]: 'value', ...(cell && { cell }) };
+    void update().then((isDrawn) => isDrawn && view.cell && onSelect?.(view.cell));
+    onSort?.({ rows: view.rows, columns: view.columns, [axis]: 'value' });
   }
 
   /** To the next or previous of the strongest pairs. @param {1 | -1} by */
@@ -220,7 +247,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const n = result.sources.pos.length;
     const cell = { row: Math.floor(cells[step] / n), column: cells[step] % n };
     const at = partCell(cell, part);
-    if (at) plot?.select(at);
+    if (at && plot?.isDrawn(at)) plot.select(at);
     pin(cell);
   }
 

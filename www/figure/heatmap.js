@@ -30,9 +30,11 @@ import { themeOf } from './scale.js';
  * @param {(label: SeenLabel) => void} [options.onLabel] the label under the pointer, which may be cut
  * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked or reached by keyboard
  * @param {(cell: Cell) => void} [options.onEnter] Enter was pressed on a cell
+ * @param {(axis: 'rows' | 'columns', by?: {row: number} | {column: number}) => void} [options.onSort] rows or columns
+ *   are to be in the order of their values in a column or row; in that of the pinned cell if none is given
  * @param {(step: 1 | -1) => void} [options.onStep] the next or the one before of the strongest was asked for
  */
-export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, onEnter, onStep }) {
+export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, onEnter, onStep, onSort }) {
   const window = /** @type {Window & typeof globalThis} */ (document.defaultView);
   const div = (/** @type {string} */ name) => {
     const element = document.createElement('div');
@@ -65,7 +67,8 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
     root.setAttribute(
       'aria-label',
       `${label}. ${layout.isBars() ? 'Bars of' : `Heatmap of ${matrix.rows.n} rows and`} ${matrix.columns.n} columns. ` +
-        'Arrow keys read cells, n and p the next and previous strongest pair, Enter opens a cell, plus and minus zoom.',
+        'Arrow keys read cells, n and p the next and previous strongest pair, Enter opens a cell, ' +
+        's sorts columns along its row, Shift+s rows along its column, plus and minus zoom, Escape shows all.',
     );
   }
 
@@ -155,9 +158,12 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
     drawTitles(context, matrix, view);
   }
 
+  /** @param {Cell} cell */
+  const isDrawn = ({ row, column }) => places.rows[row] >= 0 && places.columns[column] >= 0;
+
   /** The pinned cell, and where it is. */
   function pinned() {
-    if (!selected) return undefined;
+    if (!selected || !isDrawn(selected)) return undefined;
     return { node: selected, place: { row: places.rows[selected.row], column: places.columns[selected.column] } };
   }
 
@@ -191,6 +197,7 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
    */
   function select(cell) {
     selected = cell;
+    if (!isDrawn(cell)) return schedule();
     const [{ left, top }, size] = [layout.margins(), layout.size];
     const [row, column] = [places.rows[cell.row], places.columns[cell.column]];
     const [x, y] = [column * size.width, row * size.height];
@@ -248,9 +255,13 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
   listen(root, brush, {
     ...{ hover, zoom, zoomTo, fit, go },
     click(point) {
-      const place = layout.placeAt(point);
+      const [place, label] = [layout.placeAt(point), layout.labelAt(point)];
       if (place) go(place);
+      // A row's label orders columns, a column's rows.
+      else if (label?.axis === 'rows') onSort?.('columns', { row: matrix.rows.order[label.place] });
+      else if (label) onSort?.('rows', { column: matrix.columns.order[label.place] });
     },
+    sort: (axis) => onSort?.(axis),
     where: () => ({ rows: matrix.rows.n, columns: matrix.columns.n, pinned: pinned()?.place }),
     enter: () => selected && onEnter?.(selected),
     step: (by) => onStep?.(by),
@@ -282,6 +293,7 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
       resize({ width: 0, height: layout.isBars() ? 0 : (root.clientHeight - layout.margins().top) / count });
       root.scrollTo(0, first * layout.size.height);
     },
+    isDrawn,
     /** Forgets the pinned cell. */
     clear() {
       selected = undefined;
@@ -293,16 +305,16 @@ export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, on
      * @param {string} [newLabel]
      */
     update(changed, newLabel = label) {
-      const sized =
-        changed.values !== undefined && (changed.rows?.n !== matrix.rows.n || changed.columns?.n !== matrix.columns.n);
+      const { rows = matrix.rows, columns = matrix.columns } = changed;
+      const sized = rows.n !== matrix.rows.n || columns.n !== matrix.columns.n;
+      // A cell is one of its own matrix.
+      if (rows.pos.length !== matrix.rows.pos.length || columns.pos.length !== matrix.columns.pos.length)
+        selected = undefined;
       Object.assign(matrix, changed);
       label = newLabel;
       places = inverse(matrix);
       layout.measure();
-      if (sized) {
-        selected = undefined;
-        fit();
-      }
+      if (sized) fit();
       // As long as labels are, as small are cells.
       else if (isMeasured) resize(layout.fitted ? { width: 0, height: 0 } : layout.size);
       describe();
@@ -339,8 +351,9 @@ function drawCross(context, { width, height, left, top, x, y, size, accent, isBa
 
 /** The place of each node. @param {Matrix} matrix */
 function inverse({ rows, columns }) {
-  const of = (/** @type {Axis} */ { order }) => {
-    const places = new Uint32Array(order.length);
+  const of = (/** @type {Axis} */ { order, pos }) => {
+    // −1: not drawn.
+    const places = new Int32Array(pos.length).fill(-1);
     for (let place = 0; place < order.length; place++) places[order[place]] = place;
     return places;
   };

@@ -124,6 +124,18 @@ const STYLE = `
 .sae-colours svg { display: block; overflow: visible; color: ${INK}; }
 .sae-colours text { font-variant-numeric: tabular-nums; }
 .sae-scale small { font-size: 1em; max-block-size: 2.4em; overflow: hidden; }
+.sae-fold {
+  padding: 0 0.4rem;
+  color: inherit;
+  background: none;
+  border: 1px solid ${EDGE};
+  border-radius: 4px;
+  font: inherit;
+  line-height: 1.5;
+  cursor: pointer;
+}
+.sae-fold[hidden] { display: none; }
+.sae-plot .heatmap.labels { cursor: pointer; }
 @container (width < 36rem) { .sae-scale { block-size: 3.4rem; align-content: start; } }
 
 .sae-readout {

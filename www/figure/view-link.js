@@ -19,7 +19,10 @@ export function writeView(view, link, first = DEFAULT_VIEW) {
   if (view.across) link.set('across', '1');
   if (view.bos) link.set('bos', '1');
   if (view.source_pos !== undefined) link.set('source_pos', String(view.source_pos));
+  if (view.top !== undefined) link.set('top', String(view.top));
+  if (view.zeros) link.set('zeros', '1');
   if (view.limit !== undefined) link.set('limit', String(view.limit));
+  if (view.locked && view.limit !== undefined) link.set('lock', '1');
   const { cell } = view;
   if (cell && (cell.row !== first.cell?.row || cell.column !== first.cell.column))
     link.set('cell', `${cell.row},${cell.column}`);
@@ -43,8 +46,12 @@ export function readView(link) {
   if (link.get('bos') === '1') view.bos = true;
   const source_pos = link.get('source_pos') ?? '';
   if (/^\d{1,5}$/.test(source_pos)) view.source_pos = Number(source_pos);
+  const top = /^[1-9]\d{0,5}$/.exec(link.get('top') ?? '');
+  if (top) view.top = Number(top[0]);
+  if (link.get('zeros') === '1') view.zeros = true;
   const limit = decimal(link.get('limit'));
   if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
+  if (view.limit !== undefined && link.get('lock') === '1') view.locked = true;
   const threshold = decimal(link.get('threshold'));
   if (threshold !== undefined) view.threshold = threshold;
   const cell = /^(\d{1,8}),(\d{1,8})$/.exec(link.get('cell') ?? '');

@@ -14,7 +14,10 @@ import { THRESHOLD } from './request.js';
  * @property {boolean} across only pairs across positions stand out
  * @property {boolean} bos columns of <|endoftext|> are ranked, too (ranking.js)
  * @property {number} [source_pos] only columns at this position are shown and ranked
+ * @property {number} [top] only so many rows and columns, those with the largest Σ |value|; all if not given
+ * @property {boolean} zeros rows and columns that are 0 everywhere are drawn, too
  * @property {number} [limit] the colour scale ends at ±limit; chosen by the values if not given
+ * @property {boolean} locked the limit stays for the next results
  * @property {number} threshold of the list of pairs across positions
  * @property {{row: number, column: number}} [cell] pinned
  */
@@ -29,6 +32,8 @@ export const DEFAULT_VIEW = {
   columns: 'position',
   across: false,
   bos: false,
+  zeros: false,
+  locked: false,
   threshold: THRESHOLD,
 };
 

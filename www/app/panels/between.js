@@ -39,6 +39,7 @@ export function createBetween(root, onOpen) {
       pos,
       groups: [],
       sorted: false,
+      empty: 0,
       label: (/** @type {number} */ at) => tokenAt(result, at),
     };
     const rest = [...sums].filter((_, i) => i % n !== 0);

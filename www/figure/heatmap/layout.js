@@ -16,6 +16,8 @@ const LARGEST = { width: 120, height: 60 };
 const USUAL = { width: 120, height: 44 };
 /** Labels are drawn where a cell is at least this large: those of columns are slanted, and need more. */
 export const LABEL_CELL = { rows: 11, columns: 14 };
+/** As many rows or columns, and fewer, always have their labels. */
+const FEW = 50;
 /** Height of the bars of a single row, their axis included. */
 const BARS = 340;
 /** What labels of rows and columns are tried, the best first. @type {Labelled[]} */
@@ -76,6 +78,8 @@ export function createLayout(matrix, root) {
       slanted: [LABEL_CELL.columns, Math.min(USUAL.width, room.flat - 0.1)],
       none: [0, LABEL_CELL.columns - 0.1],
     };
+    /** So few that each is to be read, though they then may not all be in view. @param {number} n @param {number} least */
+    const readable = (n, least) => (n <= FEW ? least : 0);
     let fitting = size;
     for (const labelled of TRIED) {
       const { left, top, right } = margins(labelled);
@@ -93,7 +97,10 @@ export function createLayout(matrix, root) {
       const fits = fitting.height >= (labelled.rows && room.grouped.rows ? LABEL_CELL.rows : 0);
       if (fitting.width >= lowest && fits) break;
     }
-    return fitting;
+    return {
+      width: Math.max(fitting.width, readable(matrix.columns.n, LABEL_CELL.columns)),
+      height: Math.max(fitting.height, readable(matrix.rows.n, LABEL_CELL.rows)),
+    };
   }
 
   /**
