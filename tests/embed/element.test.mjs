@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
 import { CHROMIUM_ARGS } from '../page/browser.mjs';
-import { asked, figureOf, openMade, start } from './pages.mjs';
+import { asked, figureOf, openMade, start, violations, writeMade } from './pages.mjs';
 
 const WWW = new URL('../../www/', import.meta.url).pathname;
 const CAPITAL = 'results/demo-capital.json';
@@ -232,6 +232,56 @@ test('controls are those that are asked for, and the reader’s hand is written 
   assert.equal(await figure.element.getAttribute('threshold'), '0.5');
   await figure.element.evaluate((element) => element.setAttribute('controls', ''));
   await figure.element.locator('label').first().waitFor({ state: 'detached' });
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('the largest alone, what is 0 everywhere, and an order by a label', async () => {
+  writeMade('folded.json', {
+    ...{ format_version: 2, title: 'Own numbers', attributions: [0, 2, 0, 0, 0, 0, 1, -3, 0] },
+    sources: { label: ['a', 'b', 'c'] },
+    targets: { label: ['x', 'y', 'z'] },
+  });
+  const { page, problems } = await openMade(
+    browser,
+    `<sae-attribution src="${CAPITAL}" top="7"></sae-attribution><sae-attribution src="made/folded.json"></sae-attribution>`,
+  );
+  const [figure, own] = [figureOf(page), figureOf(page, 1)];
+  await figure.shows('France');
+  const label = (/** @type {typeof figure} */ { part }) => part('heatmap').getAttribute('aria-label');
+  assert.match((await label(figure)) ?? '', /of 7 rows and 7 columns/);
+  await figure.element.evaluate((element) => element.setAttribute('top', '12'));
+  await figure.element.locator('.heatmap[aria-label*="of 12 rows and 12 columns"]').waitFor();
+  // By a click on the first of the labels of rows.
+  const box = await figure.part('heatmap').boundingBox();
+  assert.ok(box);
+  let y = 60;
+  for (; y < 300 && !(await figure.part('tooltip').isVisible()); y += 4) await page.mouse.move(box.x + 40, box.y + y);
+  const named = await figure.part('tooltip').textContent();
+  await page.mouse.click(box.x + 40, box.y + y);
+  await page.waitForFunction(
+    () => document.querySelector('sae-attribution')?.getAttribute('sort') === 'position value',
+  );
+  const { row, column, best } = await figure.element.evaluate((element) => {
+    const { result, view } = /** @type {any} */ (element);
+    const n = result.sources.pos.length;
+    const values = [...result.attributions.slice(view.cell.row * n, (view.cell.row + 1) * n)];
+    return { ...view.cell, row: result.targets.label[view.cell.row], best: values.indexOf(Math.max(...values)) };
+  });
+  assert.ok(named?.startsWith(row), `${named}, not ${row}`);
+  assert.equal(column, best);
+
+  await own.element.scrollIntoViewIfNeeded();
+  await own.shows('Own numbers');
+  assert.match((await label(own)) ?? '', /of 2 rows and 2 columns/);
+  const folded = own.element.getByRole('button', { name: '+ 1 row and 1 column that are 0 everywhere' });
+  await folded.click();
+  await own.element.locator('.heatmap[aria-label*="of 3 rows and 3 columns"]').waitFor();
+  await own.element.getByRole('button', { name: 'Fold 1 row and 1 column' }).click();
+  await own.element.locator('.heatmap[aria-label*="of 2 rows and 2 columns"]').waitFor();
+  await own.element.evaluate((element) => element.setAttribute('zeros', 'shown'));
+  await own.element.locator('.heatmap[aria-label*="of 3 rows and 3 columns"]').waitFor();
+  assert.deepEqual(await violations(page), []);
   assert.deepEqual(problems, []);
   await page.close();
 });

@@ -405,3 +405,23 @@ test('where there is more than is seen, there is a scroll bar to be seen', async
   await page.click('#fit');
   assert.deepEqual(await bars(), [0, 0]);
 });
+
+test('cells keep their colours where rows and columns are folded away', async () => {
+  const { page, problems } = await openPage(browser, '?source=tiny');
+  await settled(page);
+  // Columns 0 and 2 of the four have nothing: by place and by node are not the same.
+  await openResult(
+    page,
+    'folded.json',
+    madeUp(3, 4, (i) => [0, 5, 0, -5][i % 4]),
+  );
+  await written(page);
+  const [blue, warm] = [await pixels(page, 'blue'), await pixels(page, 'warm')];
+  const spread = (/** @type {{x: number, y: number}[]} */ found, /** @type {'x' | 'y'} */ key) =>
+    Math.max(...found.map((at) => at[key])) - Math.min(...found.map((at) => at[key])) + 1;
+  assert.equal(blue.length, warm.length);
+  assert.deepEqual([spread(blue, 'x'), spread(blue, 'y')], [120, 132]);
+  assert.ok(Math.max(...blue.map(({ x }) => x)) < Math.min(...warm.map(({ x }) => x)));
+  assert.deepEqual(problems, []);
+  await page.close();
+});
