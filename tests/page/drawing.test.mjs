@@ -246,7 +246,7 @@ test('rows, columns and their groups are told in words, and a cut label is read 
   await logits.page.close();
 
   // Long meanings: of what is sorted, the first is told whole.
-  const long = { ...madeUp(12, 12, (i) => (i === 31 ? 9 : (i % 12) - 5)), latent_labels: {} };
+  const long = { ...madeUp(12, 12, (i) => (i === 31 ? 9 : (i % 12) - 5.5)), latent_labels: {} };
   const words = 'twenty-one letters, so';
   // The winners' are long, all others' too long.
   const meaning = (/** @type {number} */ i) => `${words} ${i}${i === 7 || i === 2 ? '' : ', and many more of them'}`;

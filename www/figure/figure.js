@@ -91,8 +91,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
   let limit = 1;
   /** Columns shown, where not all are. @type {number[] | undefined} */
   let part;
-  /** How many cells the scale clips. */
-  let cut = 0;
+  /** How many values are beyond it. @type {import('./legend.js').Cut} */
+  let cut = { low: 0, high: 0 };
   /** Which of the strongest pairs was stepped to last. */
   let step = -1;
   /** @type {ReturnType<typeof heatmap> | undefined} */
@@ -130,6 +130,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
     limit = view.limit ?? automaticLimit(values, result.targets.pos.length, ranked);
     // From now on, whatever comes.
     if (view.locked) view.limit = chosen.limit = limit;
+    cut = cutOff(values, limit);
     draw();
     const across = await pairsAcross(result, view.threshold, alive);
     if (!across || !alive()) return false;
@@ -176,24 +177,21 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
     if (at) plot.select(at);
     else {
       plot.clear();
-      readout.textContent = `${captionOf(result, view, { limit, clipped: cut })} ${HINT}`;
+      readout.textContent = `${captionOf(result, view, { limit, clipped: cut.low + cut.high })} ${HINT}`;
     }
   }
 
   /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
   function tell(across) {
-    const beyond = cutOff(result[view.shown], limit);
-    cut = beyond.low + beyond.high;
-    showColours(beyond);
-    const parts = [tellCut(beyond)];
+    showColours();
+    const parts = [tellCut(cut)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
       parts.push(`${count(across, 'pair')} across positions over ±${brief(view.threshold)}`);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
   }
 
-  /** @param {import('./legend.js').Cut} cut */
-  function showColours(cut) {
+  function showColours() {
     const isBars = result.targets.pos.length === 1;
     legend(colours, { limit, quantity: quantityOf(view.shown), cut, isBars });
   }
@@ -253,7 +251,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
 
   function repaint() {
     plot?.repaint();
-    showColours(cutOff(result[view.shown], limit));
+    showColours();
   }
 
   const system = document.defaultView?.matchMedia('(prefers-color-scheme: dark)');

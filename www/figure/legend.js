@@ -113,10 +113,13 @@ export function marks(limit) {
  * @returns {Cut}
  */
 export function cutOff(values, limit) {
-  let [low, high] = [0, 0];
+  let low = 0;
+  let high = 0;
+  const least = -limit;
   for (let i = 0; i < values.length; i++) {
-    if (values[i] > limit) high++;
-    else if (values[i] < -limit) low++;
+    const value = values[i];
+    if (value > limit) high++;
+    else if (value < least) low++;
   }
   return { low, high };
 }

@@ -30,9 +30,16 @@ function sideOf(context, matrix, view, which) {
   const depth = isRows ? view.left : view.top - TITLE;
   const band = view.band[which];
   const isSlanted = !isRows && view.labelled.columns !== 'flat';
-  /** Letters that a label may have. @param {number} room */
-  const letters = (room) =>
-    Math.floor((isRows || isSlanted ? (room - 2 * APART) / (isSlanted ? SLANT : 1) : cell - 4) / GLYPH);
+  /**
+   * Letters that a label may have; a slanted one ends at the right edge, too.
+   * @param {number} room
+   * @param {number} [along]
+   */
+  const letters = (room, along = 0) => {
+    if (isRows) return Math.floor((room - 2 * APART) / GLYPH);
+    if (!isSlanted) return Math.floor((cell - 4) / GLYPH);
+    return Math.floor(Math.min(room - 2 * APART, view.width - along - 12) / SLANT / GLYPH);
+  };
   /**
    * Labels of rows end at the cells; those of columns rise from there, or stand above.
    * @param {string} text
@@ -128,7 +135,8 @@ function writeGroups(context, { isRows, isSlanted, axis, at, from, to, depth, ha
     if (isRows && hasLabels) {
       context.textAlign = 'left';
       context.fillText(short(label, most), 4, middle);
-    } else if (isRows || isSlanted !== isFlat) write(short(label, most), middle);
+    } else if (isRows || isSlanted !== isFlat)
+      write(short(label, Math.min(most, isRows ? most : letters(depth, middle))), middle);
     else {
       context.textAlign = 'center';
       context.fillText(label, middle, depth + TITLE - 10);
@@ -147,13 +155,15 @@ function writeEach(context, { isRows, axis, at, first, last, cell, depth, band, 
   const least = LABEL_CELL[isRows ? 'rows' : 'columns'];
   const every = Math.max(1, Math.ceil(least / cell));
   context.font = font(every > 1 ? 10 : Math.min(11, Math.max(9, cell - 1)));
-  const most = letters(depth - band);
   const { groups } = axis;
   let group = 0;
   for (let place = first - (first % every); place < last; place += every) {
     while (group < groups.length && groups[group].end <= place) group++;
     const isGrouped = groups.length > 0 && !untold.has(groups[group]);
-    write(short(axis.label(axis.order[place], isGrouped), most), at(place) + cell / 2);
+    const middle = at(place) + cell / 2;
+    const most = letters(depth - band, middle);
+    // An ellipsis alone tells nothing.
+    if (most > 2) write(short(axis.label(axis.order[place], isGrouped), most), middle);
   }
 }
 
@@ -169,7 +179,7 @@ function writePinned(context, side, { accent, ground, top }, { node, place }) {
   const middle = at(place) + cell / 2;
   if (middle < from || middle > to) return;
   context.font = font(11);
-  const text = short(axis.label(node, false), letters(depth));
+  const text = short(axis.label(node, false), Math.max(3, letters(depth, middle)));
   const [length, thick] = [text.length * GLYPH + 8, 16];
   context.save();
   if (isRows) context.translate(depth, middle);
