@@ -34,7 +34,11 @@ export async function measured({ base, device, repeats }) {
     close(performance.now(), last);
     return { result, phases, seconds: (performance.now() - start) / 1000 };
   };
-  const city = { prompt: 'The Eiffel tower is in the city of', from: 'blocks.9.hook_resid_pre', to: { top_logits: 25 } };
+  const city = {
+    prompt: 'The Eiffel tower is in the city of',
+    from: 'blocks.9.hook_resid_pre',
+    to: { top_logits: 25 },
+  };
   const paris = {
     prompt: 'The Eiffel tower is in Paris',
     from: 'blocks.0.hook_resid_pre',

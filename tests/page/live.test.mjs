@@ -70,6 +70,21 @@ test('the figure follows what is typed, in one step of the history, until that i
   await page.goBack();
   await page.waitForFunction(() => /The city$/.test(document.querySelector('#title')?.textContent ?? ''));
 
+  // Another place that is chosen meanwhile ends the following: what answers it already is shown.
+  await page.selectOption('#to', resid(2));
+  await run(page);
+  await page.selectOption('#to', resid(1));
+  await page.waitForFunction(() => /^Shown at once/.test(document.querySelector('#status')?.textContent ?? ''));
+  await page.fill('#prompt', 'Not to be seen');
+  await page.evaluate((prompt) => {
+    /** @type {HTMLTextAreaElement} */ (document.querySelector('#prompt')).value = prompt;
+  }, 'The city');
+  await page.selectOption('#to', resid(2));
+  await page.waitForFunction(() => /^Shown at once/.test(document.querySelector('#status')?.textContent ?? ''));
+  await page.waitForTimeout(600);
+  assert.match((await page.textContent('#title')) ?? '', /resid_pre 2 · The city$/);
+  await page.selectOption('#to', resid(1));
+
   await page.uncheck('#live');
   await page.focus('#prompt');
   await page.keyboard.press('Control+End');

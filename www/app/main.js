@@ -8,6 +8,7 @@ import { createCompare } from './compare.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
 import { firstHalf } from '../figure/flow.js';
+import { createLists } from './lists.js';
 import { createLayout } from './layout.js';
 import { createMeanings } from './meanings/meanings.js';
 import { createResults, keyOf } from './results.js';
@@ -17,7 +18,6 @@ import { createTake } from './take.js';
 import { count } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
 import { createVisit } from './visit.js';
-import { kept } from './panels/kept.js';
 import { advice, describeFetch, progressTeller } from './words.js';
 
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
@@ -83,7 +83,23 @@ let own;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
 const visit = createVisit(document, {
-  ...{ form, layout: createLayout(document, storage), explorer, results, ownSource, meaningsOf, willFetch, fail, openOwn },
+  ...{
+    form,
+    layout: createLayout(document, storage),
+    explorer,
+    results,
+    ownSource,
+    meaningsOf,
+    willFetch,
+    fail,
+    openOwn,
+  },
+  sources: address.sources,
+  isRunning: () => running !== undefined,
+  say: status,
+});
+const lists = createLists(document, {
+  ...{ results, runner, visit, fail },
   sources: address.sources,
   isRunning: () => running !== undefined,
   say: status,
@@ -128,7 +144,7 @@ function willFetch() {
 
 /** @param {{isLive?: boolean}} [options] isLive: as it is typed */
 async function run({ isLive = false } = {}) {
-  clearTimeout(typed);
+  stopFollowing();
   const { problem } = form;
   if (problem) {
     if (isLive) return;
@@ -177,7 +193,7 @@ async function run({ isLive = false } = {}) {
       status(`${done}: ${count(sources, 'source')} × ${count(targets, 'target')}.`);
       void explorer.learn();
     } else status(`${done}. Something else was opened meanwhile: ask again, and it is shown at once.`);
-    void showKept();
+    void lists.showKept();
     // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
     const { protocol, host } = new URL(reply.model.address, location.href);
     if (protocol.startsWith('http') && host !== location.host) void (await runner.client()).persist();
@@ -187,25 +203,37 @@ async function run({ isLive = false } = {}) {
     // The field tells which tokens it is.
     if (describeError(error).code === 'not-one-token') void checkTargets();
   } finally {
-    if (isLast()) {
-      running = undefined;
-      element('run').disabled = false;
-      element('cancel').disabled = true;
-      element('progress').classList.remove('busy');
-      element('progress').value = 0;
-    }
+    if (isLast()) rest();
   }
+}
+
+/** No run is under way any more. */
+function rest() {
+  running = undefined;
+  element('run').disabled = false;
+  element('cancel').disabled = true;
+  element('progress').classList.remove('busy');
+  element('progress').value = 0;
+}
+
+/** Something else is asked than what was typed. */
+function stopFollowing() {
+  clearTimeout(typed);
+  typed = undefined;
+  if (!running?.isLive) return;
+  running.controller.abort();
+  rest();
 }
 
 /** The figure follows what is typed where a run takes no time; the run before is given up. */
 function followTyping() {
   clearTimeout(typed);
+  typed = undefined;
   if (!element('live').checked || !pace.isInstant || !runner.isOpen(form.source)) return;
   typed = setTimeout(() => {
+    typed = undefined;
     // What was asked for by hand is waited for.
-    if (running && !running.isLive) return;
-    running?.controller.abort();
-    void run({ isLive: true });
+    if (!running || running.isLive) void run({ isLive: true });
   }, PAUSE);
 }
 
@@ -213,7 +241,8 @@ function followTyping() {
 async function half(result) {
   const [source, asked] = [ownSource(result), firstHalf(result.request)];
   if (!source || !asked) return undefined;
-  const known = results.recall(keyOf(source, asked)) ?? (await results.answer(source, asked).catch(() => undefined))?.result;
+  const known =
+    results.recall(keyOf(source, asked)) ?? (await results.answer(source, asked).catch(() => undefined))?.result;
   return { known, compute: () => compute(source, asked) };
 }
 
@@ -241,24 +270,6 @@ async function openOwn(numbers, name) {
   explorer.hideTooltip();
   own = openOwn(element('result'), numbers);
   if (await own.drawn) status(`Opened ${name}.`);
-}
-
-async function fillExamples() {
-  const examples = (await results.precomputed()).filter(({ source }) => Object.hasOwn(address.sources, source));
-  element('gallery').hidden = examples.length === 0;
-  const [first] = examples;
-  if (first) element('teaser').textContent = `${first.question} And ${examples.length - 1} more`;
-  const onOpen = (/** @type {import('./results.js').Precomputed} */ example) => {
-    if (running) return status('A run is under way: cancel it, or wait for it.');
-    element('gallery').open = false;
-    element('gallery').querySelector('summary').focus();
-    void visit.openExample(example);
-  };
-  element('gallery').addEventListener('toggle', async () => {
-    if (!element('gallery').open || element('examples').childElementCount > 0) return;
-    const { gallery } = await import('./panels/gallery.js');
-    element('examples').replaceChildren(...gallery(examples, { document, onOpen }));
-  });
 }
 
 createTake(document, {
@@ -296,56 +307,11 @@ async function checkTargets() {
   await form.checkTargets((text) => client.tokenize(text));
 }
 
-// --- what is kept ---
-
-async function showKept() {
-  if (!element('cache').open) return;
-  void showKeptResults();
-  try {
-    const client = await runner.client();
-    const onDelete = async (/** @type {string | undefined} */ url) => {
-      await client.uncache(url).catch(fail);
-      await showKept();
-      element('cache').querySelector('summary').focus();
-    };
-    element('cached').replaceChildren(...kept(await client.cached(), { document, onDelete }));
-  } catch (error) {
-    element('cached').textContent = describeError(error).message;
-  }
-}
-
-async function showKeptResults() {
-  try {
-    const [{ droppedText }, { keptResults }, store] = await Promise.all([
-      import('./kept-results.js'),
-      import('./panels/kept-results.js'),
-      results.store(),
-    ]);
-    const { entries, dropped } = await store.list();
-    element('kept-results').replaceChildren(
-      ...keptResults(entries, {
-        document,
-        note: dropped > 0 ? droppedText(dropped) : '',
-        onOpen: (id) => void (running ?? visit.openKept(id)),
-        async onDelete(id) {
-          await store.remove(id).catch(fail);
-          await showKeptResults();
-          element('cache').querySelector('summary').focus();
-        },
-      }),
-    );
-  } catch {
-    element('kept-results').textContent = 'This browser keeps no results for this page.';
-  }
-}
-
 // --- the form ---
 
 on('form', 'submit', (event) => {
   event.preventDefault();
-  if (running && !running.isLive) return;
-  running?.controller.abort();
-  void run();
+  if (!running || running.isLive) void run();
 });
 on('prompt', 'input', followTyping);
 on('live', 'change', () => storage.setItem(LIVE, String(element('live').checked)));
@@ -357,8 +323,11 @@ on('form', 'input', () => {
 on('form', 'change', (event) => {
   if (['file', 'folder', 'private', 'live'].includes(event.target.id)) return;
   visit.tellStale();
-  void visit.recall();
   visit.follow();
+  // What was typed is on its way already.
+  if (event.target.id === 'prompt' && (typed || running?.isLive)) return;
+  stopFollowing();
+  void visit.recall();
 });
 for (const id of ['positive', 'negative']) {
   on(id, 'input', async () => {
@@ -389,7 +358,7 @@ on('folder', 'change', () => {
   // Emptied only when they have been read: the list would be emptied with it.
   void openFolder(element('folder').files).then(() => (element('folder').value = ''));
 });
-on('cache', 'toggle', () => void showKept());
+on('cache', 'toggle', () => void lists.showKept());
 on('terms', 'toggle', () => element('terms').childElementCount > 1 || element('terms').append(glossary(document)));
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
@@ -413,4 +382,4 @@ void visit.begin().then(() => {
   const { problem } = address;
   if (problem) fail(codedError(problem.code, `${problem.message} The demo is offered instead.`));
 });
-void fillExamples();
+void lists.fillExamples();
