@@ -64,6 +64,9 @@ const STYLE = `
   -webkit-user-select: none;
   cursor: crosshair;
   overscroll-behavior: contain;
+  /* Scripts know sizes in whole pixels: half of one more than there is would bring scroll bars. */
+  inline-size: round(down, 100%, 1px);
+  block-size: round(down, 100%, 1px);
 }
 
 .sae-plot .heatmap:focus-visible {
@@ -86,8 +89,7 @@ const STYLE = `
   color: ${QUIET};
 }
 
-/* Scripts know a size rounded up: half a pixel more than there is would bring scroll bars. */
-.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; max-width: 100%; max-height: 100%; overflow: hidden; }
+.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; overflow: hidden; }
 .sae-plot .heatmap-canvas { display: block; }
 
 .sae-plot .heatmap-hover,
