@@ -58,18 +58,20 @@ export async function start(launch) {
 export const PATIENCE_MS = 120_000;
 
 /**
- * Waits until a function in the page returns something.
+ * Waits until a function in the page returns something, for as long as the page's status line changes.
  * @param {Tab} tab
  * @param {Look} look
  * @param {any[]} args
  * @returns {Promise<any>}
  */
 export async function until(tab, look, ...args) {
-  const end = Date.now() + PATIENCE_MS;
+  let [end, status] = [0, ''];
   for (;;) {
     const found = await tab.evaluate(look, ...args);
     if (found) return found;
-    if (Date.now() > end) throw new Error(`Waited in vain for ${look} ${args}: ${await text(tab, '#status')}`);
+    const now = await text(tab, '#status');
+    if (now !== status || end === 0) [end, status] = [Date.now() + PATIENCE_MS, now];
+    if (Date.now() > end) throw new Error(`Waited in vain for ${look} ${args}: ${status}`);
     await sleep(20);
   }
 }
