@@ -6,6 +6,7 @@ import { captionOf, introduction, pairSentence } from '../figure/sentences.js';
 import { showTooltip } from '../figure/tooltip.js';
 import { VIEW_NAMES, viewOf } from '../figure/request.js';
 import { THRESHOLD } from '../figure/request.js';
+import { hasValues, VALUE, VALUES, valuesOf } from '../figure/values.js';
 import { DEFAULT_VIEW, defaultView } from '../figure/view.js';
 import { axes, describeCell, quantityOf, savedLabel } from '../figure/axes.js';
 import { createCrossing } from './panels/crossing.js';
@@ -102,6 +103,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
       ...wanted,
       cell: inside ? wanted.cell : itsFirst.cell,
     };
+    if (!hasValues(shown, next.shown)) next.shown = itsFirst.shown;
     if (!shown.sources.pos.includes(next.source_pos ?? -1)) next.source_pos = undefined;
     // A scale that stays is of numbers of the same kind.
     if (result && wanted.locked && wanted.shown === undefined && next.shown !== view.shown)
@@ -109,11 +111,11 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     await breath();
     if (!alive()) return;
     const ranked = rankedColumns(shown, next);
-    const found = await summarise(shown[next.shown], shown.targets.pos, shown.sources.pos, alive, ranked);
+    const found = await summarise(valuesOf(shown, next.shown), shown.targets.pos, shown.sources.pos, alive, ranked);
     if (!found) return;
     await breath();
     if (!alive()) return;
-    automatic = automaticLimit(shown[next.shown], shown.targets.pos.length, ranked);
+    automatic = automaticLimit(valuesOf(shown, next.shown), shown.targets.pos.length, ranked);
     next.cell = pinFor(shown, next, found);
     [result, view, first, summary, meanings, step] = [shown, next, itsFirst, found, itsMeanings, -1];
     onResult?.(shown);
@@ -164,7 +166,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
 
   function draw() {
     if (!result) return;
-    const values = result[view.shown];
+    const values = valuesOf(result, view.shown);
     element('shown').value = view.shown;
     element('rows').value = view.rows;
     element('columns').value = view.columns;
@@ -188,7 +190,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     const matrix = matrixShown(result);
     tellFold(element('folded'), matrix, view.zeros);
     element('plot').style.maxHeight = `${boxHeight(matrix)}px`;
-    const label = `${view.shown} of ${VIEW_NAMES[viewOf(result.request)]}`;
+    const label = `${VALUES[view.shown]} of ${VIEW_NAMES[viewOf(result.request)]}`;
     if (plot) plot.update(matrix, label);
     else {
       plot = heatmap(matrix, {
@@ -214,7 +216,12 @@ export function createExplorer(root, { onView, say, onResult, half }) {
 
   /** The matrix as it is looked at now. @param {Attribution} of */
   function matrixShown(of) {
-    const all = { values: of[view.shown], ...axes(of, view, summary, meaning), limit: limit(), across: view.across };
+    const all = {
+      values: valuesOf(of, view.shown),
+      ...axes(of, view, summary, meaning),
+      limit: limit(),
+      across: view.across,
+    };
     return partOf(all, shownColumns(of, view), of.sources.pos.length);
   }
 
@@ -222,7 +229,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
   function tint() {
     if (!result || !summary) return;
     const { cell, source_pos: pos } = view;
-    const [values, n, { columnTotal }] = [result[view.shown], result.sources.pos.length, summary.whole];
+    const [values, n, { columnTotal }] = [valuesOf(result, view.shown), result.sources.pos.length, summary.whole];
     const amounts = amountsAt(result, (column) =>
       cell ? Math.abs(values[cell.row * n + column]) : columnTotal[column],
     );
@@ -231,14 +238,14 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     strip.tell(result, {
       amounts,
       most,
-      what: `Σ |${view.shown.slice(0, -1)}| ${cell ? 'to the pinned target' : 'to all targets'}`,
+      what: `Σ |${VALUE[view.shown]}| ${cell ? 'to the pinned target' : 'to all targets'}`,
       pos,
     });
   }
 
   function showScale() {
     if (!result) return;
-    const cut = cutOff(result[view.shown], limit());
+    const cut = cutOff(valuesOf(result, view.shown), limit());
     const isBars = result.targets.pos.length === 1;
     legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
     element('clipped').textContent = tellCut(cut);
@@ -344,7 +351,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
   }
 
   const hideFlow = () => element('flow').replaceChildren();
-  const values = (/** @type {Attribution} */ of) => of[view.shown];
+  const values = (/** @type {Attribution} */ of) => valuesOf(of, view.shown);
 
   async function showBetween() {
     if (!result || element('between').hidden) return;
@@ -478,10 +485,16 @@ export function createExplorer(root, { onView, say, onResult, half }) {
     if (ranks) {
       const alive = latestLook();
       const ranked = rankedColumns(result, view);
-      const found = await summarise(result[view.shown], result.targets.pos, result.sources.pos, alive, ranked);
+      const found = await summarise(
+        valuesOf(result, view.shown),
+        result.targets.pos,
+        result.sources.pos,
+        alive,
+        ranked,
+      );
       if (!found) return;
       summary = found;
-      automatic = automaticLimit(result[view.shown], result.targets.pos.length, ranked);
+      automatic = automaticLimit(valuesOf(result, view.shown), result.targets.pos.length, ranked);
       // That was of other numbers.
       if (values) [view.limit, view.locked] = [undefined, false];
     }
@@ -534,6 +547,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
   return {
     show,
     clear,
+    pick,
     learn,
     get result() {
       return result;

@@ -4,6 +4,7 @@ import { groups, order } from './analysis.js';
 import { fold } from './fold.js';
 import { own } from './schema.js';
 import { exact, number, percent, visible } from './text.js';
+import { ablationsOf, VALUE, valuesOf } from './values.js';
 
 /** @typedef {import('./own.js').AnyNodes} Nodes */
 /** @typedef {import('./result.js').Shown} Shown */
@@ -59,7 +60,7 @@ const ORDERS = {
  * What one number is, in one word.
  * @param {View['shown']} shown
  */
-export const quantityOf = (shown) => (shown === 'gradients' ? 'gradient' : 'attribution');
+export const quantityOf = (shown) => VALUE[shown];
 
 /**
  * What the rows or columns are, and in which order: `latents of blocks.0.hook_resid_pre, by position`.
@@ -89,7 +90,7 @@ function titleOfAxis({ request, ...sides }, side, sort) {
  * @param {MeaningOf} [meaning]
  */
 export function axes(result, view, summary, meaning) {
-  const values = result[view.shown];
+  const values = valuesOf(result, view.shown);
   const nColumns = result.sources.pos.length;
   const sums = view.across ? summary?.across : summary?.all;
   /**
@@ -155,6 +156,9 @@ export function axes(result, view, summary, meaning) {
   };
 }
 
+/** No values. */
+const NOTHING = new Float32Array();
+
 /**
  * One pair in words, a line each.
  * @param {Shown} result
@@ -169,6 +173,7 @@ export function describeCell(result, { row, column }, total, meaning) {
   const tell = (name, values, at) => values.length > 0 && lines.push(`${name} ${exact(values[at])}`);
   tell('gradient', result.gradients, i);
   tell('attribution', result.attributions, i);
+  tell('ablation', ablationsOf(result) ?? NOTHING, i);
   tell('source activation', result.sources.activation, column);
   tell('target activation', result.targets.activation, row);
   if (total) lines.push(`${percent(Math.abs(result.attributions[i]) / total)} of Σ |attribution| of this target`);

@@ -16,6 +16,7 @@ import { captionOf, pairSentence } from './sentences.js';
 import { adoptStyle } from './style.js';
 import { brief, count, number, short } from './text.js';
 import { showTooltip } from './tooltip.js';
+import { hasValues, VALUES, valuesOf } from './values.js';
 import { DEFAULT_VIEW, defaultView } from './view.js';
 
 /** @typedef {import('./result.js').Shown} Shown */
@@ -111,9 +112,9 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
     const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : first.cell;
     /** @type {View} */
     const looked = { ...first, ...defined(wanted), cell };
-    // Of numbers of one's own there may be no gradients.
-    if (next.gradients.length === 0) looked.shown = 'attributions';
-    const values = next[looked.shown];
+    // Of numbers of one's own there may be no gradients, and not all is measured.
+    if (!hasValues(next, looked.shown)) looked.shown = next.request ? defaultView(next).shown : 'attributions';
+    const values = valuesOf(next, looked.shown);
     const isKnown =
       summary &&
       !isOther &&
@@ -141,7 +142,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
   function draw() {
     title.textContent = short(titleOf(result), TITLE);
     tooltip.hidden = true;
-    const values = result[view.shown];
+    const values = valuesOf(result, view.shown);
     tell();
     if (values.length === 0) {
       plot = undefined;
@@ -158,7 +159,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
     const matrix = partOf(all, part, result.sources.pos.length);
     tellFold(folded, matrix, view.zeros);
     box.style.maxHeight = `${boxHeight(matrix)}px`;
-    const label = `${view.shown} of ${title.textContent}`;
+    const label = `${VALUES[view.shown]} of ${title.textContent}`;
     if (plot) plot.update(matrix, label);
     else {
       plot = heatmap(matrix, {

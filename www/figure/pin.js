@@ -1,5 +1,7 @@
 // The cell that an order by value follows where the reader has pinned none, or only a row or a column.
 
+import { valuesOf } from './values.js';
+
 /** @typedef {import('./view.js').View} View */
 /** @typedef {import('./result.js').Shown} Shown */
 /** @typedef {import('./analysis.js').Summary} Summary */
@@ -19,8 +21,9 @@ function largest(n, key) {
  * @param {{row: number} | {column: number}} at
  * @returns {Cell}
  */
-export function firstIn({ sources, targets, ...result }, { shown }, at) {
-  const [values, nRows, nColumns] = [result[shown], targets.pos.length, sources.pos.length];
+export function firstIn(result, { shown }, at) {
+  const { sources, targets } = result;
+  const [values, nRows, nColumns] = [valuesOf(result, shown), targets.pos.length, sources.pos.length];
   if ('row' in at) return { row: at.row, column: largest(nColumns, (i) => values[at.row * nColumns + i]) };
   return { row: largest(nRows, (i) => values[i * nColumns + at.column]), column: at.column };
 }
@@ -34,7 +37,7 @@ export function firstIn({ sources, targets, ...result }, { shown }, at) {
  */
 export function pinFor(result, view, summary) {
   const isNeeded = view.columns === 'value' || view.rows === 'value';
-  if (view.cell || !isNeeded || result[view.shown].length === 0) return view.cell;
+  if (view.cell || !isNeeded || valuesOf(result, view.shown).length === 0) return view.cell;
   const { rowTotal, columnTotal } = view.across ? summary.across : summary.all;
   return view.columns === 'value'
     ? firstIn(result, view, { row: largest(rowTotal.length, (i) => rowTotal[i]) })

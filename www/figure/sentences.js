@@ -9,6 +9,7 @@ import { shownColumns } from './part.js';
 import { leavesFirstOut } from './ranking.js';
 import { VIEW_NAMES, viewOf } from './request.js';
 import { brief, count, short, visible } from './text.js';
+import { VALUE, VALUES, valuesOf } from './values.js';
 
 /** @typedef {import('./own.js').AnyNodes} Nodes */
 /** @typedef {import('./result.js').Shown} Shown */
@@ -110,14 +111,16 @@ function shareOf(value, sums, [up, down]) {
  */
 export function pairSentence(result, cell, sums, { shown = 'attributions', meaning } = {}) {
   const { sources, targets } = result;
-  const value = result[shown][cell.row * sources.pos.length + cell.column];
+  const value = valuesOf(result, shown)[cell.row * sources.pos.length + cell.column];
   const from = sourceName(result, cell.column, meaning);
   const isToken = sources.kind === 'token';
   if (sources.kind === 'node' || targets.kind === 'node') {
-    const of = `${value > 0 ? 'positive' : 'negative'} ${shown} of that target`;
+    const of = `${value > 0 ? 'positive' : 'negative'} ${VALUES[shown]} of that target`;
     return `${from} → ${targetName(result, cell)}: ${brief(value)}${shareOf(value, sums, [`all ${of}`, `all ${of}`])}.`;
   }
   const size = brief(Math.abs(value));
+  if (shown === 'ablations' || shown === 'misses')
+    return measuredPair(result, cell, value, { shown, from, sums, meaning });
   if (targets.kind === 'logit_difference') {
     const [one, other] = favoured(result, value);
     if (value === 0) return `${from} favours neither ${one} nor ${other}.`;
@@ -135,6 +138,29 @@ export function pairSentence(result, cell, sums, { shown = 'attributions', meani
   }
   const all = /** @type {[string, string]} */ (['all that pushes it up', 'all that holds it down']);
   return `${from} ${value > 0 ? 'pushes' : 'holds'} ${to} ${value > 0 ? 'up' : 'down'} by ${size}${shareOf(value, sums, all)}.`;
+}
+
+/**
+ * A pair of what was measured, or of how far it was missed.
+ * @param {Shown} result
+ * @param {Cell} cell
+ * @param {number} value
+ * @param {{shown: 'ablations' | 'misses', from: string, sums?: RowSums, meaning?: MeaningOf}} how
+ */
+function measuredPair(result, cell, value, { shown, from, sums, meaning }) {
+  const pair = favoured(result, 1);
+  const to =
+    result.targets.kind === 'logit_difference' ? `${pair[0]} over ${pair[1]}` : targetName(result, cell, meaning);
+  const size = brief(Math.abs(value));
+  if (shown === 'misses')
+    return value === 0
+      ? `What the attribution of ${from} says of ${to} is what was measured.`
+      : `The attribution of ${from} says ${size} too ${value > 0 ? 'much' : 'little'} of ${to}.`;
+  const away =
+    result.request?.patch === undefined ? `Taking ${from} away` : `Setting ${from} to what it is in the other prompt`;
+  if (value === 0) return `${away} does not change ${to}.`;
+  const all = /** @type {[string, string]} */ (['all that lowers it', 'all that raises it']);
+  return `${away} ${value > 0 ? 'lowers' : 'raises'} ${to} by ${size}${shareOf(value, sums, all)}.`;
 }
 
 /**
@@ -192,7 +218,7 @@ export function countNodes({ kind, hook_name, pos: { length } }) {
 /** @param {View['rows']} sort @param {Values} shown @param {string} pinned the other side's */
 function orderOf(sort, shown, pinned) {
   if (sort === 'position') return 'in their own order';
-  const value = shown.slice(0, -1);
+  const value = VALUE[shown];
   if (sort === 'value') return `by ${value} at the pinned ${pinned}`;
   return sort === 'largest' ? `by largest |${value}|` : `by Σ |${value}|`;
 }
@@ -202,11 +228,15 @@ function colours({ sources, targets }, shown) {
   const [up, down] =
     sources.kind === 'node' || targets.kind === 'node'
       ? ['positive', 'negative']
-      : sources.kind === 'token' || shown === 'gradients'
-        ? ['more of the column raises the row', 'it lowers it']
-        : targets.kind === 'logit_difference'
-          ? ['the column favours the first token', 'the second']
-          : ['the column pushes the row up', 'it holds it down'];
+      : shown === 'ablations'
+        ? ['taking the column away lowers the row', 'it raises it']
+        : shown === 'misses'
+          ? ['the attribution says too much', 'too little']
+          : sources.kind === 'token' || shown === 'gradients'
+            ? ['more of the column raises the row', 'it lowers it']
+            : targets.kind === 'logit_difference'
+              ? ['the column favours the first token', 'the second']
+              : ['the column pushes the row up', 'it holds it down'];
   return `Blue: ${up}; red, on a dark page orange: ${down}.`;
 }
 
@@ -219,9 +249,10 @@ function colours({ sources, targets }, shown) {
  */
 export function captionOf(result, view, { limit, clipped = 0 } = {}) {
   const { sources, targets, request } = result;
+  const named = `${VALUES[view.shown].charAt(0).toUpperCase()}${VALUES[view.shown].slice(1)}`;
   const what = request
-    ? `${view.shown === 'gradients' ? 'Gradients' : 'Attributions'}, ${VIEW_NAMES[viewOf(request)]}, of ${quoted(result.model.name ?? 'a model without a name', LABEL)} on ${quoted(request.prompt, PROMPT)}`
-    : `${view.shown === 'gradients' ? 'Gradients' : 'Attributions'}: ${short(visible(result.title), PROMPT)}`;
+    ? `${named}, ${VIEW_NAMES[viewOf(request)]}, of ${quoted(result.model.name ?? 'a model without a name', LABEL)} on ${quoted(request.prompt, PROMPT)}`
+    : `${named}: ${short(visible(result.title), PROMPT)}`;
   const shown = shownColumns(result, view);
   const some = shown && { ...sources, pos: sources.pos.subarray(0, shown.length) };
   const only = shown ? ` on ${tokenAt(result, Number(view.source_pos))} alone` : '';
@@ -256,13 +287,17 @@ export function introduction(result, shown, strongest, view) {
   const given = `${model} was given ${quoted(request.prompt, PROMPT)}${says}.`;
   const [column, row] = [nodeOf(sources), nodeOf(targets)];
   const value =
-    sources.kind === 'token'
-      ? 'how much more of the token’s embedding would raise it (blue) or lower it (red, on a dark page orange)'
-      : shown === 'gradients'
-        ? 'how much raising the one would raise the other (blue) or lower it (red, on a dark page orange)'
-        : targets.kind === 'logit_difference'
-          ? 'how much the one adds to the other: blue favours the first token, red (on a dark page orange) the second'
-          : 'how much the one pushes the other up (blue) or holds it down (red, on a dark page orange)';
+    shown === 'ablations'
+      ? 'how much the other loses where the one is taken away (blue), or gains (red, on a dark page orange)'
+      : shown === 'misses'
+        ? 'how much too much its attribution says (blue), or too little (red, on a dark page orange)'
+        : sources.kind === 'token'
+          ? 'how much more of the token’s embedding would raise it (blue) or lower it (red, on a dark page orange)'
+          : shown === 'gradients'
+            ? 'how much raising the one would raise the other (blue) or lower it (red, on a dark page orange)'
+            : targets.kind === 'logit_difference'
+              ? 'how much the one adds to the other: blue favours the first token, red (on a dark page orange) the second'
+              : 'how much the one pushes the other up (blue) or holds it down (red, on a dark page orange)';
   const means = `Each column is ${column}, each row ${row}, and a cell says ${value}.`;
   const ranked =
     view?.source_pos !== undefined

@@ -1,6 +1,7 @@
 // The part of a link that says how a result is looked at.
 
 import { finite, passed } from './schema.js';
+import { VALUES } from './values.js';
 import { DEFAULT_VIEW, SORTS } from './view.js';
 
 /** @typedef {import('./view.js').View} View */
@@ -37,7 +38,7 @@ export function readView(link) {
   /** @type {Partial<View>} */
   const view = {};
   const shown = link.get('shown');
-  if (shown === 'gradients' || shown === 'attributions') view.shown = shown;
+  if (shown && Object.hasOwn(VALUES, shown)) view.shown = /** @type {View['shown']} */ (shown);
   for (const axis of /** @type {const} */ (['rows', 'columns'])) {
     const sort = SORTS.find((name) => name === link.get(axis));
     if (sort) view[axis] = sort;

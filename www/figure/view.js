@@ -8,7 +8,7 @@ import { THRESHOLD } from './request.js';
 
 /**
  * @typedef {object} View
- * @property {'attributions' | 'gradients'} shown
+ * @property {import('./values.js').Values} shown
  * @property {Sort} rows
  * @property {Sort} columns
  * @property {boolean} across only pairs across positions stand out

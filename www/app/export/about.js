@@ -2,8 +2,9 @@
 // it was made: an address there helps nobody elsewhere.
 
 import { describeNodes, isSpread } from '../../figure/axes.js';
-import { describeLogits } from '../../figure/request.js';
+import { describeLogits, describeMethod } from '../../figure/request.js';
 import { brief, number, short, visible } from '../../figure/text.js';
+import { VALUE } from '../../figure/values.js';
 import { addressesRead, revisionsOf } from '../sources.js';
 
 /** @typedef {import('../../figure/result.js').Shown} Shown */
@@ -59,10 +60,15 @@ export function caption(result, { view, page, limit, beyond = 0 }) {
       `Prompt “${short(visible(request.prompt), 400)}” (${counted(result.tokens.string.length, 'token')}).`,
     );
     said.push(
-      view.shown === 'attributions'
-        ? 'Attribution is gradient × source activation.'
-        : 'Gradients of targets with respect to sources.',
+      {
+        attributions: `Attribution is gradient × ${request.patch === undefined ? 'source activation' : 'what the source differs by'}.`,
+        gradients: 'Gradients of targets with respect to sources.',
+        ablations: 'Ablation is what a target loses where the source is taken away.',
+        misses: 'Attribution less what a target loses where the source is taken away.',
+      }[view.shown],
     );
+    const how = describeMethod(request.method);
+    if (how) said.push(`Gradients: ${how}.`);
     if (request.error === 'omit') said.push('The SAE’s error is left out.');
   }
   if (limit !== undefined) {
@@ -102,7 +108,7 @@ export function axisTitles(result, view) {
     const isTold = nodes.pos.length > 1 && (sort !== 'position' || isSpread(nodes));
     return isTold ? `${what}, ${ORDERS[sort](other)}` : what;
   };
-  const what = view.shown === 'attributions' ? 'attribution' : 'gradient';
+  const what = VALUE[view.shown];
   const target =
     request && typeof request.to !== 'string' && 'logit_difference' in request.to
       ? describeLogits(request.to)

@@ -6,6 +6,7 @@ import { tokenAt } from '../../figure/sentences.js';
 import { heatmap } from '../../figure/heatmap.js';
 import { lastOnly } from '../../figure/last.js';
 import { brief } from '../../figure/text.js';
+import { VALUE, valuesOf } from '../../figure/values.js';
 import { isolated, make } from './tables.js';
 
 /** @typedef {import('../../figure/result.js').Saved} Saved */
@@ -24,13 +25,13 @@ export function createBetween(root, onOpen) {
 
   /**
    * @param {Saved} result
-   * @param {'attributions' | 'gradients'} shown
+   * @param {import('../../figure/values.js').Values} shown
    */
   async function show(result, shown) {
     const alive = latest();
     const { tokens, sources, targets } = result;
     const n = Math.min(tokens.string.length, SHOWN);
-    const sums = await betweenPositions(result[shown], targets.pos, sources.pos, n, alive);
+    const sums = await betweenPositions(valuesOf(result, shown), targets.pos, sources.pos, n, alive);
     if (!sums || !alive()) return;
     const pos = Uint32Array.from({ length: n }, (_, at) => at);
     const axis = {
@@ -44,7 +45,7 @@ export function createBetween(root, onOpen) {
     };
     const rest = [...sums].filter((_, i) => i % n !== 0);
     const limit = rest.reduce((most, sum) => Math.max(most, sum), 0) || Math.max(...sums, 1e-12);
-    const what = `Σ |${shown.slice(0, -1)}|`;
+    const what = `Σ |${VALUE[shown]}|`;
     const told = make(document, 'p.quiet');
     told.setAttribute('aria-live', 'polite');
     /** @type {Block | undefined} */

@@ -2,6 +2,7 @@
 
 import { brief, number, percent, short, visible } from '../../figure/text.js';
 import { nodeLabel } from '../../figure/axes.js';
+import { VALUE, valuesOf } from '../../figure/values.js';
 import { isolated, make, table } from './tables.js';
 
 /** @typedef {import('../../runtime/protocol.js').Attribution} Attribution */
@@ -59,7 +60,7 @@ function picker(result, i, content, { document, meaning, onPick }, tokens = '') 
  * The strongest pairs, as a table: the heatmap for who does not see it.
  * @param {Attribution} result
  * @param {number[]} cells strongest first
- * @param {'attributions' | 'gradients'} shown
+ * @param {import('../../figure/values.js').Values} shown
  * @param {Float64Array} totals Σ |value| of each row
  * @param {boolean} across
  * @param {Options} options
@@ -69,15 +70,16 @@ export function strongestPairs(result, cells, shown, totals, across, options) {
   const some = cells.slice(0, SHOWN);
   // A single target needs no column of its own.
   const several = result.targets.pos.length > 1;
-  const figure = shown === 'attributions' ? 'Attribution' : 'Gradient';
+  const [values, name] = [valuesOf(result, shown), VALUE[shown]];
+  const figure = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
   return table(document, {
     title: across ? 'Strongest pairs across positions' : 'Strongest pairs',
-    note: `By size of ${shown.slice(0, -1)}, the largest ${some.length}. Share: of the sum of sizes at that target.`,
+    note: `By size of ${name}, the largest ${some.length}. Share: of the sum of sizes at that target.`,
     head: ['From', ...(several ? ['To'] : []), figure, 'Share'],
     figures: 2,
     rows: some.map((i) => {
       const { row, column } = cellOf(result, i);
-      const value = result[shown][i];
+      const value = values[i];
       return [
         picker(result, i, named(result.sources, column, options), options),
         ...(several ? [named(result.targets, row, options)] : []),
