@@ -1,6 +1,7 @@
 // The form: what is asked, of which model.
 
 import { codedError } from '../runtime/error.js';
+import { createCredit } from './credit.js';
 import { isAfter, isSame } from '../runtime/places.js';
 import { describeLogits, TOKENS, viewOf } from '../figure/request.js';
 import { short, visible } from '../figure/text.js';
@@ -29,6 +30,7 @@ export function createForm(document, sources, selected) {
   /** @param {string} id @returns {any} */
   const element = (id) => document.getElementById(id);
   const form = element('form');
+  const credit = createCredit(document);
   /**
    * What fields were filled with and what they made of it: a field holds no line end, id of a token or list.
    * @type {Map<string, {value: unknown, shown: string}>}
@@ -120,6 +122,7 @@ export function createForm(document, sources, selected) {
     for (const field of form.querySelectorAll('[data-views]')) {
       field.hidden = !field.getAttribute('data-views').split(' ').includes(view());
     }
+    credit.offer(view() === 'token_to_latent');
   }
 
   for (const [name, source] of Object.entries(sources)) addSource(name, source);
@@ -162,6 +165,8 @@ export function createForm(document, sources, selected) {
   function problem() {
     const found = (/** @type {string} */ code, /** @type {string} */ field, /** @type {string} */ message) =>
       Object.assign(codedError(code, message), { code, field });
+    const credited = credit.problem(asked('prompt'), view() === 'token_to_latent');
+    if (credited) return credited;
     const k = asked('k');
     if (view() === 'latent_to_logit' && typeof k !== 'object' && !(Number.isInteger(Number(k)) && Number(k) >= 1))
       return found(
@@ -237,7 +242,7 @@ export function createForm(document, sources, selected) {
       const isFromTokens = view() === 'token_to_latent';
       const from = isFromTokens ? TOKENS : element('from').value;
       const error = element('omit').checked && from !== TOKENS ? 'omit' : 'keep';
-      return { prompt: asked('prompt'), from, to: to(), error, threshold };
+      return { prompt: asked('prompt'), from, to: to(), error, threshold, ...credit.read(from) };
     },
 
     /**
@@ -289,9 +294,19 @@ export function createForm(document, sources, selected) {
         });
       }
       element('omit').checked = error === 'omit';
+      credit.fill(request);
       showListed();
       showFields();
       showBreaks();
+      showProblems();
+    },
+
+    /**
+     * Lays the tokens of the two prompts beside each other, where there are two.
+     * @param {(text: string) => Promise<{string: string[]}>} tokenize
+     */
+    async alignPatch(tokenize) {
+      await credit.align(asked('prompt'), tokenize);
       showProblems();
     },
 

@@ -8,6 +8,7 @@ import { createCompare } from './compare.js';
 import { createForm } from './form.js';
 import { glossary } from './glossary.js';
 import { firstHalf } from '../figure/flow.js';
+import { createLab } from './lab.js';
 import { createLists } from './lists.js';
 import { createLayout } from './layout.js';
 import { createMeanings } from './meanings/meanings.js';
@@ -34,19 +35,27 @@ const PRIVATE = 'sae-attribution.private';
 /** Where it is kept that the figure is not to follow what is typed. */
 const LIVE = 'sae-attribution.live';
 
+/** What fields are called that may be wrong. @type {Record<string, string>} */
+const FIELDS = { k: 'Logits (k)', steps: 'Steps', patch: 'Against another prompt' };
+
 const address = fromAddress(new URL(location.href));
 const storage = storageOr();
 /** What the runtime noted of the run, beside what comes of it. */
 let notice = '';
 const form = createForm(document, address.sources, address.selected);
 const explorer = createExplorer(element('result'), {
-  onView: () => visit.follow(),
+  onView(view) {
+    visit.follow();
+    lab.follow(view);
+  },
   half,
   say: status,
   onResult(result) {
     if (own?.isOpen) own.end();
     compare.follow(result);
     visit.tellShown(result);
+    lab.show(result);
+    lab.follow(explorer.view);
   },
 });
 const results = createResults(new URL('../results/', import.meta.url), {
@@ -105,6 +114,18 @@ const lists = createLists(document, {
   say: status,
 });
 
+const lab = createLab(document, {
+  explorer,
+  source: () => visit.shown()?.source,
+  ask: (name, kind, asked, options) => runner.ask(name, kind, asked, { ...options, isPrivate: form.isPrivate }),
+  vocabulary: runner.vocabulary,
+  onCheck() {
+    if (running) return status('A run is under way: cancel it, or wait for it.');
+    if (visit.askMeasured()) void run();
+    else status('The model of this result is not offered here: it cannot be measured.', true);
+  },
+});
+
 /** The source that a result is of, whichever is chosen. @param {Attribution} result */
 function ownSource(result) {
   return sourceOf(address.sources, result, new URL(location.href), form.source);
@@ -149,11 +170,7 @@ async function run({ isLive = false } = {}) {
   if (problem) {
     if (isLive) return;
     // What is wrong stands beside the field, and is not said twice.
-    status(
-      `Nothing was run: see ${problem.field === 'k' ? 'Logits (k)' : 'the two tokens'}. [${problem.code}]`,
-      true,
-      problem.code,
-    );
+    status(`Nothing was run: see ${FIELDS[problem.field] ?? 'the two tokens'}. [${problem.code}]`, true, problem.code);
     element('more').open = true;
     return element(problem.field).focus();
   }
@@ -202,6 +219,7 @@ async function run({ isLive = false } = {}) {
     fail(error);
     // The field tells which tokens it is.
     if (describeError(error).code === 'not-one-token') void checkTargets();
+    if (describeError(error).code === 'patch-length') void alignPatch();
   } finally {
     if (isLast()) rest();
   }
@@ -307,6 +325,14 @@ async function checkTargets() {
   await form.checkTargets((text) => client.tokenize(text));
 }
 
+/** Only who has the tokenizer can tell; before the first Run, Run will. */
+async function alignPatch() {
+  if (!runner.isOpen(form.source)) return;
+  const client = await runner.client();
+  await form.alignPatch((text) => client.tokenize(text));
+  visit.tellStale();
+}
+
 // --- the form ---
 
 on('form', 'submit', (event) => {
@@ -329,6 +355,7 @@ on('form', 'change', (event) => {
   stopFollowing();
   void visit.recall();
 });
+for (const id of ['prompt', 'patch']) on(id, 'change', () => running ?? void alignPatch().catch(fail));
 for (const id of ['positive', 'negative']) {
   on(id, 'input', async () => {
     if (!runner.isOpen(form.source) || running) return;
@@ -377,6 +404,7 @@ element('private').checked = storage.getItem(PRIVATE) === 'true';
 createTheme(document, storage, () => {
   explorer.repaint();
   own?.repaint();
+  lab.repaint();
 });
 void visit.begin().then(() => {
   const { problem } = address;

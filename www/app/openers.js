@@ -1,7 +1,7 @@
 // What the reader opens without asking the form: an example, a file, what is kept in this browser.
 
 import { readShown } from './read-result.js';
-import { BEFORE, KEPT, keyOf } from './results.js';
+import { BEFORE, KEPT, keyOf, unmeasured } from './results.js';
 
 /** @typedef {import('../figure/result.js').Saved} Attribution */
 /** @typedef {import('./results.js').Precomputed} Precomputed */
@@ -35,7 +35,7 @@ export function createOpeners(visit) {
     try {
       const result = await results.load(entry);
       if (!alive() || isRunning()) return;
-      fill(entry.source, result.request, result.pair_logits?.string);
+      fill(entry.source, unmeasured(result.request), result.pair_logits?.string);
       await show(result, visit.originOf(entry), {});
       say(`${BEFORE} ${willFetch()}`);
     } catch (error) {

@@ -23,6 +23,8 @@ export function createRunner({ sources, device, files, onNotice, onOpen }) {
    * @type {{name: string, isPrivate: boolean, missing?: string} | undefined}
    */
   let opened;
+  /** How many logits its model has. */
+  let vocabulary = 0;
 
   /** The client, loaded when there is something to ask it: whoever only looks needs none. */
   function client() {
@@ -37,8 +39,30 @@ export function createRunner({ sources, device, files, onNotice, onOpen }) {
     return starting;
   }
 
+  /**
+   * The client, with a source open.
+   * @param {string} name
+   * @param {{isPrivate: boolean, signal?: AbortSignal}} options
+   */
+  async function open(name, { isPrivate, signal }) {
+    // As they are now: what the name stands for may change while the runtime loads.
+    const [{ model, saes }, local] = [sources[name], files(name)];
+    const runtime = await client();
+    const hasCome = opened?.missing && (await import('../runtime/missing.js')).hasCome(opened.missing);
+    if (opened?.name !== name || opened.isPrivate !== isPrivate || (await hasCome)) {
+      const found = await runtime.open({ model, saes }, { device, files: local, isPrivate, signal });
+      opened = { name, isPrivate, missing: found.missing };
+      vocabulary = found.config.vocab_size;
+      onOpen(found.device, found.reason);
+    }
+    return runtime;
+  }
+
   return {
     client,
+
+    /** How many logits the model has that was opened last. */
+    vocabulary: () => vocabulary,
 
     /** @param {string} name of a source */
     isOpen: (name) => opened?.name === name,
@@ -57,16 +81,19 @@ export function createRunner({ sources, device, files, onNotice, onOpen }) {
      * @param {AbortSignal} options.signal
      */
     async run(name, asked, { isPrivate, onProgress, signal }) {
-      // As they are now: what the name stands for may change while the runtime loads.
-      const [{ model, saes }, local] = [sources[name], files(name)];
-      const runtime = await client();
-      const hasCome = opened?.missing && (await import('../runtime/missing.js')).hasCome(opened.missing);
-      if (opened?.name !== name || opened.isPrivate !== isPrivate || (await hasCome)) {
-        const found = await runtime.open({ model, saes }, { device, files: local, isPrivate, signal });
-        opened = { name, isPrivate, missing: found.missing };
-        onOpen(found.device, found.reason);
-      }
-      return runtime.attribute(asked, { onProgress, signal });
+      return (await open(name, { isPrivate, signal })).attribute(asked, { onProgress, signal });
+    },
+
+    /**
+     * What is tried with a model, beside what Run asks.
+     * @param {string} name of the source
+     * @param {'intervene' | 'curves' | 'generate'} kind
+     * @param {any} asked
+     * @param {import('../runtime/client.js').AttributeOptions & {isPrivate: boolean}} options
+     * @returns {Promise<any>}
+     */
+    async ask(name, kind, asked, { isPrivate, onProgress, signal }) {
+      return (await open(name, { isPrivate, signal }))[kind](asked, { onProgress, signal });
     },
   };
 }

@@ -3,7 +3,7 @@
 import { describeRequest } from '../figure/request.js';
 import { titleOf } from '../figure/result.js';
 import { short, visible } from '../figure/text.js';
-import { keyOf } from './results.js';
+import { answers, keyOf } from './results.js';
 
 /** @typedef {import('../figure/result.js').Saved} Saved */
 /** @typedef {import('../runtime/protocol.js').Request} Request */
@@ -21,8 +21,8 @@ const TITLE = 90;
  */
 export function compareAsked(shown, { source, request, model, problem }) {
   if (!shown) return { isStale: false, text: '' };
-  const [is, asks] = [keyOf(shown.source, shown.result.request), keyOf(source, request)];
-  if (is === asks) return { isStale: false, text: '' };
+  const asks = keyOf(source, request);
+  if (shown.source === source && answers(shown.result.request, request)) return { isStale: false, text: '' };
   const title = short(titleOf(shown.result), TITLE);
   // A file of a model that is not offered: the form has its request, and another model for it.
   if (shown.source === undefined && shown.filled === asks)

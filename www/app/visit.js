@@ -9,7 +9,7 @@ import { short, visible } from '../figure/text.js';
 import { DEFAULT_VIEW } from '../figure/view.js';
 import { decodeState, encodeState } from './links.js';
 import { createOpeners, FILE } from './openers.js';
-import { BEFORE, KEPT, keyOf, THIS_VISIT } from './results.js';
+import { answers, BEFORE, KEPT, keyOf, THIS_VISIT, unmeasured } from './results.js';
 import { addressesRead, revisionsOf } from './sources.js';
 import { compareAsked, createStale } from './stale.js';
 import { createSteps } from './steps.js';
@@ -179,8 +179,11 @@ export function createVisit(document, page) {
   /** The link to what is shown as it is looked at; to what the form asks where nothing is shown. */
   function link() {
     const is = shown();
-    return is ? `#${encodeState(is.source, is.result.request, explorer.view, explorer.first)}` : linkToAsked();
+    return is ? `#${encodeState(is.source, askedOf(is), explorer.view, explorer.first)}` : linkToAsked();
   }
+
+  /** What was asked for what is shown: one computed before was measured without being asked. @param {{result: Attribution, file?: string}} is */
+  const askedOf = ({ result: { request: asked }, file }) => (file ? unmeasured(asked) : asked);
 
   function linkToAsked() {
     const view = awaitedOf(asksNow()) ?? { threshold: explorer.threshold };
@@ -199,9 +202,10 @@ export function createVisit(document, page) {
   function step() {
     const is = shown();
     const title = is ? `${short(titleOf(is.result), TITLE)} · ${untitled}` : untitled;
-    const answered = is && (is.filled ?? keyOf(is.source, is.result.request));
+    const isAnswered =
+      is && (is.filled ? is.filled === asksNow() : is.source === form.source && answers(is.result.request, request()));
     // What else the form asks comes back with it.
-    const asked = is && answered !== asksNow() ? linkToAsked() : undefined;
+    const asked = is && !isAnswered ? linkToAsked() : undefined;
     return { hash: link(), title, state: { key: is?.key, asked } };
   }
 
@@ -256,7 +260,7 @@ export function createVisit(document, page) {
     if (found) {
       const { result, file, how } = found;
       if (touched) return explorer.result ? undefined : nothingYet();
-      fill(name, result.request, result.pair_logits?.string);
+      fill(name, { ...result.request, measure: asked.measure }, result.pair_logits?.string);
       results.keep(keyOf(name, asked), result);
       await present(result, { key: keyOf(name, asked), source: name, file }, view);
       return say(`${how} ${willFetch()}`);
@@ -273,7 +277,7 @@ export function createVisit(document, page) {
     const result = await results.load(entry);
     if (!alive()) return;
     if (touched) return explorer.result ? undefined : nothingYet();
-    fill(entry.source, result.request, result.pair_logits?.string);
+    fill(entry.source, unmeasured(result.request), result.pair_logits?.string);
     await present(result, originOf(entry), view);
     say(`${BEFORE} ${willFetch()}`);
   }
@@ -291,6 +295,14 @@ export function createVisit(document, page) {
     link,
     recall,
     ...openers,
+
+    /** Asks the form for what is shown, measured. @returns {boolean} whether its model can be asked */
+    askMeasured() {
+      const is = shown();
+      if (!is || is.source === undefined) return false;
+      fill(is.source, { ...is.result.request, measure: true }, is.result.pair_logits?.string);
+      return true;
+    },
 
     /** Name of a file on the site that holds what is shown. */
     async file() {
@@ -316,8 +328,12 @@ export function createVisit(document, page) {
         if (isLive) saving = setTimeout(() => void results.save(result, key, source), REST);
         else void results.save(result, key, source);
         if (!alive()) return false;
-        const view = awaitedOf(key);
-        if (view) awaited = undefined;
+        // The same question, now measured, is looked at as before.
+        const is = shown();
+        const isSame = is?.source === source && answers(asked, unmeasured(is.result.request));
+        const linked = awaitedOf(key);
+        if (linked) awaited = undefined;
+        const view = linked ?? (isSame ? explorer.view : undefined);
         await show(result, { key, source, ...(isLive && { isLive }) }, view);
         return true;
       };
