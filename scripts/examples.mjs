@@ -1,5 +1,8 @@
 // What the page shows before anything is run: each example with the question that it answers, and what is to be seen.
 //
+// Those of the demo model are measured, too, where that is small: how well attributions predict is to be seen before
+// anything is run.
+//
 // scripts/results.mjs computes them and writes www/results/index.json; the first is what the page opens with.
 
 /** @typedef {import('../www/app/results.js').Precomputed} Example */
@@ -18,7 +21,7 @@ export const EXAMPLES = [
     question: 'What makes “ tennis” the next word?',
     seen: 'One latent at the last word, for “ tennis” in facts, gives a third of all that moves its logit, and takes from “ rugby”.',
     source: 'demo',
-    request: { prompt: SERENA, from: before(3), to: { top_logits: 10 } },
+    request: { prompt: SERENA, from: before(3), to: { top_logits: 10 }, measure: true },
   },
   {
     file: 'demo-logit-difference.json',
@@ -26,7 +29,7 @@ export const EXAMPLES = [
     question: 'Why tennis, not golf?',
     seen: 'A single row: what speaks for “ tennis” is blue, what speaks for “ golf” is red, the strongest first.',
     source: 'demo',
-    request: { prompt: SERENA, from: before(3), to: { logit_difference: [' tennis', ' golf'] } },
+    request: { prompt: SERENA, from: before(3), to: { logit_difference: [' tennis', ' golf'] }, measure: true },
   },
   {
     file: 'demo-capital.json',
@@ -34,7 +37,7 @@ export const EXAMPLES = [
     question: 'How does “ France” reach the word after it?',
     seen: 'Cells off the staircase are pairs across positions: there, attention has carried a latent to a later word.',
     source: 'demo',
-    request: { prompt: 'The capital of France is', from: before(1), to: before(2) },
+    request: { prompt: 'The capital of France is', from: before(1), to: before(2), measure: true },
   },
   {
     file: 'demo-latent-logit.json',
@@ -42,7 +45,7 @@ export const EXAMPLES = [
     question: 'How does it know that the tower is in Paris?',
     seen: 'The latents that raise “ Paris”, the largest logit, stand left, those that lower it right.',
     source: 'demo',
-    request: { prompt: 'The Eiffel tower is in the city of', from: before(3), to: { top_logits: 10 } },
+    request: { prompt: 'The Eiffel tower is in the city of', from: before(3), to: { top_logits: 10 }, measure: true },
   },
   {
     file: 'demo-token-latent.json',
@@ -50,7 +53,7 @@ export const EXAMPLES = [
     question: 'Which words switch which latents on?',
     seen: 'Most latents answer to the word that they stand at; some rows have a second, earlier column.',
     source: 'demo',
-    request: { prompt: EIFFEL, from: 'tokens', to: before(2) },
+    request: { prompt: EIFFEL, from: 'tokens', to: before(2), measure: true },
   },
   {
     file: 'demo-tennis-token.json',

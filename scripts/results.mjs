@@ -27,7 +27,11 @@ function compact(result) {
   return text.replace(/"(\[[-\d.e+,]*\])"/g, '$1');
 }
 /** Arrays of float32 in a result. */
-const FLOATS = new Set(['gradients', 'activation', 'logit', 'probability', 'sae_error_norm']);
+const FLOATS = new Set([
+  ...['gradients', 'ablations', 'activation', 'logit', 'probability', 'sae_error_norm'],
+  // Of what attributions sum to.
+  ...['total', 'error'],
+]);
 
 const asked = EXAMPLES.filter(({ file }) => wanted.length === 0 || wanted.includes(file));
 const browser = asked.length > 0 ? await start() : undefined;

@@ -111,7 +111,8 @@ test('results computed before are what the runtime computes now', async () => {
       const now = await client.attribute(request);
       const nodes = (/** @type {any} */ { sources, targets }) => JSON.stringify([sources.label, targets.label]);
       if (nodes(saved) !== nodes(now)) found.push(`${file}: other sources or targets`);
-      for (const values of ['gradients', 'attributions']) {
+      if (Boolean(saved.ablations) !== Boolean(request.measure)) found.push(`${file}: is measured, or not`);
+      for (const values of ['gradients', 'attributions', ...(request.measure ? ['ablations'] : [])]) {
         const most = now[values].reduce(
           (/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, Math.abs(b)),
           0,

@@ -248,7 +248,7 @@ export function createVisit(document, page) {
     if (opened) {
       const source = page.ownSource(opened);
       const from = origins.get(opened) ?? { key: key ?? keyOf(name, asked), source };
-      fill(from.source, opened.request, opened.pair_logits?.string);
+      fill(from.source, askedOf({ result: opened, file: from.file }), opened.pair_logits?.string);
       await present(opened, { ...from, filled: from.source ? undefined : asksNow() }, view);
       return say(before ? THIS_VISIT : KEPT);
     }
