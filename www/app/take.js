@@ -101,14 +101,21 @@ export function createTake(document, { looked, link, source, file, say, fail }) 
   /** @param {Shown} result */
   async function python(result) {
     if (!result.request) return say(`${UNASKED}there is nothing that Python could compute again.`);
-    const snippet = await import('./snippet.js');
+    const [snippet, { measuredPython, notSame }] = await Promise.all([
+      import('./snippet.js'),
+      import('./snippet-measured.js'),
+    ]);
+    const { cell, threshold } = looked().view;
+    const measured = cell && result.ablations?.[cell.row * result.sources.pos.length + cell.column];
+    const python = snippet.python({ ...result.request, threshold }, snippet.originsOf(result), {
+      page: new URL(location.href),
+      file: `${nameOf(result)}.json`,
+    });
     offer(
       'Python',
-      'Computes the same with TransformerLens and SAELens, and compares it with the file of “Save JSON”.',
-      snippet.python({ ...result.request, threshold: looked().view.threshold }, snippet.originsOf(result), {
-        page: new URL(location.href),
-        file: `${nameOf(result)}.json`,
-      }),
+      notSame(result.request) ||
+        'Computes the same with TransformerLens and SAELens, and compares it with the file of “Save JSON”.',
+      cell && measured !== undefined ? python + measuredPython(result, cell, measured) : python,
     );
   }
 
