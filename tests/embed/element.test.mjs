@@ -26,7 +26,7 @@ test('a saved result is shown, by at most 60 KB of scripts and nothing of the ru
   await figure.shows(/^demo · latent → latent, resid_pre 1 → resid_pre 2 · The capital of France is$/);
   assert.match(
     (await figure.part('scale').textContent()) ?? '',
-    /^attribution−1\.64.*01?.*1\.6446 cells are clipped · 6 pairs across positions over ±2$/,
+    /^attribution−1\.64.*01?.*1\.6446 cells are clipped · 6 pairs across positions over ±2 · r = 0\.94 predicted vs measured$/,
   );
   assert.match((await figure.part('heatmap').getAttribute('aria-label')) ?? '', /82 rows and 78 columns/);
   requests.end();

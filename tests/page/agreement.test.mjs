@@ -4,14 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ablationOf, interventionOf, measurePair, whyNot } from '../../www/app/intervene.js';
 import { describeCurves, enough } from '../../www/app/panels/curves.js';
-import {
-  badgeOf,
-  completenessOf,
-  correlation,
-  describeFit,
-  largestCells,
-  worstCells,
-} from '../../www/figure/agreement.js';
+import { badgeOf, correlation } from '../../www/figure/badge.js';
+import { completenessOf, describeFit, largestCells, worstCells } from '../../www/figure/agreement.js';
 import { measuredSentence } from '../../www/figure/measured-words.js';
 import { fromJson } from '../../www/figure/result.js';
 import { hasValues, valuesOf } from '../../www/figure/values.js';

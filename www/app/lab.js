@@ -1,6 +1,6 @@
 // Beside a result: what was measured of it, and what can be tried with its model. Panels are loaded when they are opened.
 
-import { badgeOf } from '../figure/agreement.js';
+import { badgeOf } from '../figure/badge.js';
 import { codedError } from '../runtime/error.js';
 import { createMeasuredPair } from './panels/measured-pair.js';
 import { progressTeller } from './words.js';

@@ -175,7 +175,14 @@ export class SaeAttribution extends mirrored(Base) {
 
   /** How attributes say that it is looked at; where they do not, what was set. @returns {Partial<View>} */
   #looked() {
-    const unsaid = { rows: undefined, columns: undefined, top: undefined, limit: undefined, threshold: undefined };
+    const unsaid = {
+      shown: undefined,
+      rows: undefined,
+      columns: undefined,
+      top: undefined,
+      limit: undefined,
+      threshold: undefined,
+    };
     return { ...unsaid, ...this.#view, ...viewOf(this) };
   }
 

@@ -7,6 +7,7 @@ import { ASKED, LOOKED } from './attributes.js';
 import { agree, hasAgreed, onAgree } from './consent.js';
 import { createControls } from './controls.js';
 import { CONTROLS_STYLE } from './controls-style.js';
+import { hasValues, VALUES } from '../figure/values.js';
 import { writeFrom, writeTo } from './grammar.js';
 import { createPace, PAUSE } from './pace.js';
 import { borrow, keyOf } from './pool.js';
@@ -149,13 +150,18 @@ export function createLive(figure, host) {
 
   /** What the fields and the button say. */
   function offer() {
-    const asked = host.result()?.request;
-    const { rows = 'position', columns = 'position', threshold } = host.looked();
+    const result = host.result();
+    const asked = result?.request;
+    const { rows = 'position', columns = 'position', threshold, shown = 'attributions' } = host.looked();
+    const values = /** @type {View['shown'][]} */ (Object.keys(VALUES)).filter(
+      (one) => result && hasValues(result, one),
+    );
+    controls.offerValues(values);
     controls.show({
       prompt: figure.hasAttribute('prompt') ? figure.prompt : (asked?.prompt ?? ''),
       from: figure.from || (asked ? writeFrom(asked.from) : ''),
       to: figure.to || (asked ? writeTo(asked.to) : ''),
-      ...{ rows, columns },
+      ...{ rows, columns, shown: values.includes(shown) ? shown : 'attributions' },
       threshold: String(threshold ?? asked?.threshold ?? ''),
     });
     if (!controls.isLive) return;

@@ -2,6 +2,7 @@
 
 import { pairsAcross, summarise, sumsAt } from './analysis.js';
 import { axes, describeCell, isSpread, quantityOf, savedLabel } from './axes.js';
+import { badgeOf } from './badge.js';
 import { tellFold } from './fold.js';
 import { heatmap } from './heatmap.js';
 import { boxHeight } from './heatmap/layout.js';
@@ -188,6 +189,8 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
     const parts = [tellCut(cut)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
       parts.push(`${count(across, 'pair')} across positions over ±${brief(view.threshold)}`);
+    const badge = badgeOf(result);
+    if (badge) parts.push(badge);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
   }

@@ -2,6 +2,7 @@
 // it was made: an address there helps nobody elsewhere.
 
 import { describeNodes, isSpread } from '../../figure/axes.js';
+import { badgeOf } from '../../figure/badge.js';
 import { describeLogits, describeMethod } from '../../figure/request.js';
 import { brief, number, short, visible } from '../../figure/text.js';
 import { VALUE } from '../../figure/values.js';
@@ -69,6 +70,8 @@ export function caption(result, { view, page, limit, beyond = 0 }) {
     );
     const how = describeMethod(request.method);
     if (how) said.push(`Gradients: ${how}.`);
+    const badge = badgeOf(result);
+    if (badge) said.push(`${badge.charAt(0).toUpperCase()}${badge.slice(1)}.`);
     if (request.error === 'omit') said.push('The SAE’s error is left out.');
   }
   if (limit !== undefined) {
