@@ -268,7 +268,7 @@ impl Run<'_> {
         asked: &Intervention,
         edits: bool,
     ) -> Result<Walked> {
-        let order = |place: Place| (place.halves(), place.site);
+        let order = |place: Place| (place.block, place.site);
         // Edits of one place together, where its latents write; then who looks.
         let mut stops: Vec<(Place, Option<usize>, Vec<usize>)> = Vec::new();
         for (i, edit) in asked.edits.iter().enumerate().filter(|_| edits) {

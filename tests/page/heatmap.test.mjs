@@ -138,6 +138,8 @@ test('zoom by keys, buttons, wheel and a box; pan by drags; Fit and a double cli
   assert.equal((await text(page, 'tooltip')).split('\n')[0], before);
 
   const { scrollLeft, scrollTop } = await extent(page);
+  // All of it is under the mouse, whatever stands above.
+  await page.locator('.heatmap').evaluate((heatmap) => heatmap.scrollIntoView({ block: 'center' }));
   const box = /** @type {{x: number, y: number}} */ (await page.locator('.heatmap').boundingBox());
   const drag = async (/** @type {number} */ by, /** @type {'left' | 'middle'} */ button = 'left') => {
     await page.mouse.move(box.x + 500, box.y + 400);

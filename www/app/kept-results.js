@@ -2,9 +2,8 @@
 // back is checked like a file. Where the browser keeps nothing, the page goes on without.
 
 import { integer, Mismatch, object, passed, refuse, text } from '../figure/schema.js';
-import { toJsonParts } from '../figure/write.js';
 import { codedError } from '../runtime/error.js';
-import { readResult } from './read-result.js';
+import { readResult, writeResult } from './read-result.js';
 
 /** @typedef {import('../figure/result.js').Saved} Saved */
 /** @typedef {{id: string, title: string, model: string, time: number, json: Blob}} Kept time: in ms, when it was kept */
@@ -92,9 +91,7 @@ export function createKeptResults() {
      */
     async keep(about, result) {
       try {
-        const parts = [];
-        for await (const part of toJsonParts(result)) parts.push(part);
-        const json = new Blob(parts, { type: 'application/json' });
+        const json = await writeResult(result);
         if (json.size > MOST.bytes) return false;
         await within('readwrite', async (store) => {
           store.put({ ...about, title: about.title.slice(0, 1000), time: Date.now(), json });

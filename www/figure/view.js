@@ -88,8 +88,10 @@ function thresholdOf({ request, attributions, sources, targets }) {
       const size = Math.abs(attributions[i]);
       if (size > most && sources.pos[column] !== targets.pos[row]) most = size;
     }
+    // Large results mostly have one soon: they are not looked through.
+    if (most > THRESHOLD) return THRESHOLD;
   }
-  if (most === 0 || most > THRESHOLD) return THRESHOLD;
+  if (most === 0) return THRESHOLD;
   for (let power = Math.floor(Math.log10(most)); power > -40; power--) {
     // As text, so that it is the decimal that is read.
     const round = [5, 2, 1].map((figure) => Number(`${figure}e${power}`)).find((value) => Math.fround(value) < most);
