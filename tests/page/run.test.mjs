@@ -141,8 +141,15 @@ test('hover and arrow keys read exact numbers', async () => {
     /^“[^.]+” \(F0\.[^]*\. F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/,
   );
   // The first cell, next to where the labels end.
-  await page.hover('.heatmap', { position: { x: 121, y: 110 } });
-  const tip = (await page.textContent('#tooltip')) ?? '';
+  const told = async (/** @type {number} */ x, /** @type {number} */ y) => {
+    await page.hover('.heatmap', { position: { x, y } });
+    const tip = (await page.isVisible('#tooltip')) ? await page.textContent('#tooltip') : '';
+    return tip?.includes(' → ') ? tip : undefined;
+  };
+  let [x, y] = [80, 60];
+  while (x < 300 && !(await told(x, 400))) x++;
+  while (y < 300 && !(await told(x, y))) y++;
+  const tip = (await told(x + 1, y + 1)) ?? '';
   assert.ok(await page.isVisible('#tooltip'));
   assert.match(tip, /'<\|endoftext\|>' \(0\) → F3\.\d+, '<\|endoftext\|>' \(0\)\ngradient/);
   await page.keyboard.press('Escape');
