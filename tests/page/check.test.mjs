@@ -174,15 +174,10 @@ test('the check draws pairs on a plane, tells the worst, and a choice is pinned'
   await page.keyboard.press('Enter');
   assert.match(await text(page, '#measured .sentence'), /lowers “ z” by 2\.5; the attribution predicted 5\./);
   // By pointer.
-  const box = /** @type {{x: number, y: number, width: number}} */ (
-    await page.locator('.scatter canvas').boundingBox()
-  );
-  const scale = box.width / 420;
-  const reach = 9 * 1.05;
-  await page.mouse.click(
-    box.x + scale * (52 + ((1 / reach + 1) / 2) * 356),
-    box.y + scale * (12 + ((1 + 9 / reach) / 2) * 288),
-  );
+  const { width } = /** @type {{width: number}} */ (await page.locator('.scatter canvas').boundingBox());
+  const [scale, reach] = [width / 420, 9 * 1.05];
+  const position = { x: scale * (52 + ((1 / reach + 1) / 2) * 356), y: scale * (12 + ((1 + 9 / reach) / 2) * 288) };
+  await page.locator('.scatter canvas').click({ position });
   assert.match(
     await text(page, '#measured .sentence'),
     /raises “ y” by 9; the attribution predicted that it would lower it by 1\./,
