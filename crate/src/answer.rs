@@ -196,7 +196,7 @@ impl Session {
             Some(patch) => {
                 let there = patch.written.error();
                 differs.iter_mut().zip(there).for_each(|(error, there)| *error -= there);
-                union(&encoded.active, &patch.encoded.active)
+                encoded.active.union(&patch.encoded.active)
             }
         };
         let decoder = match patch {
@@ -399,32 +399,4 @@ fn error_norm(latents: &LatentSources) -> Vec<f32> {
     let norm = |row: &[f32]| row.iter().map(|&e| f64::from(e).powi(2)).sum::<f64>().sqrt();
     let d_in = latents.encoded.sae.b_dec.len();
     error.chunks_exact(d_in).map(|row| norm(row) as f32).collect()
-}
-
-/// Latents active in either of two runs of one length, and what each is in the second; of the first, as
-/// activations.
-pub(crate) fn union(here: &Active, there: &Active) -> (Active, Vec<f32>) {
-    let key =
-        |active: &Active, i: usize| (i < active.len()).then(|| (active.pos[i], active.latent[i]));
-    let (mut all, mut other) = (Active::default(), Vec::new());
-    let (mut i, mut j) = (0, 0);
-    loop {
-        let (a, b) = (key(here, i), key(there, j));
-        let next = match (a, b) {
-            (None, None) => return (all, other),
-            (Some(a), Some(b)) => a.min(b),
-            (Some(one), None) | (None, Some(one)) => one,
-        };
-        let (mut activation, mut baseline) = (0.0, 0.0);
-        if a == Some(next) {
-            activation = here.activation[i];
-            i += 1;
-        }
-        if b == Some(next) {
-            baseline = there.activation[j];
-            j += 1;
-        }
-        all.push(next.0, next.1, activation);
-        other.push(baseline);
-    }
 }

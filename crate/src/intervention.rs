@@ -45,7 +45,7 @@ pub struct Intervention {
     pub top_logits: usize,
 }
 
-fn default_top_logits() -> usize {
+pub(crate) fn default_top_logits() -> usize {
     10
 }
 
@@ -194,11 +194,7 @@ impl Session {
                 return invalid(format!("edits[{i}] is not a finite number"));
             }
         }
-        let vocab_size = self.store.config.vocab_size;
-        match (1..=vocab_size).contains(top_logits) {
-            true => Ok(()),
-            false => Err(Error::KOutOfRange { k: *top_logits, vocab_size }),
-        }
+        self.check_count(*top_logits)
     }
 
     async fn run_edited(
@@ -358,7 +354,7 @@ fn activation_of(encoded: &Encoded, key: (u32, u32)) -> f32 {
 
 /// Latents active before or after.
 fn side_by_side(before: &Encoded, after: &Encoded, tokens: &Tokens) -> Observed {
-    let (active, after) = crate::answer::union(&before.active, &after.active);
+    let (active, after) = before.active.union(&after.active);
     Observed { latents: before.nodes.with(&active, tokens), after }
 }
 
