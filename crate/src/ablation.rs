@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use crate::error::Result;
-use crate::kernels::{self, Rows, own_positions};
+use crate::kernels::{self, Rows, next_batch, own_positions};
 use crate::places::{Place, Site};
 use crate::result::check_pairs;
 use crate::run::{Goal, Read, Run};
@@ -89,22 +89,13 @@ impl Run<'_> {
         // An MLP is the most that is not interrupted.
         let row_flop = 2 * 8 * config.d_model.pow(2);
         let most = (self.store.reading.sizes.batch as usize / row_bytes).min(MAX_FLOP / row_flop);
-        let mut rows = 0;
-        let mut end = start;
-        while end < pos.len() {
-            rows += n_pos - pos[end] as usize;
-            if end > start && rows > most {
-                break;
-            }
-            end += 1;
-        }
-        start..end
+        next_batch(start, pos.len(), most as u64, |at| n_pos as u64 - u64::from(pos[at]))
     }
 
     /// Takes variants from their sources to what the targets read.
     async fn vary(
         &mut self,
-        stream: &Stream,
+        stream: &mut Stream,
         goal: &Goal,
         variants: &Variants<'_>,
         meter: &mut Meter<'_>,
@@ -151,7 +142,7 @@ impl Run<'_> {
         let epsilon = self.store.config.layer_norm_epsilon as f32;
         let read = match (place.map(|place| place.site), z) {
             (None, _) => {
-                let read = self.end(&mut stream.clone()).await?.1;
+                let read = self.end(stream).await?.1;
                 kernels::layer_norm_change(&x, &at, &read, epsilon)
             }
             (Some(Site::ResidPre | Site::ResidMid | Site::ResidPost), _) => x,

@@ -196,7 +196,7 @@ impl Session {
             Some(patch) => {
                 let there = patch.written.error();
                 differs.iter_mut().zip(there).for_each(|(error, there)| *error -= there);
-                union(&encoded.active, &patch.encoded.active)
+                encoded.active.union(&patch.encoded.active)
             }
         };
         let decoder = match patch {
@@ -323,16 +323,16 @@ impl Compared {
         let rows: Vec<f32> = rows.copied().collect();
         // Devices have no empty tensors.
         let rows = if rows.is_empty() { vec![0.0; d_model] } else { rows };
-        let rows = Vectors::Stream(self.into_stream(run, rows).await?);
+        let rows = Vectors::Stream(self.as_change(run, rows).await?);
         let pos = columns.iter().map(|&i| pos_of(i)).collect();
         Ok((Directions { pos, rows, scale: Vec::new() }, columns))
     }
 
     /// What is written as changes of the stream.
-    async fn into_stream(&self, run: &mut Run<'_>, rows: Vec<f32>) -> Result<Tensor<2>> {
+    async fn as_change(&self, run: &mut Run<'_>, rows: Vec<f32>) -> Result<Tensor<2>> {
         let rows = run.store.upload(rows);
         match self.place {
-            Some(place) => run.into_stream(place, &rows).await,
+            Some(place) => run.as_change(place, &rows).await,
             None => Ok(rows),
         }
     }
@@ -367,7 +367,7 @@ impl Compared {
             rows.flat_map(|(row, differs)| row.iter().map(move |x| -differs * x)).collect();
         match changes.is_empty() {
             true => Ok(changes),
-            false => read_back(self.into_stream(run, changes).await?, "decoder rows").await,
+            false => read_back(self.as_change(run, changes).await?, "decoder rows").await,
         }
     }
 
@@ -399,32 +399,4 @@ fn error_norm(latents: &LatentSources) -> Vec<f32> {
     let norm = |row: &[f32]| row.iter().map(|&e| f64::from(e).powi(2)).sum::<f64>().sqrt();
     let d_in = latents.encoded.sae.b_dec.len();
     error.chunks_exact(d_in).map(|row| norm(row) as f32).collect()
-}
-
-/// Latents active in either of two runs of one length, and what each is in the second; of the first, as
-/// activations.
-pub(crate) fn union(here: &Active, there: &Active) -> (Active, Vec<f32>) {
-    let key =
-        |active: &Active, i: usize| (i < active.len()).then(|| (active.pos[i], active.latent[i]));
-    let (mut all, mut other) = (Active::default(), Vec::new());
-    let (mut i, mut j) = (0, 0);
-    loop {
-        let (a, b) = (key(here, i), key(there, j));
-        let next = match (a, b) {
-            (None, None) => return (all, other),
-            (Some(a), Some(b)) => a.min(b),
-            (Some(one), None) | (None, Some(one)) => one,
-        };
-        let (mut activation, mut baseline) = (0.0, 0.0);
-        if a == Some(next) {
-            activation = here.activation[i];
-            i += 1;
-        }
-        if b == Some(next) {
-            baseline = there.activation[j];
-            j += 1;
-        }
-        all.push(next.0, next.1, activation);
-        other.push(baseline);
-    }
 }

@@ -25,7 +25,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::error::Result;
 use crate::gpt2::{Inner, LinearBlock};
-use crate::kernels::{self, Rows, own_positions};
+use crate::kernels::{self, Rows, next_batch, own_positions};
 use crate::sparse::read_back;
 use crate::watch::Meter;
 
@@ -334,16 +334,8 @@ impl<'a> dyn Way + 'a {
     fn batch(&self, start: usize) -> Range<usize> {
         let pos = &self.moving().pos;
         let row_bytes = self.path().blocks.first().map_or(1, LinearBlock::row_bytes);
-        let mut rows = 0;
-        let mut end = start;
-        while end < pos.len() {
-            rows += self.rows_of(pos[end]);
-            if end > start && rows * row_bytes > self.path().batch_bytes {
-                break;
-            }
-            end += 1;
-        }
-        start..end
+        let most = self.path().batch_bytes / row_bytes;
+        next_batch(start, pos.len(), most, |at| self.rows_of(pos[at]))
     }
 
     /// A batch's part of the Jacobian.

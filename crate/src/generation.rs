@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::error::{Error, Result};
-use crate::intervention::{LogitChanges, probabilities};
+use crate::intervention::{LogitChanges, default_top_logits, probabilities};
 use crate::places::Place;
 use crate::request::Sources;
 use crate::result::{FORMAT_VERSION, ModelOrigin, Runtime, Tokens};
@@ -46,10 +46,6 @@ pub struct Generation {
     #[serde(default = "default_top_logits")]
     #[ts(as = "Option<_>", optional)]
     pub top_logits: usize,
-}
-
-fn default_top_logits() -> usize {
-    10
 }
 
 /// A latent that steers.
@@ -134,11 +130,7 @@ impl Session {
                 return invalid("a factor is not a finite number".into());
             }
         }
-        let vocab_size = self.store.config.vocab_size;
-        match (1..=vocab_size).contains(top_logits) {
-            true => Ok(()),
-            false => Err(Error::KOutOfRange { k: *top_logits, vocab_size }),
-        }
+        self.check_count(*top_logits)
     }
 
     async fn write_both(
@@ -244,7 +236,7 @@ impl Run<'_> {
             return Err(Error::RequestInvalid { cause });
         }
         let row = self.decoder_rows(*place, &[*latent]).await?;
-        let row = self.into_stream(*place, &row).await?;
+        let row = self.as_change(*place, &row).await?;
         let row = read_back(row, "decoder row").await?;
         Ok(Steering {
             halves: place.written().halves(),

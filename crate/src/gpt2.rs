@@ -249,7 +249,7 @@ impl LinearAttn {
         let value = kernels::matmul(&x, value, None, None);
         let query_key = query_key.jvp(&x, None);
         let z = kernels::attention_change(&query_key, &value, from, to, &self.attention);
-        let beside = kernels::repack(change, from, to);
+        let beside = kernels::repack(change, from, to, None);
         let mid = self.attn.output.jvp(&z, Some(&beside));
         [z, mid]
     }
@@ -336,7 +336,7 @@ pub(crate) async fn scale_held(at: &Normalized) -> Result<Normalized> {
 }
 
 fn repacked(rows: &Inner, from: &Rows, to: &Rows) -> Option<Tensor<2>> {
-    rows.beside.as_ref().map(|beside| kernels::repack(beside, from, to))
+    rows.beside.as_ref().map(|beside| kernels::repack(beside, from, to, None))
 }
 
 /// An MLP at the residual stream it was run on; its derivative is a linear map position by position.

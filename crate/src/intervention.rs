@@ -45,7 +45,7 @@ pub struct Intervention {
     pub top_logits: usize,
 }
 
-fn default_top_logits() -> usize {
+pub(crate) fn default_top_logits() -> usize {
     10
 }
 
@@ -194,11 +194,7 @@ impl Session {
                 return invalid(format!("edits[{i}] is not a finite number"));
             }
         }
-        let vocab_size = self.store.config.vocab_size;
-        match (1..=vocab_size).contains(top_logits) {
-            true => Ok(()),
-            false => Err(Error::KOutOfRange { k: *top_logits, vocab_size }),
-        }
+        self.check_count(*top_logits)
     }
 
     async fn run_edited(
@@ -268,11 +264,12 @@ impl Run<'_> {
         asked: &Intervention,
         edits: bool,
     ) -> Result<Walked> {
-        let order = |place: Place| (place.halves(), place.site);
+        let order = |place: Place| (place.block, place.site);
         // Edits of one place together, where its latents write; then who looks.
         let mut stops: Vec<(Place, Option<usize>, Vec<usize>)> = Vec::new();
         for (i, edit) in asked.edits.iter().enumerate().filter(|_| edits) {
-            let known = stops.iter_mut().find(|(_, _, of)| asked.edits[of[0]].place.is_same(edit.place));
+            let known =
+                stops.iter_mut().find(|(_, _, of)| asked.edits[of[0]].place.is_same(edit.place));
             match known {
                 Some((_, _, of)) => of.push(i),
                 None => stops.push((edit.place.written(), None, vec![i])),
@@ -357,7 +354,7 @@ fn activation_of(encoded: &Encoded, key: (u32, u32)) -> f32 {
 
 /// Latents active before or after.
 fn side_by_side(before: &Encoded, after: &Encoded, tokens: &Tokens) -> Observed {
-    let (active, after) = crate::answer::union(&before.active, &after.active);
+    let (active, after) = before.active.union(&after.active);
     Observed { latents: before.nodes.with(&active, tokens), after }
 }
 

@@ -379,7 +379,7 @@ impl<'a> Run<'a> {
         let directions = Directions {
             pos: encoded.active.pos.clone(),
             scale: encoded.sae.decoder_scale(&encoded.active, &encoded.input),
-            rows: Vectors::Stream(self.into_stream(place, &written.rows).await?),
+            rows: Vectors::Stream(self.as_change(place, &written.rows).await?),
         };
         let nodes = encoded.nodes.clone();
         let latents = Some(LatentSources { place, encoded, written, error });
@@ -387,11 +387,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is written at a place as a change of the stream: `[rows, d_model]`.
-    pub(crate) async fn into_stream(
-        &mut self,
-        place: Place,
-        rows: &Tensor<2>,
-    ) -> Result<Tensor<2>> {
+    pub(crate) async fn as_change(&mut self, place: Place, rows: &Tensor<2>) -> Result<Tensor<2>> {
         Ok(match place.site {
             Site::Z => self.store.attn(place.block, &mut self.load).await?.out_jvp(rows),
             _ => rows.clone(),
@@ -479,9 +475,14 @@ impl<'a> Run<'a> {
             Read::End(rows, bias) => {
                 let (_, read) = self.end(stream).await?;
                 let last = kernels::gather_rows(&read.y, &[self.tokens.token_id.len() as u32 - 1]);
-                let rows = self.store.upload(rows.clone());
-                let logits = read_back(kernels::matmul_transposed(&last, &rows), "logits").await?;
-                Ok(logits.iter().zip(bias).map(|(logit, bias)| logit + bias).collect())
+                let last = read_back(last, "residual stream").await?;
+                // A few rows, summed in f64: logits that all but cancel keep the digits that are there.
+                let logit = |(row, &bias): (&[f32], &f32)| {
+                    let products =
+                        row.iter().zip(&last).map(|(&w, &x)| f64::from(w) * f64::from(x));
+                    (products.sum::<f64>() + f64::from(bias)) as f32
+                };
+                Ok(rows.chunks_exact(last.len()).zip(bias).map(logit).collect())
             }
         }
     }

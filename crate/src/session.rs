@@ -155,6 +155,15 @@ impl Session {
         }
     }
 
+    /// Whether there are so many logits.
+    pub(crate) fn check_count(&self, k: usize) -> Result<()> {
+        let vocab_size = self.store.config.vocab_size;
+        match (1..=vocab_size).contains(&k) {
+            true => Ok(()),
+            false => Err(Error::KOutOfRange { k, vocab_size }),
+        }
+    }
+
     pub(crate) fn check_place(&self, place: Place) -> Result<()> {
         let n_layer = self.store.config.n_layer;
         match place.halves() <= 2 * n_layer {
@@ -240,15 +249,13 @@ impl Session {
 
     /// The tokens that are asked for, checked.
     pub(crate) fn wanted(&self, to: &LogitTargets) -> Result<Wanted> {
-        let vocab_size = self.store.config.vocab_size;
-        let counted = |k: usize| match (1..=vocab_size).contains(&k) {
-            true => Ok(k),
-            false => Err(Error::KOutOfRange { k, vocab_size }),
-        };
         Ok(match to {
-            LogitTargets::TopLogits(k) => Wanted::Top(counted(*k)?),
+            LogitTargets::TopLogits(k) => {
+                self.check_count(*k)?;
+                Wanted::Top(*k)
+            }
             LogitTargets::Logits(tokens) => {
-                counted(tokens.len())?;
+                self.check_count(tokens.len())?;
                 let ids: Result<_> = tokens.iter().map(|token| self.token(token)).collect();
                 Wanted::These(ids?)
             }

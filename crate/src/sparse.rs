@@ -50,4 +50,31 @@ impl Active {
         self.latent.push(latent);
         self.activation.push(activation);
     }
+
+    /// Latents active in either of two runs of one length: their activations here, and beside them there.
+    pub(crate) fn union(&self, there: &Self) -> (Self, Vec<f32>) {
+        let key =
+            |active: &Self, i: usize| (i < active.len()).then(|| (active.pos[i], active.latent[i]));
+        let (mut all, mut other) = (Self::default(), Vec::new());
+        let (mut i, mut j) = (0, 0);
+        loop {
+            let (a, b) = (key(self, i), key(there, j));
+            let next = match (a, b) {
+                (None, None) => return (all, other),
+                (Some(a), Some(b)) => a.min(b),
+                (Some(one), None) | (None, Some(one)) => one,
+            };
+            let (mut activation, mut baseline) = (0.0, 0.0);
+            if a == Some(next) {
+                activation = self.activation[i];
+                i += 1;
+            }
+            if b == Some(next) {
+                baseline = there.activation[j];
+                j += 1;
+            }
+            all.push(next.0, next.1, activation);
+            other.push(baseline);
+        }
+    }
 }

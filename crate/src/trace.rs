@@ -15,6 +15,7 @@ use crate::sparse::Active;
 
 /// A half of a block, linearised.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "they are counted in dozens")]
 pub(crate) enum Linear {
     Attn(LinearAttn),
     Mlp(LinearMlp),

@@ -370,7 +370,8 @@ pub(crate) fn other_request(choices: &mut Choices<'_>, kind: usize) -> Value {
     let mut asked = match kind {
         0 => {
             let how = *pick(choices, &["set", "times", "set", "by"]);
-            let edit = serde_json::json!({"place": place, "pos": pos, "latent": latent, how: value});
+            let edit =
+                serde_json::json!({"place": place, "pos": pos, "latent": latent, how: value});
             serde_json::json!({"prompt": prompt, "edits": [edit], "observe": [place]})
         }
         1 => {

@@ -372,8 +372,7 @@ impl Watch for Until {
 
 #[test]
 fn cancelling_in_any_phase_leaves_the_session_usable() {
-    let mut request: Request =
-        serde_json::from_value(latent_to_logit("The tower", 1, 3)).unwrap();
+    let mut request: Request = serde_json::from_value(latent_to_logit("The tower", 1, 3)).unwrap();
     request.measure = true;
     for phase in [Phase::Load, Phase::Forward, Phase::Encode, Phase::Jacobian, Phase::Ablate] {
         let session = open(&Altered::default()).unwrap();

@@ -263,8 +263,11 @@ test('a result tells its own model, whichever is chosen', async () => {
   await page.click('#python');
   await page.waitForSelector('#code[open]');
   const code = await page.inputValue('#code-text');
-  assert.match(code, /Download as folder “model”, with all that is in it: https:\/\/m\.example\/model\n/);
-  assert.match(code, /Download as folder “target”: https:\/\/m\.example\/saes\/blocks\.1\.hook_resid_pre\n/);
+  assert.match(code, /Files of the model from https:\/\/m\.example\/model\n/);
+  assert.match(
+    code,
+    /files\("saes-blocks\.1\.hook_resid_pre", "https:\/\/m\.example\/saes\/blocks\.1\.hook_resid_pre", "cfg\.json"/,
+  );
   await page.click('#code-close');
   // Its latents mean nothing that is known, though the chosen model's do.
   const open = async () => {

@@ -540,6 +540,16 @@ test('both forms of embed code show what is shown, with its title, on another pa
   await other.waitForFunction(
     () => /** @type {any} */ (document.querySelector('sae-attribution')).view.shown === 'gradients',
   );
+  // So is that of one that is made by a script.
+  await other.evaluate(() => {
+    const made = document.createElement('sae-attribution');
+    for (const name of ['src', 'view'])
+      made.setAttribute(name, document.querySelector('sae-attribution')?.getAttribute(name) ?? '');
+    document.body.prepend(made);
+  });
+  await other.waitForFunction(
+    () => /** @type {any} */ (document.querySelector('sae-attribution')).view.shown === 'gradients',
+  );
   await other.close();
   assert.deepEqual(problems, []);
   await page.close();

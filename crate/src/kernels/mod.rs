@@ -28,7 +28,7 @@ mod device;
 mod device;
 
 pub use device::*;
-pub use rows::{Joined, Rows, own_positions};
+pub use rows::{Joined, Rows, next_batch, own_positions};
 
 /// A device to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -78,6 +78,25 @@ impl Rows {
     }
 }
 
+/// From `start` on, the next items of which so many rows fit together, and one at least.
+pub fn next_batch(
+    start: usize,
+    n: usize,
+    most: u64,
+    rows_of: impl Fn(usize) -> u64,
+) -> Range<usize> {
+    let mut rows = 0;
+    let mut end = start;
+    while end < n {
+        rows += rows_of(end);
+        if end > start && rows > most {
+            break;
+        }
+        end += 1;
+    }
+    start..end
+}
+
 /// Positions of a run of which the first are known already, and the others are computed.
 #[derive(Debug, Clone)]
 pub struct Joined {
@@ -110,7 +129,7 @@ impl Joined {
     /// # Shapes
     /// - `known`: `[at least the known, d]`, `new`: `[new, d]`
     pub fn join(&self, known: &Tensor<2>, new: &Tensor<2>) -> Tensor<2> {
-        super::repack_over(new, &self.new, &self.all, known)
+        super::repack(new, &self.new, &self.all, Some(known))
     }
 }
 

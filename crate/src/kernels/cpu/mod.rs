@@ -354,47 +354,26 @@ pub fn scale_rows(tangent: Tensor<2>, rows: &Rows, factors: &Tensor<2>) -> Tenso
     upload(out, d, &tangent.device())
 }
 
-/// The same tangents in other rows: rows that are not in `from` become zero, rows that are not in
-/// `to` fall away.
-///
-/// # Shapes
-/// - `tangent`: `[rows of from, d]`; returns `[rows of to, d]`
-pub fn repack(tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
-    let [_, d] = tangent.dims();
-    let host = Host::of(tangent);
-    let mut out = vec![0.0; to.len() * d];
-    for pos in 0..to.n_pos() {
-        for direction in overlap(from, to, pos) {
-            let row = |rows: &Rows| (rows.base[pos] + direction as i64) as usize * d;
-            out[row(to)..][..d].copy_from_slice(&host.values()[row(from)..][..d]);
-        }
-    }
-    upload(out, d, &tangent.device())
-}
-
-/// The same rows, some left out, others taken from what is at their position otherwise.
+/// The same rows, some left out; those that were not there are taken from what is at their position
+/// otherwise, or are zero.
 ///
 /// # Shapes
 /// - `x`: `[rows of from, d]`, `otherwise`: `[pos, d]`; returns `[rows of to, d]`
-pub fn repack_over(x: &Tensor<2>, from: &Rows, to: &Rows, otherwise: &Tensor<2>) -> Tensor<2> {
+pub fn repack(x: &Tensor<2>, from: &Rows, to: &Rows, otherwise: Option<&Tensor<2>>) -> Tensor<2> {
     let [_, d] = x.dims();
-    let (host, otherwise) = (Host::of(x), Host::of(otherwise));
-    let mut out = Vec::with_capacity(to.len() * d);
+    let (host, otherwise) = (Host::of(x), otherwise.map(Host::of));
+    let mut out = vec![0.0; to.len() * d];
     for pos in 0..to.n_pos() {
-        for direction in to.directions(pos) {
-            let (host, row) = match row_of(from, pos, direction) {
-                Some(row) => (&host, row),
-                None => (&otherwise, pos),
+        for (row, direction) in to.range(pos).zip(to.directions(pos)) {
+            let found = match (row_of(from, pos, direction), &otherwise) {
+                (Some(row), _) => &host.values()[row * d..][..d],
+                (None, Some(otherwise)) => &otherwise.values()[pos * d..][..d],
+                (None, None) => continue,
             };
-            out.extend_from_slice(&host.values()[row * d..][..d]);
+            out[row * d..][..d].copy_from_slice(found);
         }
     }
     upload(out, d, &x.device())
-}
-
-fn overlap(a: &Rows, b: &Rows, pos: usize) -> std::ops::Range<usize> {
-    let (a, b) = (&a.directions[pos], &b.directions[pos]);
-    a.start.max(b.start)..a.end.min(b.end)
 }
 
 /// Causal softmax attention, heads side by side.

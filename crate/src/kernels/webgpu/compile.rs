@@ -4,9 +4,8 @@ use burn::tensor::Device;
 
 use super::product::{Product, Shape};
 use super::{
-    Launch, Rows, Source, attention, attention_change, attention_jvp, attention_vjp, gather_rows,
-    gelu, gelu_change, handle, layer_norm, layer_norm_change, normalize_jvp, repack, repack_over,
-    scale_rows, score_reads, shape, upload,
+    Launch, Rows, Source, attention, attention_jvp, attention_vjp, gather_rows, gelu, handle,
+    layer_norm, normalize_jvp, repack, scale_rows, score_reads, shape, upload,
 };
 
 /// Rows and columns of products where the time goes: full register blocks.
@@ -22,15 +21,11 @@ pub fn compile(device: &Device) {
     let normalized = layer_norm(&x, 1.0);
     normalize_jvp(&x, &rows, &normalized, None);
     scale_rows(gelu(&x).0, &rows, &x);
-    repack(&gather_rows(&x, &[0]), &rows, &rows);
+    repack(&gather_rows(&x, &[0]), &rows, &rows, None);
     let attention = attention(zeros(1, 2 * D), x.clone(), 1);
     score_reads(&zeros(D, 2 * D), &attention);
     attention_jvp(&x, &zeros(1, attention.own_scores()), &rows, &rows, &attention);
     attention_vjp(&x, &rows, &rows, &attention);
-    attention_change(&zeros(1, 2 * D), &x, &rows, &rows, &attention);
-    layer_norm_change(&x, &rows, &normalized, 1.0);
-    gelu_change(&x, &rows, &x);
-    repack_over(&x, &rows, &rows, &x);
 
     // Forward, forward into the residual stream, tangents, tangents into it, cotangents.
     let uses = [(false, true, false), (false, true, true), (false, false, false)];

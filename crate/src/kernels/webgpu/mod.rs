@@ -448,31 +448,20 @@ pub fn scale_rows(tangent: Tensor<2>, rows: &Rows, factors: &Tensor<2>) -> Tenso
     launch.run_one(kernel!("scale_rows"), groups_of(n * d, GROUP), &[n, d, rows.n_pos()])
 }
 
-/// The same tangents in other rows: rows that are not in `from` become zero, rows that are not in
-/// `to` fall away.
-///
-/// # Shapes
-/// - `tangent`: `[rows of from, d]`; returns `[rows of to, d]`
-pub fn repack(tangent: &Tensor<2>, from: &Rows, to: &Rows) -> Tensor<2> {
-    let [_, d] = tangent.dims();
-    let n = to.len();
-    let near = handle(tangent);
-    let launch = Launch::on(&near).input(tangent).rows(from).rows(to).output([n, d]);
-    let info = [n, d, to.n_pos()];
-    launch.run_one(kernel!("repack", "rows"), groups_of(n * d, GROUP), &info)
-}
-
-/// The same rows, some left out, others taken from what is at their position otherwise.
+/// The same rows, some left out; those that were not there are taken from what is at their position
+/// otherwise, or are zero.
 ///
 /// # Shapes
 /// - `x`: `[rows of from, d]`, `otherwise`: `[pos, d]`; returns `[rows of to, d]`
-pub fn repack_over(x: &Tensor<2>, from: &Rows, to: &Rows, otherwise: &Tensor<2>) -> Tensor<2> {
+pub fn repack(x: &Tensor<2>, from: &Rows, to: &Rows, otherwise: Option<&Tensor<2>>) -> Tensor<2> {
     let [_, d] = x.dims();
     let n = to.len();
     let near = handle(x);
-    let launch = Launch::on(&near).input(x).rows(from).rows(to).input(otherwise).output([n, d]);
-    let info = [n, d, to.n_pos()];
-    launch.run_one(kernel!("repack_over", "rows"), groups_of(n * d, GROUP), &info)
+    // Something must be bound where they are zero.
+    let bound = otherwise.unwrap_or(x);
+    let launch = Launch::on(&near).input(x).rows(from).rows(to).input(bound).output([n, d]);
+    let info = [n, d, to.n_pos(), otherwise.is_some().into()];
+    launch.run_one(kernel!("repack", "rows"), groups_of(n * d, GROUP), &info)
 }
 
 /// Causal softmax attention, heads side by side.
