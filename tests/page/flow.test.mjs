@@ -165,7 +165,7 @@ test('what goes between positions is the sum of sizes, and a block of it opens',
 
   const { page, problems } = await openPage(
     browser,
-    linkTo({ source: 'demo', prompt: 'The Eiffel tower is in Paris', from: resid(0), to: resid(2) }),
+    linkTo({ source: 'demo', prompt: 'The Eiffel tower is in Paris', from: resid(0), to: resid(2), zeros: 1 }),
   );
   await settled(page);
   await page.click('#between summary');

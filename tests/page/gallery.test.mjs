@@ -23,7 +23,7 @@ test('examples are cards with a question, those of random weights apart; keyboar
   await page.setViewportSize({ width: 360, height: 740 });
   await settled(page);
   await page.waitForSelector('.heatmap');
-  assert.match((await page.textContent('#gallery summary')) ?? '', /What makes “ tennis” the next word\? And 9 more/);
+  assert.match((await page.textContent('#gallery summary')) ?? '', /What makes “ tennis” the next word\? And 11 more/);
   await page.focus('#gallery summary');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.card');
@@ -31,7 +31,7 @@ test('examples are cards with a question, those of random weights apart; keyboar
     .locator('.cards')
     .evaluateAll((all) => all.map((list) => [list.getAttribute('aria-label'), list.querySelectorAll('.card').length]));
   assert.deepEqual(lists, [
-    [null, 6],
+    [null, 8],
     ['Random weights: numbers to test with, without meaning', 4],
   ]);
   const cards = await page.locator('.card').evaluateAll((all) =>

@@ -101,7 +101,7 @@ test('they are listed, opened and deleted, one by one and all', async () => {
   assert.match(rows[1], /^tiny · token → latent, resid_pre 1 · The city\s+tiny\s/);
   await page.click('#kept-results tbody tr:nth-child(2) .pick');
   await page.waitForFunction(() => /The city/.test(document.querySelector('#title')?.textContent ?? ''));
-  assert.equal(await page.textContent('#status'), 'Kept in this browser from before.');
+  await page.locator('#status', { hasText: /^Kept in this browser from before\.$/ }).waitFor();
   assert.equal(await page.inputValue('#prompt'), 'The city');
   // The file before is a step of the history, also after a reload, when only the browser has it.
   await page.reload();

@@ -32,7 +32,7 @@ const linked = async (page) => {
   return decodeState(await page.evaluate(() => location.hash)).view;
 };
 
-/** The saved result, its attributions, and Σ |attribution| of each row and column. @param {string} name */
+/** The saved result, its attributions, and Σ |attribution| of each row and column, <|endoftext|> left out. @param {string} name */
 function saved(name) {
   const json = JSON.parse(readFileSync(new URL(`../../www/results/${name}.json`, import.meta.url), 'utf8'));
   const n = json.sources.pos.length;
@@ -42,6 +42,7 @@ function saved(name) {
   const total = { row: json.targets.pos.map(() => 0), column: json.sources.pos.map(() => 0) };
   total.row.forEach((_, r) =>
     total.column.forEach((_, c) => {
+      if (json.sources.pos[c] === 0) return;
       total.row[r] += Math.abs(value(r, c));
       total.column[c] += Math.abs(value(r, c));
     }),
@@ -61,7 +62,9 @@ async function read(page, along) {
   for (let i = 0; i < n; i++) {
     if (i > 0) await page.keyboard.press(key);
     const [pair] = (await text(page, 'cell-text')).split(/, (gradient|attribution) /);
-    labels.push(pair.split(' → ')[along === 'row' ? 0 : 1]);
+    // Behind the sentence.
+    const [, source, target] = /(F\d\.\d+, [^→]*?) → (.*)/.exec(pair) ?? [];
+    labels.push(along === 'row' ? source : target);
   }
   return labels;
 }
@@ -88,7 +91,8 @@ test('only the largest are drawn, in the order that is chosen, and the link says
   const { json, total, best } = saved('tiny-latent-latent');
   const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
   await settled(page);
-  assert.deepEqual(await drawn(page), [181, 100]);
+  // Of each one is 0 everywhere.
+  assert.deepEqual(await drawn(page), [180, 99]);
   await page.selectOption('#top', '20');
   assert.deepEqual(await drawn(page), [20, 20]);
   const names = (/** @type {'targets' | 'sources'} */ side, /** @type {number[]} */ nodes) =>
@@ -112,7 +116,7 @@ test('only the largest are drawn, in the order that is chosen, and the link says
   const [pinned] = (await text(page, 'cell-text')).split(/, (gradient|attribution) /);
   assert.ok(pinned.includes(' → '));
   await page.selectOption('#top', '');
-  assert.deepEqual(await drawn(page), [181, 100]);
+  assert.deepEqual(await drawn(page), [180, 99]);
   assert.equal((await linked(page)).top, undefined);
   await page.close();
 
@@ -148,7 +152,7 @@ test('what is 0 everywhere is folded behind its number', async () => {
   );
   // What is read at the last cell is of its own nodes.
   for (const key of ['End', 'PageDown']) await page.keyboard.press(key);
-  assert.match(await text(page, 'cell-text'), /^F0\.8, .* → F1\.7, .* gradient -1,/);
+  assert.match(await text(page, 'cell-text'), / F0\.8, .* → F1\.7, .* gradient -1,/);
   await page.click('#folded');
   assert.deepEqual(await drawn(page), [8, 9]);
   assert.equal(await text(page, 'folded'), 'Fold 2 rows and 3 columns that are 0 everywhere');
@@ -159,7 +163,7 @@ test('what is 0 everywhere is folded behind its number', async () => {
   assert.deepEqual(await drawn(page), [7, 7]);
   await page.focus('.heatmap');
   await page.keyboard.press('ArrowRight');
-  assert.match(await text(page, 'cell-text'), /^F0\.4, .* → F1\.0,/);
+  assert.match(await text(page, 'cell-text'), / F0\.4, .* → F1\.0,/);
   // Nothing but zeros: they are what there is.
   await openResult(
     page,
@@ -179,7 +183,7 @@ test('what is 0 everywhere is folded behind its number', async () => {
 
 test('a label, a key, and an order by value without a pin sort by what they name', async () => {
   const { json, value, total, best } = saved('tiny-latent-latent');
-  const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
+  const { page, problems } = await openPage(browser, `${LINKS.latent_to_latent}&zeros=1`);
   await settled(page);
   const of = {
     row: (/** @type {number} */ r) => total.column.map((_, c) => value(r, c)),
@@ -220,7 +224,8 @@ test('a label, a key, and an order by value without a pin sort by what they name
   // A click on the third of the labels of rows, then on one of columns.
   await page.selectOption('#rows', 'total');
   await page.selectOption('#top', '20');
-  const box = await page.locator('.heatmap').boundingBox();
+  await page.locator('.heatmap').evaluate((heatmap) => heatmap.scrollIntoView());
+  let box = await page.locator('.heatmap').boundingBox();
   assert.ok(box);
   const labels = page.locator('#tooltip');
   let y = 100;
@@ -232,6 +237,9 @@ test('a label, a key, and an order by value without a pin sort by what they name
   const third = best(total.row)[2];
   assert.deepEqual((await linked(page)).cell, { row: third, column: best(of.row(third))[0] });
   assert.equal(await page.inputValue('#columns'), 'value');
+  await page.locator('.heatmap').evaluate((heatmap) => heatmap.scrollIntoView());
+  box = await page.locator('.heatmap').boundingBox();
+  assert.ok(box);
   await page.mouse.move(box.x + 500, box.y + 90);
   const named = await labels.textContent();
   const at = json.sources.label.indexOf(named);
@@ -247,7 +255,8 @@ test('a pair that is picked far below brings the heatmap into the window', async
   const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
   await page.setViewportSize({ width: 360, height: 700 });
   await settled(page);
-  const pick = page.locator('#pairs .pick').first();
+  await page.click('#pairs summary');
+  const pick = page.locator('#pairs details .pick').first();
   await pick.scrollIntoViewIfNeeded();
   const seen = () =>
     page.evaluate(() => {

@@ -144,7 +144,7 @@ test('hover and arrow keys read exact numbers', async () => {
   await page.hover('.heatmap', { position: { x: 121, y: 110 } });
   const tip = (await page.textContent('#tooltip')) ?? '';
   assert.ok(await page.isVisible('#tooltip'));
-  assert.match(tip, /'<\|endoftext\|>' \(0\) → F3\.\d+, '<\|endoftext\|>' \(0\)\ngradient/);
+  assert.match(tip, /^“The” .*\nF0\.\d+, 'The' \(1\) → F3\.\d+, 'The' \(1\)\ngradient/);
   await page.keyboard.press('Escape');
   assert.ok(await page.isHidden('#tooltip'));
   await page.close();

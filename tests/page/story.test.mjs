@@ -69,12 +69,16 @@ test('one sentence is told by pin, pointer and keyboard alike; a caption and thr
 });
 
 test('the element tells the same', async () => {
-  const { page } = await openPage(browser, 'embed.html?result=results/demo-tennis-logit.json');
+  const { page } = await openPage(browser, 'embed.html?result=results/demo-latent-latent.json');
   await page.waitForSelector('.heatmap-canvas');
   assert.match(
     await text(page, '[part=readout]'),
-    /^Attributions, latent → logit, of “demo” on “Fact: .* Point at a cell/,
+    /^Attributions, latent → latent, of “demo” on “The Eiffel .* Point at a cell/,
   );
+  // What is pinned first is told first.
+  await page.goto(`${browser.url}/embed.html?result=results/demo-tennis-logit.json`);
+  await page.waitForSelector('.heatmap-canvas');
+  assert.match(await text(page, '[part=readout]'), /^“ of” \(F3\.813: .*\) pushes the logit “ tennis” up by 2\.43,/);
   await page.locator('.heatmap').press('n');
   assert.match(
     await text(page, '[part=readout]'),

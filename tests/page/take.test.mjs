@@ -153,7 +153,7 @@ test('the scale of colours has round ticks in their places', async () => {
   assert.deepEqual(ticks(-0.3, 0.3, 6), [-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3]);
   assert.deepEqual(ticks(0, 7e-9, 4), [0, 2e-9, 4e-9, 6e-9]);
   assert.deepEqual(ticks(3, 3, 4), [3]);
-  const { page } = await openPage(browser, DEMO);
+  const { page } = await openPage(browser, `${DEMO}&bos=1&zeros=1`);
   await settled(page);
   const { texts, arrows } = await laidOut(await take(page, 'save-svg'));
   const labelled = texts.filter(({ words }) => /^−?[\d.]+$/.test(words));
@@ -194,7 +194,7 @@ test('the scale of colours has round ticks in their places', async () => {
 });
 
 test('bars are as high as their values; what is cut off is marked and told', async () => {
-  const { page } = await openPage(browser, LINKS.logit_difference);
+  const { page } = await openPage(browser, `${LINKS.logit_difference}&columns=position&zeros=1`);
   await settled(page);
   const { bars, texts, arrows } = await laidOut(await take(page, 'save-svg'));
   const result = JSON.parse((await take(page, 'save')).toString());
@@ -436,7 +436,7 @@ test('a file of numbers of its own is opened in the place of a result, and taken
   assert.equal(await page.locator('#own-shown').count(), 0);
   await page.focus('#own .heatmap');
   await page.keyboard.press('n');
-  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^a → y, attribution 2/);
+  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^“a” → “y”: 2, .*\. a → y, attribution 2,/);
   await page.selectOption('#own-columns', 'largest');
   await page.check('#own-across');
 
@@ -481,7 +481,7 @@ test('a file of numbers of its own is opened in the place of a result, and taken
   await page.selectOption('#own-shown', 'gradients');
   await page.focus('#own .heatmap');
   await page.keyboard.press('n');
-  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^=1\+1 → y, gradient 6/);
+  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^“=1\+1” → “y”: 6, .*\. =1\+1 → y, gradient 6/);
   await page.setInputFiles('#file', {
     name: 'bad.json',
     mimeType: 'application/json',

@@ -38,6 +38,8 @@ export function listen(root, brush, acts) {
   /** @type {{x: number, y: number, scrollLeft: number, scrollTop: number, brushing: boolean, moved: boolean} | undefined} */
   let drag;
   let dragEnded = -Infinity;
+  /** Clicks after the last drag, whose own is none. */
+  let clicks = 0;
   /** Space is held: the next drag pans. */
   let isSpaceDown = false;
   root.addEventListener('pointerdown', (event) => {
@@ -74,17 +76,20 @@ export function listen(root, brush, acts) {
     brush.hidden = true;
     root.classList.remove('dragging');
     if (ended?.moved && ended.brushing && event.type === 'pointerup') acts.zoomTo(ended, pointOf(event));
-    if (ended?.moved) dragEnded = event.timeStamp;
+    if (!ended?.moved) return;
+    dragEnded = event.timeStamp;
+    clicks = 0;
   };
   root.addEventListener('pointerup', release);
   root.addEventListener('pointercancel', release);
   root.addEventListener('click', (event) => {
     // The click that ends a drag selects nothing.
     if (event.timeStamp - dragEnded < 50) return;
+    clicks++;
     acts.click(pointOf(event));
   });
-  root.addEventListener('dblclick', (event) => {
-    if (event.timeStamp - dragEnded > 500) acts.fit();
+  root.addEventListener('dblclick', () => {
+    if (clicks > 1) acts.fit();
   });
   root.addEventListener('pointerleave', () => acts.hover(undefined));
   root.addEventListener(
