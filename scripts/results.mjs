@@ -56,9 +56,9 @@ try {
         for (const { hook_name, sae, latent } of [result.sources, result.targets]) {
           if (!hook_name || latents !== 'contexts') continue;
           const response = await fetch(`${sae.address}/contexts.json`);
-          const contexts = (await response.json()).latents;
+          const { labels } = await response.json();
           latent_labels[hook_name] = Object.fromEntries(
-            [...latent].filter((i) => contexts[i]?.label).map((i) => [i, contexts[i].label]),
+            [...latent].filter((i) => labels[i]).map((i) => [i, labels[i]]),
           );
         }
         return toJson({ ...result, latent_labels });

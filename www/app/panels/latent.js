@@ -24,13 +24,16 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
   const heading = make(document, 'h3', isolated(document, label));
   const { contexts, neuronpedia } = meanings;
   if (contexts) {
-    const meaning = (await contexts.load(hook)).get(latent);
-    return [
-      heading,
-      ...(meaning
-        ? described(meaning, document)
-        : [quiet(document, 'No text that it is active on was kept for this latent.')]),
-    ];
+    const meaning = await contexts.read(hook, latent);
+    const parts = [heading, ...described(meaning, document)];
+    if (!meaning.contexts) {
+      parts.push(
+        quiet(document, 'The texts that it is active on could not be read for now: close it and open it again.'),
+      );
+    } else if (meaning.contexts.length === 0) {
+      parts.push(quiet(document, 'No text that it is active on was kept for this latent.'));
+    }
+    return parts;
   }
   const page = neuronpedia?.pageOf(hook, latent);
   if (!neuronpedia || !page) {
@@ -76,8 +79,8 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
  * @returns {Promise<Node[]>}
  */
 export async function latentContexts({ hook, latent, label }, { document, meanings: { contexts } }) {
-  const meaning = contexts && (await contexts.load(hook)).get(latent);
-  if (!meaning || meaning.contexts.length === 0) return [];
+  const meaning = await contexts?.read(hook, latent);
+  if (!meaning?.contexts?.length) return [];
   const heading = make(document, 'h4', 'Where ', isolated(document, label.split(',')[0]), ' is most active');
   return [heading, ...described({ ...meaning, label: undefined }, document, FEW)];
 }
@@ -86,7 +89,7 @@ export async function latentContexts({ hook, latent, label }, { document, meanin
 const quiet = (document, text) => make(document, 'p.quiet', text);
 
 /** @param {Meaning} meaning @param {Document} document @param {number} [few] of its contexts */
-function described({ label, max, density, contexts }, document, few = CONTEXTS) {
+function described({ label, max, density, contexts = [] }, document, few = CONTEXTS) {
   const facts = [
     max !== undefined && `largest activation ${brief(max)}`,
     density !== undefined && `active on ${percent(density)} of tokens`,
