@@ -21,9 +21,9 @@ import { RELEASES } from './releases.js';
  *   bytes?: (request: Request, isPrivate?: boolean) => number,
  * }} NamedSource
  *   group: of the list that it is offered in; places: those offered, in the order of computation; logitsFrom: the
- *   one that shows most of what drives logits; latents: where
- *   their meanings are told, in `contexts.json` and `contexts/` beside each SAE or under these names on neuronpedia.org, by place;
- *   bytes: about how many a request reads the first time
+ *   one that shows most of what drives logits; latents: where their meanings are told, in `contexts.json` and
+ *   `contexts/` beside each SAE or under these names on neuronpedia.org, by place; bytes: about how many a request
+ *   reads the first time
  */
 
 const GPT2_MODEL = {
