@@ -21,10 +21,10 @@ test('a figure tells how well its attributions predict, and shows what was measu
   );
   const figure = figureOf(page);
   await figure.shows('Eiffel');
-  assert.match((await figure.part('scale').textContent()) ?? '', / · r = 0\.95 predicted vs measured$/);
+  assert.match((await figure.part('scale').textContent()) ?? '', / · r = 0\.95 predicted vs measured/);
   const heatmap = figure.part('heatmap');
   assert.match((await heatmap.getAttribute('aria-label')) ?? '', /^ablations of /);
-  const show = figure.element.getByLabel('Show');
+  const show = figure.element.locator('label', { hasText: /^Show/ }).locator('select');
   assert.equal(await show.inputValue(), 'ablations');
   await show.selectOption('misses');
   assert.equal(await figure.element.getAttribute('shown'), 'misses');
@@ -56,13 +56,13 @@ test('a live run with check measures, and can be looked at', async () => {
   const figure = figureOf(page);
   await figure.run.click();
   await figure.says('Computed here, on the CPU.');
-  assert.match((await figure.part('scale').textContent()) ?? '', / · r = −?[01]\.\d+ predicted vs measured$/);
+  assert.match((await figure.part('scale').textContent()) ?? '', / · r = −?[01]\.\d+ predicted vs measured/);
   const lengths = await figure.element.evaluate((element) => {
     const { ablations, attributions } = /** @type {any} */ (element).result;
     return [ablations.length, attributions.length];
   });
   assert.equal(lengths[0], lengths[1]);
-  await figure.element.getByLabel('Show').selectOption('ablations');
+  await figure.element.locator('label', { hasText: /^Show/ }).locator('select').selectOption('ablations');
   await page.waitForFunction(() =>
     /^ablations of /.test(
       document

@@ -54,6 +54,13 @@ test('a result is looked at first as the notebook plots it, over a threshold tha
   assert.equal(tennis.pinned?.[0], "' tennis'");
   assert.match(tennis.pinned?.[1] ?? '', /^F3\.\d+, '.+' \([1-9]\d*\)$/);
   assert.ok(tennis.count > 0);
+  // What dwarfs all at the first token is not what is pinned.
+  const dwarfed = await saved('demo-tennis-logit');
+  const { cell } = defaultView(dwarfed);
+  const made = { ...dwarfed, attributions: Float32Array.from(dwarfed.attributions) };
+  assert.equal(made.sources.pos[0], 0);
+  made.attributions[0] = 1e4;
+  assert.deepEqual(defaultView(made).cell, cell);
   const difference = await first('demo-logit-difference');
   assert.deepEqual(difference.looked, ['attributions', 'position', 'largest', 0.2]);
   assert.equal(difference.pinned, undefined);

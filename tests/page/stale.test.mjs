@@ -83,7 +83,10 @@ test('what is changed in the form leaves the figure behind, and take-aways with 
   await page.keyboard.press('Escape');
   await page.click('#copy-embed');
   await page.waitForSelector('#code[open]');
-  assert.match(await page.inputValue('#code-text'), /src="[^"]*\/tiny-token-latent\.json" .*#source=tiny&amp;prompt=The\+Eiffel/);
+  assert.match(
+    await page.inputValue('#code-text'),
+    /src="[^"]*\/tiny-token-latent\.json" .*#source=tiny&amp;prompt=The\+Eiffel/,
+  );
   await page.keyboard.press('Escape');
 
   // The way back fills the form with what is shown.

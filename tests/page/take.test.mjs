@@ -137,7 +137,8 @@ test('a picture says what it is of, and nothing of this computer', async () => {
     'Model demo, SAEs demo at blocks.0.hook_resid_pre and demo at blocks.2.hook_resid_pre.',
     'Prompt “The Eiffel tower is in Paris” (10 tokens).',
     '86 sources × 190 targets.',
-    'The scale ends at ±0.5; 1,403 values lie beyond. Pairs at one position are pale.',
+    'The scale ends at ±0.5; 1,403 values lie beyond.',
+    'Drawn: 85 sources × 189 targets, without what is 0 everywhere. Pairs at one position are pale.',
     'Computed by sae-attribution 0.1.0 on the CPU from files of a local server.',
     'Sources: latents of blocks.0.hook_resid_pre, largest total first',
     'Targets: latents of blocks.2.hook_resid_pre, by position',
@@ -146,6 +147,20 @@ test('a picture says what it is of, and nothing of this computer', async () => {
   // Values lie beyond both ends.
   assert.equal(arrows, 2);
   await page.close();
+
+  const part = await openPage(browser, `${DEMO}&source_pos=4&top=20`);
+  await settled(part.page);
+  const less = (await laidOut(await take(part.page, 'save-svg'))).texts.map(({ words }) => words).join(' ');
+  assert.match(
+    less,
+    /Drawn: 6 sources × 20 targets, sources on “f” alone, the 20 largest, without what is 0 everywhere\./,
+  );
+  await part.page.close();
+  const all = await openPage(browser, `${DEMO}&zeros=1`);
+  await settled(all.page);
+  const told = (await laidOut(await take(all.page, 'save-svg'))).texts.map(({ words }) => words).join(' ');
+  assert.match(told, /The scale ends at ±13\.1, chosen without the first token; 1 value lies beyond\. Computed/);
+  await all.page.close();
 });
 
 test('the scale of colours has round ticks in their places', async () => {

@@ -39,12 +39,13 @@ const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n go
  * @param {HTMLElement} root with the elements that index.html has in #result, under the same ids
  * @param {object} options
  * @param {(view: View) => void} options.onView the reader looks at it another way
+ * @param {(view: View) => void} [options.onPin] another pair is told as the pinned one, or none
  * @param {(message: string, failed?: boolean, code?: string) => void} options.say
  * @param {(result: Attribution) => void} [options.onResult] from now on this one is shown
  * @param {(result: Attribution) => Promise<import('./panels/flow.js').Half | undefined>} [options.half] what stands before
  *   a result of logits: token → latent
  */
-export function createExplorer(root, { onView, say, onResult, half }) {
+export function createExplorer(root, { onView, onPin, say, onResult, half }) {
   const document = root.ownerDocument;
   /** @param {string} id @returns {any} */
   const element = (id) => root.querySelector(`#${id}`);
@@ -78,7 +79,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
 
   /** @type {import('../figure/axes.js').MeaningOf} */
   const meaning = (nodes, node) => meanings?.label(nodes, node) ?? savedLabel(result, nodes, node);
-  const pinned = createPinned(element('detail'), { meaning, onAgree: learn, onKnown: relabel });
+  const pinned = createPinned(element('detail'), element('texts'), { meaning, onAgree: learn, onKnown: relabel });
   const strip = createTokens(element('tokens'), element('only'), (source_pos) => void look({ source_pos }));
   const crossing = createCrossing(element('crossing'), {
     meaning,
@@ -310,6 +311,7 @@ export function createExplorer(root, { onView, say, onResult, half }) {
   function showPinned() {
     const { cell } = view;
     pinned.show(result && cell && { result, cell, sentence: sentence(cell), total: totals?.[cell.row], meanings });
+    onPin?.(view);
   }
 
   /** Asks what the latents shown mean, where that may be asked. */

@@ -30,7 +30,7 @@ export function createLab(document, { explorer, source, ask, vocabulary, onCheck
   async function asked(kind, request, signal, say) {
     const name = source();
     if (name === undefined || !result)
-      throw codedError('model-missing', 'The model of this result is not offered here: nothing can be run with it.');
+      throw codedError('file-not-found', 'The model of this result is not offered here: nothing can be run with it.');
     const tell = progressTeller(result.request);
     say?.('Reading what the model needs…');
     return ask(name, kind, request, { signal, onProgress: (progress) => say?.(tell(progress)) });

@@ -44,10 +44,8 @@ const storage = storageOr();
 let notice = '';
 const form = createForm(document, address.sources, address.selected);
 const explorer = createExplorer(element('result'), {
-  onView(view) {
-    visit.follow();
-    lab.follow(view);
-  },
+  onView: () => visit.follow(),
+  onPin: (view) => lab.follow(view),
   half,
   say: status,
   onResult(result) {
@@ -55,7 +53,6 @@ const explorer = createExplorer(element('result'), {
     compare.follow(result);
     visit.tellShown(result);
     lab.show(result);
-    lab.follow(explorer.view);
   },
 });
 const results = createResults(new URL('../results/', import.meta.url), {

@@ -71,9 +71,9 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
     make('div', 'tooltip'),
   ];
   const [colours, told] = [document.createElement('span'), document.createElement('small')];
-  const folded = document.createElement('button');
+  const folded = make('button', 'fold');
   colours.className = 'sae-colours';
-  [folded.type, folded.className, folded.hidden] = ['button', 'sae-fold', true];
+  [folded.type, folded.hidden] = ['button', true];
   folded.addEventListener('click', () => void update(undefined, { zeros: !view.zeros }));
   scale.append(colours, told, folded);
   readout.setAttribute('aria-live', 'polite');

@@ -109,11 +109,11 @@ const STYLE = `
 .sae-plot :is(.heatmap-hover, .heatmap-brush)[hidden] { display: none; }
 
 .sae-scale {
-  display: flex;
-  flex-wrap: wrap;
+  display: grid;
+  grid-template: 'colours told fold' 2rem / auto minmax(0, 1fr) auto;
   gap: 0.1rem 0.75rem;
   align-items: center;
-  block-size: 2rem;
+  justify-items: start;
   overflow: hidden;
   margin: 0;
   font-size: 0.8rem;
@@ -121,12 +121,13 @@ const STYLE = `
   color: ${QUIET};
 }
 
-.sae-colours { flex: none; display: flex; gap: 0.25rem; align-items: start; }
+.sae-colours { grid-area: colours; display: flex; gap: 0.25rem; align-items: start; }
 .sae-colours[hidden] { display: none; }
 .sae-colours svg { display: block; overflow: visible; color: ${INK}; }
 .sae-colours text { font-variant-numeric: tabular-nums; }
-.sae-scale small { font-size: 1em; max-block-size: 2.4em; overflow: hidden; }
+.sae-scale small { grid-area: told; font-size: 1em; max-block-size: 2.4em; overflow: hidden; }
 .sae-fold {
+  grid-area: fold;
   padding: 0 0.4rem;
   color: inherit;
   background: none;
@@ -138,7 +139,12 @@ const STYLE = `
 }
 .sae-fold[hidden] { display: none; }
 .sae-plot .heatmap.labels { cursor: pointer; }
-@container (width < 36rem) { .sae-scale { block-size: 3.4rem; align-content: start; } }
+@container (width < 50rem) {
+  .sae-scale { grid-template: 'colours fold' 1.9rem 'told told' 1.2em / auto minmax(0, 1fr); }
+}
+@container (width < 36rem) {
+  .sae-scale { grid-template: 'colours' 1.9rem 'told' 2.4em 'fold' 1.6rem / minmax(0, 1fr); }
+}
 
 .sae-readout {
   block-size: 4.35em;

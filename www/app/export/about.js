@@ -3,7 +3,9 @@
 
 import { describeNodes, isSpread } from '../../figure/axes.js';
 import { badgeOf } from '../../figure/badge.js';
+import { leavesFirstOut } from '../../figure/ranking.js';
 import { describeLogits, describeMethod } from '../../figure/request.js';
+import { tokenAt } from '../../figure/sentences.js';
 import { brief, number, short, visible } from '../../figure/text.js';
 import { VALUE } from '../../figure/values.js';
 import { addressesRead, revisionsOf } from '../sources.js';
@@ -46,8 +48,9 @@ const nameOf = (origin) => short(visible(origin?.name ?? ''), 80);
  * @param {URL} options.page
  * @param {number} [options.beyond] values that lie beyond the scale
  * @param {number} [options.limit] where the scale of colours ends
+ * @param {{rows: number, columns: number}} [options.drawn] how many are drawn; all if not given
  */
-export function caption(result, { view, page, limit, beyond = 0 }) {
+export function caption(result, { view, page, limit, beyond = 0, drawn }) {
   const { request, sources, targets } = result;
   const counted = (/** @type {number} */ n, /** @type {string} */ what) => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
   const said = [`${counted(sources.pos.length, 'source')} × ${counted(targets.pos.length, 'target')}.`];
@@ -76,7 +79,16 @@ export function caption(result, { view, page, limit, beyond = 0 }) {
   }
   if (limit !== undefined) {
     const cut = beyond > 0 ? `; ${counted(beyond, 'value')} ${beyond === 1 ? 'lies' : 'lie'} beyond` : '';
-    said.push(`The scale ends at ±${brief(limit)}${cut}.`);
+    const without = leavesFirstOut(result, view) && view.limit === undefined ? ', chosen without the first token' : '';
+    said.push(`The scale ends at ±${brief(limit)}${without}${cut}.`);
+  }
+  if (drawn && (drawn.rows < targets.pos.length || drawn.columns < sources.pos.length)) {
+    const why = [
+      view.source_pos !== undefined && `sources on ${tokenAt(result, view.source_pos)} alone`,
+      view.top !== undefined && `the ${view.top} largest`,
+      !view.zeros && 'without what is 0 everywhere',
+    ].filter(Boolean);
+    said.push(`Drawn: ${number(drawn.columns)} sources × ${number(drawn.rows)} targets, ${why.join(', ')}.`);
   }
   if (view.across) said.push('Pairs at one position are pale.');
   if (request) {

@@ -28,7 +28,13 @@ export async function draw(form, result, { document, matrix, view, limit, settin
   const beyond = low + high;
   const drawn = await picture(matrix, {
     title: titleOf(result),
-    caption: caption(result, { view, page: new URL(document.baseURI), limit: end, beyond }),
+    caption: caption(result, {
+      view,
+      page: new URL(document.baseURI),
+      limit: end,
+      beyond,
+      drawn: { rows: matrix.rows.n, columns: matrix.columns.n },
+    }),
     axes: axisTitles(result, view),
     width: pixelsOf(settings),
     theme: settings.theme,

@@ -117,7 +117,10 @@ export function createMeasuredPair(root, { ask, vocabulary }) {
   return {
     /** @param {{result: Saved, cell: Cell} | undefined} shown */
     show(shown) {
+      const before = pair;
       pair = shown;
+      const isSame = before && shown && before.result === shown.result;
+      if (isSame && indexOf(shown.result, shown.cell) === indexOf(before.result, before.cell)) return;
       draw();
     },
     /** As if its button were pressed. */

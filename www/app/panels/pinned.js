@@ -21,13 +21,14 @@ import { isolated, make } from './tables.js';
 const PASSING_MS = 150;
 
 /**
- * @param {HTMLElement} root
+ * @param {HTMLElement} root where the pair is told
+ * @param {HTMLElement} texts where its latents are told further: what comes later pushes nothing away
  * @param {object} options
  * @param {import('../../figure/axes.js').MeaningOf} options.meaning
  * @param {() => Promise<void>} options.onAgree neuronpedia.org may be asked, or no more
  * @param {() => void} options.onKnown more is known of the latents
  */
-export function createPinned(root, { meaning, onAgree, onKnown }) {
+export function createPinned(root, texts, { meaning, onAgree, onKnown }) {
   const document = root.ownerDocument;
   /** @type {Pair | undefined} */
   let pair;
@@ -86,6 +87,7 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     if (!pair) {
       const hint = 'Click a cell, choose a pair below, or press n in the heatmap: the strongest pair comes first.';
       root.replaceChildren(heading, make(document, 'p.quiet', hint));
+      texts.replaceChildren();
       return;
     }
     const latent = make(document, 'div.latent');
@@ -94,7 +96,8 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     const told = make(document, 'p.sentence', isolated(document, pair.sentence));
     const contexts = make(document, 'div.contexts-of-both');
     contexts.id = 'contexts';
-    root.replaceChildren(heading, told, ends, numbers(pair), contexts, latent);
+    root.replaceChildren(heading, told, ends, numbers(pair));
+    texts.replaceChildren(contexts, latent);
     if (pair.meanings?.contexts) setTimeout(showContexts, PASSING_MS, contexts, pair, alive);
     // Who passes over many pairs does not ask for each one's latent.
     if (opened) setTimeout(showLatent, PASSING_MS, latent, pair, opened, alive);
