@@ -66,6 +66,7 @@ test('a result of the demo opened while GPT-2 small is chosen is credited to the
   assert.ok(!/gpt2-small|gpt2"/.test(code), code);
   await page.click('#code-close');
   await page.click('#copy-embed');
+  await page.waitForSelector('#code[open]');
   assert.match(await page.inputValue('#code-text'), /source=demo/);
   await page.click('#code-close');
   const download = page.waitForEvent('download');

@@ -52,10 +52,9 @@ export function createCheckPanel(root, { meaning, onPick }) {
     for (let i = 0; i < Math.min(targets.pos.length, TARGETS); i++)
       select.append(new Option(short(visible(nodeLabel(targets, i)), 60), String(i)));
     select.value = row === undefined ? '' : String(row);
-    select.addEventListener('change', async () => {
-      await show(result, select.value === '' ? undefined : Number(select.value));
-      // Drawn anew under the reader's hand.
-      root.querySelector('select')?.focus();
+    select.addEventListener('change', () => {
+      select.focus();
+      void show(result, select.value === '' ? undefined : Number(select.value));
     });
     const label = make(document, 'label', 'Pairs of ', select);
 
@@ -97,6 +96,8 @@ export function createCheckPanel(root, { meaning, onPick }) {
         return [pick, figure(attributions[i]), figure(ablations[i])];
       }),
     });
+    // Drawn anew under the reader's hand.
+    const isHeld = root.querySelector('select') === document.activeElement;
     root.replaceChildren(
       make(document, 'div.check-head', label, words, note),
       make(
@@ -107,6 +108,7 @@ export function createCheckPanel(root, { meaning, onPick }) {
         make(document, 'div.wide', ...completenessBars(result, document, row)),
       ),
     );
+    if (isHeld) select.focus();
     await frame();
     if (alive()) points?.draw();
   }
