@@ -9,7 +9,19 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { DEMO, LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
+import {
+  DEMO,
+  LINKS,
+  linkTo,
+  madeUp,
+  openFolded,
+  openPage,
+  openResult,
+  resid,
+  run,
+  settled,
+  start,
+} from './browser.mjs';
 import { indexed } from './picture.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -370,7 +382,7 @@ test('screenshots at three widths, light and dark', async () => {
 });
 
 test('the picture in the README: the page as it opens, small enough to be kept', async () => {
-  const { page, problems } = await openPage(browser, '');
+  const { page, problems } = await openFolded(browser);
   await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   await page.setViewportSize({ width: 1280, height: 1120 });
   await settled(page);
