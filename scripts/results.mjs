@@ -1,19 +1,20 @@
-// Computes the results that the page shows before anything is run: each entry of
-// www/results/index.json, by the real runtime in headless Chromium.
+// Computes the results that the page shows before anything is run: each of examples.mjs, by the real runtime in
+// headless Chromium; and writes www/results/index.json, which lists them.
 //
-//   node scripts/results.mjs [FILE...]      all entries, or those of these files
+//   node scripts/results.mjs [FILE...]      all of them, or those of these files
+//   node scripts/results.mjs index.json     the list alone
 //
 // Needs the built runtime (scripts/build). Gradients are written as the shortest decimals that are the
 // same float32; attributions are left out, as they are gradients × source activations.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { start } from '../tests/page/browser.mjs';
 import { exact } from '../www/figure/text.js';
+import { EXAMPLES } from './examples.mjs';
 
 const FOLDER = new URL('../www/results/', import.meta.url);
-/** @type {{file: string, title: string, source: string, request: object}[]} */
-const index = JSON.parse(readFileSync(new URL('index.json', FOLDER), 'utf8'));
+writeFileSync(new URL('index.json', FOLDER), `${JSON.stringify(EXAMPLES, null, 1)}\n`);
 const wanted = process.argv.slice(2);
 
 /** @param {any} result with addresses relative to the site, wherever it is served */
@@ -26,19 +27,24 @@ function compact(result) {
   return text.replace(/"(\[[-\d.e+,]*\])"/g, '$1');
 }
 /** Arrays of float32 in a result. */
-const FLOATS = new Set(['gradients', 'activation', 'logit', 'probability', 'sae_error_norm']);
+const FLOATS = new Set([
+  ...['gradients', 'ablations', 'activation', 'logit', 'probability', 'sae_error_norm'],
+  // Of what attributions sum to.
+  ...['total', 'error'],
+]);
 
-const browser = await start();
+const asked = EXAMPLES.filter(({ file }) => wanted.length === 0 || wanted.includes(file));
+const browser = asked.length > 0 ? await start() : undefined;
 try {
-  for (const { file, title, source, request } of index) {
-    if (wanted.length > 0 && !wanted.includes(file)) continue;
+  for (const { file, title, source, request } of asked) {
+    if (!browser) break;
     const page = await browser.context.newPage();
     await page.goto(`${browser.url}/results/index.json`);
     const json = await page.evaluate(
       async ({ source, request }) => {
         const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
         const [{ Client }, { SOURCES }, { toJson }] = await Promise.all(
-          ['runtime/client.js', 'app/sources.js', 'figure/result.js'].map(load),
+          ['runtime/client.js', 'app/sources.js', 'figure/write.js'].map(load),
         );
         const client = new Client();
         const { model, saes, latents } = SOURCES[source];
@@ -50,9 +56,9 @@ try {
         for (const { hook_name, sae, latent } of [result.sources, result.targets]) {
           if (!hook_name || latents !== 'contexts') continue;
           const response = await fetch(`${sae.address}/contexts.json`);
-          const contexts = (await response.json()).latents;
+          const { labels } = await response.json();
           latent_labels[hook_name] = Object.fromEntries(
-            [...latent].filter((i) => contexts[i]?.label).map((i) => [i, contexts[i].label]),
+            [...latent].filter((i) => labels[i]).map((i) => [i, labels[i]]),
           );
         }
         return toJson({ ...result, latent_labels });
@@ -66,5 +72,5 @@ try {
     await page.close();
   }
 } finally {
-  await browser.close();
+  await browser?.close();
 }

@@ -4,7 +4,8 @@
 //
 // OUT is dist/site by default. Needs the built runtime; scripts/build --site does both. --quick compresses less well.
 //
-// Beside each file that shrinks stand its gzip and brotli forms, for hosts that send them as they are. The service
+// Scripts and styles lose their comments and spaces, each file for itself: they stay where they were. Beside each file
+// that shrinks stand its gzip and brotli forms, for hosts that send them as they are. The service
 // worker gets the names of the page's files and a version that changes with any of them.
 
 import { createHash } from 'node:crypto';
@@ -23,6 +24,7 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { transformSync } from 'esbuild';
 
 const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 const WWW = join(PROJECT, 'www');
@@ -78,6 +80,14 @@ edit('index.html', (text) => text.replace(main, `${main}\n    <script type="modu
 const files = /** @type {string[]} */ (readdirSync(unfinished, { recursive: true }))
   .filter((path) => statSync(join(unfinished, path)).isFile())
   .sort();
+for (const path of files) {
+  // The service worker is edited yet.
+  const loader =
+    path === 'service-worker.js' ? undefined : /** @type {const} */ ({ '.js': 'js', '.css': 'css' })[extname(path)];
+  if (!loader) continue;
+  const file = join(unfinished, path);
+  writeFileSync(file, transformSync(readFileSync(file, 'utf8'), { loader, minify: true }).code);
+}
 const hash = createHash('sha256');
 for (const path of files) hash.update(`${path}\0`).update(readFileSync(join(unfinished, path)));
 const site = { version: hash.digest('hex').slice(0, 16), files: ['./', ...files.filter((path) => AT_ONCE.test(path))] };

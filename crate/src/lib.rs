@@ -37,13 +37,14 @@
 //! | [`generation`] | what the model writes, as it is and steered |
 //! | [`session`] | requests and their answers |
 //! | `web` | the JavaScript API (wasm only) |
+//! | `native` | the device of the WebGPU build outside browsers |
 //! | `bench` | what `scripts/bench` times (wasm only, feature `bench`) |
 //!
 //! # Invariants
 //!
 //! - `gpt2` does not know SAEs, `sae` does not know GPT-2; `run` and `session` bring them together.
-//! - `web` acquires the `Device`, and only `store` keeps it with a model. Only `kernels` knows which one
-//!   this build is for, and computes on it.
+//! - `web` acquires the `Device`, outside browsers `native` or who opens a session, and only `store` keeps it
+//!   with a model. Only `kernels` knows which one this build is for, and computes on it.
 //! - Only `sparse` reads from the device, and it refuses NaN and infinity.
 //! - Only `weights` knows tensor names. Only `web`, and `bench` where it is built, know JavaScript.
 //! - Files and requests are checked on entry and fail with an [`Error`]; panics are our bugs.
@@ -64,6 +65,8 @@ pub mod generation;
 pub mod gpt2;
 pub mod intervention;
 pub mod kernels;
+#[cfg(all(not(target_arch = "wasm32"), feature = "webgpu"))]
+pub mod native;
 pub mod places;
 pub mod request;
 pub mod result;

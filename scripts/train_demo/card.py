@@ -71,11 +71,11 @@ pre-activation is nearer to zero than {margin}: active sets there do not depend 
 `metrics.json` has all of it. An attribution is gradient × activation; setting a latent to zero keeps
 the SAE's error term.
 
-## contexts.json
+## contexts.json and contexts/
 
-Beside each SAE: the documents of a fresh sample on which each latent is largest, and a label made by
-counting (`scripts/train_demo/contexts.py` has the form and the rules). Labels describe where a latent
-fires and which token its decoder row raises; they are no claim about causes.
+Beside each SAE: of each latent a label made by counting, and in `contexts/` the documents of a fresh
+sample on which it is largest (`scripts/train_demo/contexts.py` has the form and the rules). Labels
+describe where a latent fires and which token its decoder row raises; they are no claim about causes.
 """
 
 

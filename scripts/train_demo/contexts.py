@@ -1,15 +1,22 @@
-"""`contexts.json` beside each SAE: where every latent fires, and a short label.
+"""Beside each SAE a short label of every latent, and where it fires.
 
-    {"format_version": 1, "hook_name": …, "d_sae": …,
+`contexts.json`, which a page reads first, has the labels:
+
+    {"format_version": 2, "hook_name": …, "d_sae": …, "latents_per_file": 64,
+     "labels": {"17": …}}
+
+`contexts/N.json` has the texts of the latents from N × latents_per_file on, as many as that:
+
+    {"format_version": 2,
      "sentences": [["<|endoftext|>", "The", " E", …], …],
-     "latents": {"17": {"label": …, "max": …, "density": …,
+     "latents": {"17": {"max": …, "density": …,
                         "top": [[sentence, [[position, activation], …]], …]}}}
 
-Sentences are whole documents and shared by all latents; "top" holds up to four, the largest
-activation first, with every position where the latent is active. To keep the file small they come
-from the first SHOWN documents of the sample; the document with the latent's largest activation of
-all comes in where those hold fewer than two. Everything else is counted over the whole sample.
-Latents that fire nowhere in it are absent.
+Sentences are whole documents and shared by the latents of a file; "top" holds up to four, the
+largest activation first, with every position where the latent is active. To keep the files small
+they come from the first SHOWN documents of the sample; the document with the latent's largest
+activation of all comes in where those hold fewer than two. Everything else is counted over the
+whole sample. Latents that fire nowhere in it are absent, and so is a file that would have none.
 
 Labels are made by counting where a latent is at least STRONG of its largest activation, weighted by
 activation: the tokens a latent fires on, the token before
@@ -31,6 +38,8 @@ TOP = 4
 SHOWN = 500
 SHOWN_TOKENS = 3
 STRONG = 0.4
+FORMAT_VERSION = 2
+LATENTS_PER_FILE = 64
 
 
 class Sample:
@@ -156,7 +165,10 @@ def rounded(x: float) -> float:
 
 
 def collect(sae, sample: Sample, x, unembedding, hook_name: str) -> dict:
-    """x: [positions, d_model], the sample's residuals; unembedding: [d_model, vocab], centred."""
+    """What save writes.
+
+    x: [positions, d_model], the sample's residuals; unembedding: [d_model, vocab], centred.
+    """
     effects = (sae.W_dec @ unembedding).numpy()
     acts = sae.encode(x).numpy()
     words = int((sample.pos > 0).sum())
@@ -188,7 +200,6 @@ def collect(sae, sample: Sample, x, unembedding, hook_name: str) -> dict:
             "top": top,
         }
     return {
-        "format_version": 1,
         "hook_name": hook_name,
         "d_sae": acts.shape[1],
         "sentences": [[sample.display[i] for i in sample.documents[d]] for d in sentences],
@@ -196,6 +207,31 @@ def collect(sae, sample: Sample, x, unembedding, hook_name: str) -> dict:
     }
 
 
-def save(contexts: dict, directory: Path) -> None:
-    text = json.dumps(contexts, ensure_ascii=False, separators=(",", ":"))
-    (directory / "contexts.json").write_text(text + "\n", "utf-8")
+def save(found: dict, directory: Path) -> int:
+    """Writes what was collected, in place of what is there; returns the bytes of all files."""
+    folder = directory / "contexts"
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.json"):
+        old.unlink()
+    labels, parts = {}, {}
+    for latent, one in found["latents"].items():
+        labels[latent] = one["label"]
+        places, latents = parts.setdefault(int(latent) // LATENTS_PER_FILE, ({}, {}))
+        top = [[places.setdefault(i, len(places)), active] for i, active in one["top"]]
+        latents[latent] = {"max": one["max"], "density": one["density"], "top": top}
+    written = write(directory / "contexts.json", {
+        "hook_name": found["hook_name"],
+        "d_sae": found["d_sae"],
+        "latents_per_file": LATENTS_PER_FILE,
+        "labels": labels,
+    })  # fmt: skip
+    for n, (places, latents) in parts.items():
+        sentences = [found["sentences"][i] for i in places]
+        written += write(folder / f"{n}.json", {"sentences": sentences, "latents": latents})
+    return written
+
+
+def write(path: Path, content: dict) -> int:
+    content = {"format_version": FORMAT_VERSION, **content}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return path.write_bytes(f"{text}\n".encode())

@@ -31,10 +31,10 @@ class Layer:
         weights = load_file(directory / "sae_weights.safetensors")
         names = ("W_enc", "b_enc", "W_dec", "b_dec")
         self.sae = sae.Sae(*(weights[name].float() for name in names))
-        self.latents = json.loads((directory / "contexts.json").read_text())["latents"]
+        self.labels = json.loads((directory / "contexts.json").read_text())["labels"]
 
     def label(self, latent: int) -> str:
-        return self.latents.get(str(latent), {}).get("label", "(not in the sample)")
+        return self.labels.get(str(latent), "(not in the sample)")
 
 
 def expected(name: str) -> tuple[dict, dict]:

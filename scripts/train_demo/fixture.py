@@ -34,7 +34,7 @@ def main() -> None:
             str(path.relative_to(demo)): hashlib.sha256(path.read_bytes()).hexdigest()
             for folder in ("model", "saes")
             for path in sorted((demo / folder).rglob("*"))
-            if path.is_file() and path.name != "contexts.json"
+            if path.is_file() and "contexts" not in (path.stem, path.parent.name)
         },
     }
     (fixture / "fixture.json").write_text(json.dumps(info, indent=1) + "\n")

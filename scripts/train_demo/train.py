@@ -50,7 +50,7 @@ MARGIN = 2e-3  # of every pre-activation from its threshold, at the prompts of c
 TRAIN_SEQUENCES, TRAIN_DOCUMENTS = 2500, 10000
 TEST_SEQUENCES = 800
 LOSS_SEQUENCES = 256
-SAMPLE_DOCUMENTS = 6000  # for contexts.json
+SAMPLE_DOCUMENTS = 6000  # for labels and contexts
 
 
 def set_up() -> None:
@@ -192,7 +192,7 @@ def finish_saes(language: Language, model, trained, out: Path) -> list[dict]:
         directory = out / name
         sae.save(one, directory, layer, n_layer, n_ctx)
         found = contexts.collect(one, sample, sample_x[layer], unembedding, name)
-        contexts.save(found, directory)
+        contexts_bytes = contexts.save(found, directory)
         alone = sae.measure(one, sample_x[layer], sample_bos)
         mean = x[layer][~is_bos].mean(0)
         measured.append({
@@ -203,7 +203,7 @@ def finish_saes(language: Language, model, trained, out: Path) -> list[dict]:
             "l1_coefficient": lam,
             "biases_moved": moved,
             "largest_bias_move": largest,
-            "contexts_bytes": (directory / "contexts.json").stat().st_size,
+            "contexts_bytes": contexts_bytes,
         })  # fmt: skip
     return measured
 

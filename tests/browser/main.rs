@@ -15,15 +15,12 @@ use sae_attribution::{Error, Session};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
-use common::golden::{addresses, all_addresses, check_fixture};
+use common::golden::{TOLERANCE, addresses, all_addresses, check_fixture};
 use common::measured::check_measured;
-use common::products::check_products;
+use common::products::check_shapes;
 use common::sizes::check_sizes;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
-
-/// Largest error relative to the largest value of an array.
-const TOLERANCE: f64 = if cfg!(feature = "webgpu") { 5e-5 } else { 1e-5 };
 
 const FIXTURES_URL: &str = match option_env!("FIXTURES_URL") {
     Some(url) => url,
@@ -146,19 +143,5 @@ async fn what_a_reader_says_passes_through() {
 #[wasm_bindgen_test]
 async fn products_of_any_shape_equal_their_sums() {
     let device = device().await.unwrap_or_else(|error| panic!("{error}"));
-    let choose = async |known: Option<&str>, subgroups: bool| {
-        let chosen = kernels::tune(&device, known, subgroups).await;
-        chosen.unwrap_or_else(|error| panic!("{error}"))
-    };
-    for shape in kernels::SHAPES {
-        assert_eq!(choose(Some(shape), has_subgroups()).await, shape);
-        let worst = check_products(&device, 12).await;
-        console_log!("{shape}: largest error {worst:.1e} of the sum of absolute products");
-    }
-    // A browser may have had subgroups when the shape was remembered, and have them no more.
-    if let Some(shape) = kernels::SHAPES.iter().find(|shape| shape.starts_with("broadcast")) {
-        let chosen = choose(Some(shape), false).await;
-        assert!(!chosen.starts_with("broadcast"), "{chosen} needs subgroups");
-    }
-    console_log!("this adapter's choice: {}", choose(None, has_subgroups()).await);
+    console_log!("{}", check_shapes(&device, has_subgroups(), 12).await);
 }

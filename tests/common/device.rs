@@ -2,10 +2,31 @@
 
 use burn::tensor::Device;
 
-/// The processor, or with the feature `webgpu` what Vulkan finds.
+/// The processor.
+#[cfg(not(feature = "webgpu"))]
 pub(crate) fn device() -> Device {
-    #[cfg(feature = "webgpu")]
-    return Device::wgpu(Default::default());
-    #[cfg(not(feature = "webgpu"))]
     Device::flex()
+}
+
+/// What Vulkan finds. Without an adapter no test can be run: all end, with one sentence.
+#[cfg(feature = "webgpu")]
+pub(crate) fn device() -> Device {
+    use std::io::Write;
+
+    match sae_attribution::native::Native::get() {
+        Ok(native) => native.device.clone(),
+        Err(sentence) => {
+            // Past the harness, which keeps what a test prints until that test ends.
+            let _ = writeln!(std::io::stderr(), "{sentence}");
+            std::process::exit(1)
+        }
+    }
+}
+
+/// Whether shaders may use subgroups on it.
+pub(crate) fn has_subgroups() -> bool {
+    #[cfg(feature = "webgpu")]
+    return sae_attribution::native::Native::get().is_ok_and(|native| native.has_subgroups());
+    #[cfg(not(feature = "webgpu"))]
+    false
 }

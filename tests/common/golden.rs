@@ -19,6 +19,9 @@ use crate::common::requests::{
     latent_to_latent, latent_to_logit, logit_difference, token_to_latent,
 };
 
+/// Largest error relative to the largest value of an array.
+pub(crate) const TOLERANCE: f64 = if cfg!(feature = "webgpu") { 5e-5 } else { 1e-5 };
+
 /// Where a fixture's model is, and its SAEs if they lie as usual.
 pub(crate) fn addresses(fixture: &str) -> Addresses {
     let saes = SaeAddress { address: format!("{fixture}/saes"), ..SaeAddress::default() };

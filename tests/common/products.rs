@@ -89,6 +89,31 @@ pub(crate) async fn check_products(device: &Device, cases: usize) -> f64 {
     worst
 }
 
+/// Checks them with each shape of product that some adapter is fast with, and that subgroups are not used
+/// where there are none. Returns a line a shape.
+pub(crate) async fn check_shapes(device: &Device, subgroups: bool, cases: usize) -> String {
+    let choose = async |known: Option<&str>, subgroups: bool| {
+        let chosen = kernels::tune(device, known, subgroups).await;
+        chosen.unwrap_or_else(|error| panic!("{error}"))
+    };
+    let mut report = String::new();
+    for shape in kernels::SHAPES {
+        if shape.starts_with("broadcast") {
+            // A browser may have had subgroups when the shape was remembered, and have them no more.
+            let chosen = choose(Some(shape), false).await;
+            assert!(!chosen.starts_with("broadcast"), "{chosen} needs subgroups");
+            if !subgroups {
+                continue;
+            }
+        }
+        assert_eq!(choose(Some(shape), subgroups).await, shape);
+        let worst = check_products(device, cases).await;
+        let of = "of the sum of absolute products";
+        report += &format!("{shape}: largest error {worst:.1e} {of}\n");
+    }
+    report + "this adapter's choice: " + choose(None, subgroups).await
+}
+
 async fn read(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data_async().await.unwrap().try_into_vec().unwrap()
 }

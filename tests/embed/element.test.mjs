@@ -4,13 +4,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
+import { transformSync } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { CHROMIUM_ARGS } from '../page/browser.mjs';
-import { asked, figureOf, openMade, start } from './pages.mjs';
+import { asked, figureOf, openMade, start, violations, writeMade } from './pages.mjs';
 
 const WWW = new URL('../../www/', import.meta.url).pathname;
 const CAPITAL = 'results/demo-capital.json';
-const BYTES = 43_000;
+const BYTES = 40_000;
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
@@ -19,19 +20,22 @@ before(async () => {
 });
 after(() => browser.close());
 
-test('a saved result is shown, by at most 43 KB of scripts and nothing of the runtime', async (t) => {
+test('a saved result is shown, by at most 40 KB of scripts and nothing of the runtime', async (t) => {
   const requests = asked(browser);
   const { page, problems } = await openMade(browser, `<sae-attribution src="${CAPITAL}">Soon</sae-attribution>`);
   const figure = figureOf(page);
   await figure.shows(/^demo · latent → latent, resid_pre 1 → resid_pre 2 · The capital of France is$/);
   assert.match(
     (await figure.part('scale').textContent()) ?? '',
-    /^±1\.66 · 45 clipped · 4 pairs across positions over 2$/,
+    /^attribution−1\.65.*01?.*1\.6545 cells are clipped · 6 pairs across positions over ±2 · r = 0\.94 predicted vs measured\+ 1 row and 1 column that are 0 everywhere$/,
   );
-  assert.match((await figure.part('heatmap').getAttribute('aria-label')) ?? '', /82 rows and 78 columns/);
+  assert.match((await figure.part('heatmap').getAttribute('aria-label')) ?? '', /81 rows and 77 columns/);
   requests.end();
   const scripts = [...new Set(requests.paths)].filter((path) => path.endsWith('.js'));
-  const bytes = scripts.reduce((sum, path) => sum + brotliCompressSync(readFileSync(WWW + path.slice(1))).length, 0);
+  // As a site is published: without comments and spaces.
+  const sent = (/** @type {string} */ path) =>
+    brotliCompressSync(transformSync(readFileSync(WWW + path.slice(1), 'utf8'), { minify: true }).code).length;
+  const bytes = scripts.reduce((sum, path) => sum + sent(path), 0);
   t.diagnostic(`${scripts.length} scripts, ${bytes} bytes as sent with brotli`);
   assert.ok(bytes <= BYTES, `${bytes}`);
   assert.deepEqual(
@@ -87,14 +91,14 @@ test('attributes are properties, also those set before the tag is known', async 
   assert.deepEqual(told, [CAPITAL, '0.5', '0.5', false, '', 'largest']);
   const figure = figureOf(page);
   await figure.shows('France');
-  await figure.part('scale').getByText('±0.5').waitFor();
+  await figure.part('scale').getByText('−0.5', { exact: true }).waitFor();
   // And back to what the values say.
   await figure.element.evaluate((element) => element.removeAttribute('limit'));
-  await figure.part('scale').getByText('±1.66').waitFor();
+  await figure.part('scale').getByText('−1.65').waitFor();
   await figure.element.evaluate((element) => element.setAttribute('threshold', '0.1'));
   await figure
     .part('scale')
-    .getByText(/positions over 0\.1$/)
+    .getByText(/positions over ±0\.1/)
     .waitFor();
   await figure.element.evaluate((element) => element.setAttribute('src', 'results/demo-token-latent.json'));
   await figure.shows('token → latent');
@@ -123,7 +127,10 @@ test('it tells of results, cells and errors, and of none twice', async () => {
   const figure = figureOf(page);
   await figure.shows('France');
   await figure.part('heatmap').press('n');
-  await figure.part('readout').getByText('attribution').waitFor();
+  await figure
+    .part('readout')
+    .getByText(/ (pushes|holds) .* attribution /)
+    .waitFor();
   await figure.element.evaluate((element) => element.setAttribute('src', 'none.json'));
   await figure.part('message').getByText('was not found').waitFor();
   const told = await page.evaluate(() => /** @type {any} */ (window).told);
@@ -169,15 +176,15 @@ test('a page gives it colours, a theme, a size and a caption', async () => {
     figure.part('heatmap').evaluate((heatmap) => {
       const { backgroundColor, color } = getComputedStyle(heatmap);
       const legend =
-        heatmap.closest('[part=figure]')?.querySelector('[part=scale] canvas')?.getAttribute('aria-label') ?? '';
-      return [backgroundColor, color, /^Colours from \w+/.exec(legend)?.[0]];
+        heatmap.closest('[part=figure]')?.querySelector('[part=scale] [role=img]')?.getAttribute('aria-label') ?? '';
+      return [backgroundColor, color, /from \w+/.exec(legend)?.[0]];
     });
-  assert.deepEqual(await look(), ['rgb(30, 27, 25)', 'rgb(231, 229, 228)', 'Colours from orange']);
+  assert.deepEqual(await look(), ['rgb(30, 27, 25)', 'rgb(231, 229, 228)', 'from orange']);
   await figure.element.evaluate((element) => element.setAttribute('theme', 'light'));
   await page.waitForFunction(() =>
-    /red/.test(document.querySelector('sae-attribution')?.shadowRoot?.querySelector('canvas[role]')?.ariaLabel ?? ''),
+    /red/.test(document.querySelector('sae-attribution')?.shadowRoot?.querySelector('svg[role]')?.ariaLabel ?? ''),
   );
-  assert.deepEqual(await look(), ['rgb(255, 255, 255)', 'rgb(28, 25, 23)', 'Colours from red']);
+  assert.deepEqual(await look(), ['rgb(255, 255, 255)', 'rgb(28, 25, 23)', 'from red']);
   // The system's, where nothing else is said.
   await figure.element.evaluate((element) => element.removeAttribute('theme'));
   for (const [colorScheme, colour] of /** @type {const} */ ([
@@ -187,10 +194,7 @@ test('a page gives it colours, a theme, a size and a caption', async () => {
     await page.emulateMedia({ colorScheme });
     await page.waitForFunction(
       (colour) =>
-        document
-          .querySelector('sae-attribution')
-          ?.shadowRoot?.querySelector('canvas[role]')
-          ?.ariaLabel?.includes(colour),
+        document.querySelector('sae-attribution')?.shadowRoot?.querySelector('svg[role]')?.ariaLabel?.includes(colour),
       colour,
     );
   }
@@ -227,11 +231,61 @@ test('controls are those that are asked for, and the reader’s hand is written 
   await figure.element.getByLabel('Across positions over').press('Tab');
   await figure
     .part('scale')
-    .getByText(/over 0\.5$/)
+    .getByText(/over ±0\.5/)
     .waitFor();
   assert.equal(await figure.element.getAttribute('threshold'), '0.5');
   await figure.element.evaluate((element) => element.setAttribute('controls', ''));
   await figure.element.locator('label').first().waitFor({ state: 'detached' });
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('the largest alone, what is 0 everywhere, and an order by a label', async () => {
+  writeMade('folded.json', {
+    ...{ format_version: 2, title: 'Own numbers', attributions: [0, 2, 0, 0, 0, 0, 1, -3, 0] },
+    sources: { label: ['a', 'b', 'c'] },
+    targets: { label: ['x', 'y', 'z'] },
+  });
+  const { page, problems } = await openMade(
+    browser,
+    `<sae-attribution src="${CAPITAL}" top="7"></sae-attribution><sae-attribution src="made/folded.json"></sae-attribution>`,
+  );
+  const [figure, own] = [figureOf(page), figureOf(page, 1)];
+  await figure.shows('France');
+  const label = (/** @type {typeof figure} */ { part }) => part('heatmap').getAttribute('aria-label');
+  assert.match((await label(figure)) ?? '', /of 7 rows and 7 columns/);
+  await figure.element.evaluate((element) => element.setAttribute('top', '12'));
+  await figure.element.locator('.heatmap[aria-label*="of 12 rows and 12 columns"]').waitFor();
+  // By a click on the first of the labels of rows.
+  const box = await figure.part('heatmap').boundingBox();
+  assert.ok(box);
+  let y = 60;
+  for (; y < 300 && !(await figure.part('tooltip').isVisible()); y += 4) await page.mouse.move(box.x + 40, box.y + y);
+  const named = await figure.part('tooltip').textContent();
+  await page.mouse.click(box.x + 40, box.y + y);
+  await page.waitForFunction(
+    () => document.querySelector('sae-attribution')?.getAttribute('sort') === 'position value',
+  );
+  const { row, column, best } = await figure.element.evaluate((element) => {
+    const { result, view } = /** @type {any} */ (element);
+    const n = result.sources.pos.length;
+    const values = [...result.attributions.slice(view.cell.row * n, (view.cell.row + 1) * n)];
+    return { ...view.cell, row: result.targets.label[view.cell.row], best: values.indexOf(Math.max(...values)) };
+  });
+  assert.ok(named?.startsWith(row), `${named}, not ${row}`);
+  assert.equal(column, best);
+
+  await own.element.scrollIntoViewIfNeeded();
+  await own.shows('Own numbers');
+  assert.match((await label(own)) ?? '', /of 2 rows and 2 columns/);
+  const folded = own.element.getByRole('button', { name: '+ 1 row and 1 column that are 0 everywhere' });
+  await folded.click();
+  await own.element.locator('.heatmap[aria-label*="of 3 rows and 3 columns"]').waitFor();
+  await own.element.getByRole('button', { name: 'Fold 1 row and 1 column' }).click();
+  await own.element.locator('.heatmap[aria-label*="of 2 rows and 2 columns"]').waitFor();
+  await own.element.evaluate((element) => element.setAttribute('zeros', 'shown'));
+  await own.element.locator('.heatmap[aria-label*="of 3 rows and 3 columns"]').waitFor();
+  assert.deepEqual(await violations(page), []);
   assert.deepEqual(problems, []);
   await page.close();
 });

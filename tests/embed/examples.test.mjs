@@ -153,7 +153,18 @@ test('the keyboard reaches everything of a figure, in the order in which it stan
     if (name === 'After') break;
   }
   assert.deepEqual(reached, [
-    ...['heatmap', 'readout', 'Prompt', 'From', 'To', 'Rows by', 'Columns by', 'Across positions over', 'button'],
+    ...[
+      'heatmap',
+      'fold',
+      'readout',
+      'Prompt',
+      'From',
+      'To',
+      'Rows by',
+      'Columns by',
+      'Across positions over',
+      'button',
+    ],
     'After',
   ]);
   // And runs it: nothing needs a pointer.

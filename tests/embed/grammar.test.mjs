@@ -48,7 +48,18 @@ test('what is neither is refused, with what to write', () => {
 });
 
 const NONE = { src: '', model: '', saes: '', prompt: '', from: '', to: '' };
-const UNSAID = { ...NONE, error: '', threshold: '', sort: '', limit: '', theme: '', controls: '' };
+const UNSAID = {
+  ...NONE,
+  error: '',
+  threshold: '',
+  sort: '',
+  top: '',
+  zeros: '',
+  shown: '',
+  limit: '',
+  theme: '',
+  controls: '',
+};
 const PAGE = new URL('https://blog.example/post/');
 
 test('a source is a model with folders of SAEs, or the folder of one', () => {
@@ -84,14 +95,26 @@ test('what attributes do not say, the saved result does', () => {
   assert.deepEqual(requestOf({ ...UNSAID, from: 'tokens', error: 'keep', threshold: '-1e-3' }, saved, true), {
     ...{ prompt: '', from: 'tokens', to: resid(1), error: 'keep', threshold: -1e-3 },
   });
+  // How sources are credited stays; with check in the controls, they are taken away, too.
+  const credited = { ...saved, method: { integrated: 5 }, patch: ' b' };
+  assert.deepEqual(requestOf({ ...UNSAID, controls: 'live check' }, credited, false), { ...credited, measure: true });
+  const ofTokens = requestOf({ ...UNSAID, from: 'tokens', error: 'keep' }, credited, false);
+  assert.deepEqual(ofTokens, { ...saved, from: 'tokens', error: 'keep' });
+  assert.equal(requestOf({ ...UNSAID, from: 'tokens' }, { ...saved, method: 'frozen' }, false).method, 'frozen');
   assert.throws(() => requestOf(UNSAID, undefined, false), { code: 'request-invalid', message: /“from”/ });
   assert.throws(() => requestOf({ ...UNSAID, error: 'no' }, saved, false), { code: 'request-invalid' });
 });
 
 test('a way to look that cannot be understood is as if it were not there', () => {
+  assert.deepEqual(viewOf({ ...UNSAID, shown: 'misses' }), { shown: 'misses' });
+  for (const shown of ['Misses', 'constructor', 'all']) assert.deepEqual(viewOf({ ...UNSAID, shown }), {});
   assert.deepEqual(viewOf({ ...UNSAID, sort: 'largest', limit: '0.5', threshold: '1' }), {
     ...{ rows: 'largest', columns: 'largest', limit: 0.5, threshold: 1 },
   });
+  assert.deepEqual(viewOf({ ...UNSAID, top: ' 20 ', zeros: 'shown' }), { top: 20, zeros: true });
   assert.deepEqual(viewOf({ ...UNSAID, sort: 'total value' }), { rows: 'total', columns: 'value' });
-  assert.deepEqual(viewOf({ ...UNSAID, sort: 'constructor', limit: '-1', threshold: '1e99' }), {});
+  assert.deepEqual(
+    viewOf({ ...UNSAID, sort: 'constructor', limit: '-1', threshold: '1e99', top: '0', zeros: '1' }),
+    {},
+  );
 });

@@ -155,7 +155,7 @@ test('a run is cancelled, and what is wrong with one is said beneath the picture
       told.push(message.type);
       return postMessage.call(this, message, ...rest);
     };
-    const [run, cancel] = /** @type {any} */ (element.shadowRoot?.querySelectorAll('button'));
+    const [run, cancel] = /** @type {any} */ (element.shadowRoot?.querySelectorAll('[part=button]'));
     run.click();
     while (!told.includes('attribute')) await new Promise((resolve) => setTimeout(resolve));
     cancel.click();

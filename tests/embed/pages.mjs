@@ -21,6 +21,9 @@ export const live = (attributes = '') =>
 const FOLDER = mkdtempSync(join(tmpdir(), 'sae-attribution-made-'));
 let made = 0;
 
+/** Puts a file beside them, at /made/. @param {string} name @param {object} content */
+export const writeMade = (name, content) => writeFileSync(join(FOLDER, name), JSON.stringify(content));
+
 /** A browser, and a server that has the pages made up here. */
 export async function start() {
   const browser = await startBrowser({ mounts: new Map([['/made/', FOLDER]]) });

@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { clipped, pairsAcross, summarise } from '../../www/figure/analysis.js';
+import { pairsAcross, summarise } from '../../www/figure/analysis.js';
+import { cutOff } from '../../www/figure/legend.js';
 import { axisTitles, caption } from '../../www/app/export/about.js';
 import { csv } from '../../www/app/export/csv.js';
 import { picture } from '../../www/app/export/picture.js';
@@ -22,7 +23,6 @@ import { axes, describeCell, savedLabel } from '../../www/figure/axes.js';
 import * as findings from '../../www/app/panels/findings.js';
 import { defaultLimit } from '../../www/figure/scale.js';
 import { logits, statistics } from '../../www/app/panels/tables.js';
-import { tokens } from '../../www/app/panels/tokens.js';
 import { document } from './document.mjs';
 import { assertPython, flipped, hostile, jsonOf, repeat } from './hostile.mjs';
 import { random } from './random.mjs';
@@ -171,7 +171,7 @@ async function use(result, random) {
   };
   const summary = await summarise(attributions, targets.pos, sources.pos);
   const limit = defaultLimit(attributions);
-  assert.ok(limit > 0 && limit < Infinity && clipped(attributions, limit) >= 0);
+  assert.ok(limit > 0 && limit < Infinity && cutOff(attributions, limit).low >= 0);
   const across = await pairsAcross(result, request.threshold ?? 2);
   assert.ok(summary && across);
   for (let row = 0; row < targets.pos.length; row++) {
@@ -196,7 +196,6 @@ async function use(result, random) {
   assert.ok((await csv(result)).size > 0);
   const options = { document, meaning, onPick() {}, onLower() {}, lower: 1 };
   const written = [
-    ...tokens(result.tokens, document),
     ...statistics(result, document),
     ...logits(result, document),
     ...findings.strongestPairs(

@@ -6,10 +6,7 @@ use sae_attribution::Session;
 use sae_attribution::folder::Folder;
 
 use crate::common::device::device;
-use crate::common::golden::{all_addresses, check_fixture};
-
-/// Largest error relative to the largest value of an array.
-pub(crate) const TOLERANCE: f64 = 1e-5;
+use crate::common::golden::{TOLERANCE, all_addresses, check_fixture};
 
 /// The folders named in `FIXTURES` (colon-separated), or all of `tests/fixtures`.
 pub(crate) fn fixtures() -> Vec<PathBuf> {
@@ -37,7 +34,7 @@ fn cases_equal_the_reference() {
             let session = Session::open(device(), Box::new(Folder), addresses)
                 .await
                 .unwrap_or_else(|error| panic!("{error}"));
-            check_fixture(&session, &Folder, fixture, TOLERANCE).await
+            check_fixture(&session, &Folder, fixture, TOLERANCE.min(2e-5)).await
         });
         println!("{fixture}, largest errors relative to the largest value:\n{report}");
     }

@@ -1,4 +1,4 @@
-//! Tests on the CPU of this machine, `Device::flex()`.
+//! Tests on this machine: on its processor, or with the feature `webgpu` on Vulkan.
 #![cfg(not(target_arch = "wasm32"))]
 
 #[path = "../common/mod.rs"]

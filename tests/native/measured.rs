@@ -4,9 +4,9 @@ use sae_attribution::Session;
 use sae_attribution::folder::Folder;
 
 use crate::common::device::device;
-use crate::common::golden::all_addresses;
+use crate::common::golden::{TOLERANCE, all_addresses};
 use crate::common::measured::check_measured;
-use crate::golden::{TOLERANCE, fixtures};
+use crate::golden::fixtures;
 
 #[test]
 fn what_is_measured_equals_the_reference() {

@@ -143,7 +143,7 @@ test('the element takes its worker from where all clients are told to', { skip: 
 });
 
 test(
-  'a page that shows a saved result alone loads at most 40 kB of script, and no runtime',
+  'a page that shows a saved result alone loads at most 48 kB of script, and no runtime',
   { skip: !hasFigures() },
   async (t) => {
     const own = await serveFolders(t, { '/sae/': PACKAGE });
@@ -162,7 +162,7 @@ test(
     await page.waitForLoadState('networkidle');
     const scripts = [...loaded].filter(([url]) => url.startsWith(own));
     t.diagnostic(scripts.map(([url, bytes]) => `${url.slice(own.length)}: ${bytes} bytes with brotli`).join(', '));
-    assert.ok(scripts.reduce((sum, [, bytes]) => sum + bytes, 0) <= 40_000);
+    assert.ok(scripts.reduce((sum, [, bytes]) => sum + bytes, 0) <= 48_000);
     assert.deepEqual(
       scripts.map(([url]) => url),
       [`${own}sae/element.js`],

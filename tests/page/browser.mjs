@@ -35,6 +35,14 @@ export async function start({ args = CHROMIUM_ARGS, mounts = new Map(), making }
     viewport: { width: 1440, height: 900 },
     permissions: ['clipboard-read', 'clipboard-write'],
   });
+  // All of the form is at hand, as for a reader who has unfolded it once.
+  await context.addInitScript(() => {
+    try {
+      if (sessionStorage.getItem('folded') === null) localStorage.setItem('sae-attribution.form', 'open');
+    } catch {
+      // A frame without storage.
+    }
+  });
   return {
     context,
     /** Counts what is asked for: workers ask here, too. */
@@ -70,6 +78,21 @@ export async function openPage(browser, address = '') {
 }
 
 /**
+ * Opens the page as who comes for the first time meets it: with the form folded where there is something to see.
+ * @param {Awaited<ReturnType<typeof start>>} browser
+ * @param {string} [address]
+ */
+export async function openFolded(browser, address = '') {
+  const { page, problems } = await openPage(browser, 'results/index.json');
+  await page.evaluate(() => {
+    sessionStorage.setItem('folded', '1');
+    localStorage.removeItem('sae-attribution.form');
+  });
+  await page.goto(`${browser.url}/${address}`);
+  return { page, problems };
+}
+
+/**
  * Waits until what the page shows first is there: a result computed before, or word that there is none.
  * @param {import('playwright-core').Page} page
  */
@@ -86,6 +109,12 @@ export async function run(page, timeout = 120_000) {
   await page.click('#run');
   await page.waitForSelector('#cancel:disabled', { timeout });
   return page.textContent('#status');
+}
+
+/** Opens one of the examples by its card. @param {import('playwright-core').Page} page @param {string} file */
+export async function openExample(page, file) {
+  await page.click('#gallery summary');
+  await page.click(`.card[data-file="${file}"]`);
 }
 
 /**

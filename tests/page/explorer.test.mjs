@@ -47,7 +47,7 @@ test('two explorers on one page do not disturb each other', async () => {
   const [one, two] = ['.one', '.two'].map((root) => page.locator(root));
   assert.match((await one.locator('.heatmap').getAttribute('aria-label')) ?? '', /^attributions of latent → latent\./);
   assert.match((await two.locator('.heatmap').getAttribute('aria-label')) ?? '', /^attributions of latent → logit\./);
-  assert.match((await one.locator('#pairs').textContent()) ?? '', /^Cross-position pairs over 2: 11/);
+  assert.match((await one.locator('#pairs').textContent()) ?? '', /^Cross-position pairs over 2: 12/);
   assert.deepEqual([await one.locator('#logits tr').count(), await two.locator('#logits tr').count()], [0, 26]);
 
   /** All that is told of one of them. @param {import('playwright-core').Locator} explorer */

@@ -21,12 +21,15 @@ test('a model of a folder is offered with its places, and computes without a net
     () => /** @type {HTMLSelectElement} */ (document.querySelector('#source')).value === 'folder',
   );
   assert.match((await page.textContent('#source option:checked')) ?? '', /folder tiny/);
-  assert.deepEqual(await page.locator('#from option').allTextContents(), [resid(0), resid(1), resid(2)]);
   assert.match((await page.textContent('#status')) ?? '', /the folder of this computer/);
   /** @type {string[]} */
   const fetched = [];
   page.on('request', (request) => fetched.push(request.url()));
+  const places = [0, 1, 2, 3].map(resid);
+  assert.deepEqual(await page.locator('#from option').allTextContents(), places);
   await page.check('input[value=latent_to_latent]');
+  // From the last there is nothing to go to.
+  assert.deepEqual(await page.locator('#from option').allTextContents(), places.slice(0, 3));
   await page.fill('#prompt', 'The Eiffel tower is in Paris');
   await page.selectOption('#from', resid(0));
   await page.selectOption('#to', resid(3));

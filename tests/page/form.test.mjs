@@ -2,7 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
+import {
+  DEMO,
+  LINKS,
+  linkTo,
+  madeUp,
+  openFolded,
+  openPage,
+  openResult,
+  resid,
+  run,
+  settled,
+  start,
+} from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -15,9 +27,12 @@ after(() => browser.close());
 
 /** @param {Page} page @param {string} id */
 const offered = (page, id) => page.locator(`#${id} option`).allTextContents();
-/** @param {Page} page @param {RegExp} wanted */
+/** What the form asks: the address of the page where nothing is shown, beside that of what is. @param {Page} page @param {RegExp} wanted */
 const hashed = (page, wanted) =>
-  page.waitForFunction((wanted) => new RegExp(wanted).test(decodeURIComponent(location.hash)), wanted.source);
+  page.waitForFunction(
+    (wanted) => new RegExp(wanted).test(decodeURIComponent(history.state?.asked ?? location.hash)),
+    wanted.source,
+  );
 
 const COMBINED = linkTo({
   source: 'gpt2-small-v5-32k',
@@ -99,22 +114,48 @@ test('places stay where another model has them, and never stick at a pair that i
   assert.deepEqual(await pair(), [resid(2), resid(8)]);
   await choose('gpt2-small-mlp-tm');
   assert.deepEqual(await pair(), ['blocks.0.hook_mlp_out', 'blocks.11.hook_mlp_out']);
+  // What was chosen comes back where there is such a place.
+  await choose('gpt2-small-res-jb');
+  assert.deepEqual(await pair(), [resid(2), resid(8)]);
 
   // A model with one place has no pair, and says so.
   await choose('gpt2-small-res-jb-feature-splitting-768');
   const view = page.locator('input[value=latent_to_latent]');
   assert.ok(await view.isDisabled());
-  assert.equal(await view.getAttribute('title'), 'None of this model’s SAEs comes after another.');
+  assert.equal(
+    await page.textContent('#no-pair'),
+    'Latent → latent cannot be asked: none of this model’s SAEs comes after another.',
+  );
+  assert.equal(await view.getAttribute('aria-describedby'), 'no-pair');
   assert.ok(await page.isChecked('input[value=token_to_latent]'));
   await page.check('input[value=latent_to_logit]');
   assert.equal(await page.inputValue('#from'), resid(8));
   await choose('gpt2-small-res-jb');
   assert.ok(await view.isEnabled());
-  assert.equal(await view.getAttribute('title'), '');
+  assert.equal(await page.textContent('#no-pair'), '');
   await page.check('input[value=latent_to_latent]');
-  const [from, to] = await pair();
-  assert.deepEqual([from, to], [resid(8), 'blocks.11.hook_resid_post']);
+  // Nobody asked for 8 → 8, though the model between had nothing else.
+  assert.deepEqual(await pair(), [resid(2), resid(8)]);
   assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('logits are asked from a place where more than the last position matters, until another is chosen', async () => {
+  const { page } = await openPage(browser, '?source=gpt2-small-res-jb');
+  await settled(page);
+  const from = () => page.inputValue('#from');
+  assert.equal(await from(), resid(0));
+  await page.check('input[value=latent_to_logit]');
+  assert.equal(await from(), resid(6));
+  await page.selectOption('#source', 'demo');
+  assert.equal(await from(), resid(1));
+  await page.check('input[value=logit_difference]');
+  assert.equal(await from(), resid(1));
+  await page.check('input[value=latent_to_latent]');
+  assert.equal(await from(), resid(0));
+  await page.selectOption('#from', resid(2));
+  await page.check('input[value=latent_to_logit]');
+  assert.equal(await from(), resid(2));
   await page.close();
 });
 
@@ -251,5 +292,115 @@ test('a result tells its own model, whichever is chosen', async () => {
   assert.equal(await page.inputValue('#source'), 'gpt2-small-res-jb');
   assert.match((await open()) ?? '', /neuronpedia\.org/);
   assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('Enter runs, Shift+Enter breaks the line, and breaks are seen', async () => {
+  const { page, problems } = await openPage(
+    browser,
+    `?device=cpu${linkTo({ prompt: '', from: 'tokens', to: resid(1) })}`,
+  );
+  await settled(page);
+  await page.focus('#prompt');
+  await page.keyboard.type('The city');
+  assert.equal(await page.textContent('#breaks'), '');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('of');
+  assert.equal(await page.inputValue('#prompt'), 'The city\nof');
+  assert.equal(await page.textContent('#breaks'), 'One line break: The city⏎ of');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => /^Done/.test(document.querySelector('#status')?.textContent ?? ''));
+  assert.equal(await page.inputValue('#prompt'), 'The city\nof');
+  assert.match((await page.textContent('#title')) ?? '', /The city\\nof$/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('what cannot be answered is said beside its field, once, and not run', async () => {
+  const { page } = await openPage(browser, `?device=cpu${LINKS.latent_to_logit}`);
+  await settled(page);
+  await page.fill('#k', '');
+  assert.equal(await page.textContent('#k-note'), 'Logits (k) is empty: how many of the largest logits?');
+  assert.equal(await page.getAttribute('#k', 'aria-invalid'), 'true');
+  assert.match((await page.textContent('#stale-text')) ?? '', /— Logits \(k\) is empty/);
+  await page.click('#run');
+  assert.equal(await page.textContent('#status'), 'Nothing was run: see Logits (k). [k-out-of-range]');
+  assert.equal(await page.evaluate(() => document.activeElement?.id), 'k');
+  await page.fill('#k', '25');
+  assert.deepEqual([await page.textContent('#k-note'), await page.getAttribute('#k', 'aria-invalid')], ['', 'false']);
+
+  await page.check('input[value=logit_difference]');
+  await page.fill('#positive', ' golf');
+  await page.fill('#negative', ' golf');
+  const same = '“ golf” minus itself is 0 whatever happens: choose two tokens.';
+  assert.equal(await page.textContent('#token-note'), same);
+  await page.click('#run');
+  assert.equal(await page.textContent('#status'), 'Nothing was run: see the two tokens. [same-logits]');
+  // Two tokens instead of one: the status and the field each say their part, and neither speaks of another model.
+  await page.fill('#positive', ' the sport');
+  assert.match((await run(page)) ?? '', /\[not-one-token\]$/);
+  await page.waitForFunction(() => /is 2 tokens/.test(document.querySelector('#token-note')?.textContent ?? ''));
+  assert.equal(await page.textContent('#advice'), '');
+  assert.doesNotMatch((await page.textContent('#form')) ?? '', /GPT-2, “tennis”/);
+  await page.click('#run');
+  assert.equal(await page.textContent('#status'), 'Nothing was run: see the two tokens. [not-one-token]');
+  await page.fill('#positive', ' tennis');
+  assert.equal(await page.textContent('#token-note'), 'A leading space belongs to the token.');
+  assert.match((await run(page)) ?? '', /^Done/);
+  await page.close();
+});
+
+test('the heatmap is eight Tabs from the top, and the skip link leads to it', async () => {
+  const { page, problems } = await openFolded(browser);
+  await settled(page);
+  await page.waitForSelector('.heatmap');
+  const onHeatmap = () => page.evaluate(() => document.activeElement?.classList.contains('heatmap') ?? false);
+  let tabs = 0;
+  do {
+    await page.keyboard.press('Tab');
+    tabs++;
+  } while (!(await onHeatmap()) && tabs < 40);
+  assert.ok(tabs <= 8, `${tabs} Tabs`);
+  const hash = await page.evaluate(() => location.hash);
+  await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement).blur());
+  await page.focus('.skip');
+  await page.keyboard.press('Enter');
+  assert.ok(await onHeatmap());
+  const before = await page.textContent('#cell-text');
+  await page.keyboard.press('ArrowDown');
+  assert.notEqual(await page.textContent('#cell-text'), before);
+  assert.doesNotMatch(hash, /plot/);
+  assert.doesNotMatch(await page.evaluate(() => location.hash), /plot/);
+
+  // What is folded away says what it asks; unfolded, it stays so.
+  assert.ok(await page.isHidden('#source'));
+  assert.match(
+    (await page.textContent('#asked')) ?? '',
+    /^latent → logit, resid_pre 3, 10 logits · Demo · “Fact: Serena/,
+  );
+  await page.click('#more summary');
+  assert.ok(await page.isVisible('#source'));
+  await page.reload();
+  await settled(page);
+  assert.ok(await page.isVisible('#source'));
+  await page.close();
+  // Where there is nothing to see, the form is.
+  const other = await openFolded(browser, linkTo({ prompt: 'never run', from: 'tokens', to: resid(2) }));
+  await settled(other.page);
+  assert.ok(await other.page.isVisible('#source'));
+  await other.page.close();
+  assert.deepEqual(problems, []);
+});
+
+test('buttons of lists name both ends', async () => {
+  const { page } = await openPage(browser, DEMO);
+  await settled(page);
+  await page.waitForSelector('#pairs tbody tr');
+  const names = (/** @type {string} */ list) =>
+    page.locator(`#${list} .pick`).evaluateAll((all) => all.map((one) => one.getAttribute('aria-label') ?? ''));
+  const [strongest, across] = [await names('strongest'), await names('pairs')];
+  assert.ok(strongest.length > 10 && across.length > 1);
+  for (const name of strongest) assert.match(name, /^F0\.\d+, .* → F2\.\d+, /);
+  for (const name of across) assert.match(name, /^.+ \(\d+\) → .+ \(\d+\): F0\.\d+, .* → F2\.\d+, /);
   await page.close();
 });

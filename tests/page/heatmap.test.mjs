@@ -25,7 +25,8 @@ const firstCell = (page) =>
     const { left, top } = root.getBoundingClientRect();
     const isCell = (/** @type {number} */ x, /** @type {number} */ y) => {
       root.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
-      return !tooltip.hidden;
+      // Not a label.
+      return !tooltip.hidden && / → /.test(tooltip.textContent ?? '');
     };
     let [x, y] = [0, 0];
     while (x < 400 && !isCell(x, 400)) x++;
@@ -72,7 +73,7 @@ test('large heatmaps are drawn and read to their last cell', async () => {
     for (const key of ['PageDown', 'End']) await page.keyboard.press(key);
     const read = await text(page, 'cell-text');
     const last = value(rows * columns - 1);
-    assert.ok(read.startsWith(`F0.${columns - 1}, ' x' (0) → F1.${rows - 1}, ' x' (0), gradient ${last},`), read);
+    assert.ok(read.includes(`. F0.${columns - 1}, ' x' (0) → F1.${rows - 1}, ' x' (0), gradient ${last},`), read);
     const most = rows === 1 ? 8 : 10;
     for (let i = 0; i < 20 && (await colours(page)) <= most; i++) await drawn(page);
     assert.ok((await colours(page)) > most, `${rows} × ${columns}`);
@@ -82,7 +83,8 @@ test('large heatmaps are drawn and read to their last cell', async () => {
 });
 
 test('a pair that fills less than a pixel is seen and found', async () => {
-  const { page } = await openPage(browser);
+  // With all that is 0 everywhere.
+  const { page } = await openPage(browser, `${LINKS.latent_to_latent}&zeros=1`);
   await settled(page);
   // One strong cell among three million of nothing.
   const [row, column] = [777, 1234];
@@ -106,20 +108,26 @@ test('a pair that fills less than a pixel is seen and found', async () => {
   });
   const spot = /** @type {{x: number, y: number}} */ (await found.jsonValue());
   await page.hover('.heatmap', { position: { x: spot.x + 1, y: spot.y + 1 } });
-  assert.match(await text(page, 'tooltip'), /^F0\.1234, .* → F1\.777, .*\ngradient 5\n/);
+  assert.match(
+    await text(page, 'tooltip'),
+    /^“ x” \(F0\.1234\) pushes F1\.777 on the same token up by 5, all that pushes it up\.\nF0\.1234, .* → F1\.777, .*\ngradient 5\n/,
+  );
   await page.close();
 });
 
-test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again', async () => {
+test('zoom by keys, buttons, wheel and a box; pan by drags; Fit and a double click show all again', async () => {
   const { page } = await openPage(browser, LINKS.latent_to_latent);
   await settled(page);
+  // All of it in the window, where the mouse goes by itself.
+  await page.locator('#plot').evaluate((plot) => plot.scrollIntoView({ block: 'center' }));
   const whole = await extent(page);
   assert.equal(whole.zoomed, 'false');
   await page.click('#zoom-in');
   const nearer = await extent(page);
   assert.ok(nearer.scrollWidth > whole.scrollWidth && nearer.zoomed === 'true');
 
-  // The cell under the pointer stays under it.
+  // The cell under the pointer stays under it, where cells are larger than what scrolling rounds to.
+  for (let i = 0; i < 4; i++) await page.click('#zoom-in');
   const at = { x: 400, y: 300 };
   await page.hover('.heatmap', { position: at });
   const before = (await text(page, 'tooltip')).split('\n')[0];
@@ -131,31 +139,51 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
   assert.equal((await text(page, 'tooltip')).split('\n')[0], before);
 
   const { scrollLeft, scrollTop } = await extent(page);
-  const box = /** @type {{x: number, y: number}} */ (await page.locator('.heatmap').boundingBox());
-  await page.mouse.move(box.x + 500, box.y + 400);
-  await page.mouse.down();
-  await page.mouse.move(box.x + 440, box.y + 350, { steps: 4 });
-  await page.mouse.up();
-  const panned = await extent(page);
-  assert.ok(Math.abs(panned.scrollLeft - scrollLeft - 60) <= 2 && Math.abs(panned.scrollTop - scrollTop - 50) <= 2);
+  const heatmap = page.locator('.heatmap');
+  let box = /** @type {{x: number, y: number}} */ (await heatmap.boundingBox());
+  const drag = async (/** @type {number} */ by, /** @type {'left' | 'middle'} */ button = 'left') => {
+    await page.mouse.move(box.x + 500, box.y + 400);
+    await page.mouse.down({ button });
+    await page.mouse.move(box.x + 500 - by, box.y + 400 - by, { steps: 4 });
+    await page.mouse.up({ button });
+    const { scrollLeft: x, scrollTop: y } = await extent(page);
+    return [x - scrollLeft, y - scrollTop];
+  };
+  const near = (/** @type {number[]} */ moved, /** @type {number} */ by) =>
+    assert.ok(
+      moved.every((one) => Math.abs(one - by) <= 2),
+      `${moved} for ${by}`,
+    );
+  await page.keyboard.down('Shift');
+  near(await drag(40), 40);
+  await page.keyboard.up('Shift');
+  near(await drag(10, 'middle'), 50);
+  await page.focus('.heatmap');
+  await page.keyboard.down(' ');
+  near(await drag(-30), 20);
+  await page.keyboard.up(' ');
   // A drag pins nothing.
   assert.match(await text(page, 'detail'), /Click a cell/);
 
   await page.click('#fit');
   assert.deepEqual(await extent(page), { ...whole, scrollLeft: 0, scrollTop: 0 });
-  await page.hover('.heatmap', { position: { x: 300, y: 300 } });
-  const corner = (await text(page, 'tooltip')).split('\n')[0];
-  await page.keyboard.down('Shift');
+  await heatmap.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+  box = /** @type {{x: number, y: number}} */ (await heatmap.boundingBox());
   await page.mouse.move(box.x + 300, box.y + 300);
+  const corner = (await text(page, 'tooltip')).split('\n')[0];
   await page.mouse.down();
   await page.mouse.move(box.x + 400, box.y + 360, { steps: 4 });
   assert.ok(await page.isVisible('.heatmap-brush'));
   await page.mouse.up();
-  await page.keyboard.up('Shift');
   const brushed = await extent(page);
   assert.ok(brushed.scrollWidth > 2 * whole.scrollWidth && brushed.zoomed === 'true');
   // Where the brush began is the first cell now.
   assert.equal((await firstCell(page)).split('\n')[0], corner);
+  // What drags pin nothing, a double click does, and shows all.
+  assert.match(await text(page, 'detail'), /Click a cell/);
+  await page.mouse.dblclick(box.x + 500, box.y + 400);
+  assert.deepEqual(await extent(page), { ...whole, scrollLeft: 0, scrollTop: 0 });
+  await page.click('#zoom-in');
   await page.focus('.heatmap');
   await page.keyboard.press('Escape');
   assert.equal((await extent(page)).zoomed, 'false');
@@ -167,7 +195,7 @@ test('zoom by keys, buttons and wheel; pan by drag; brush; Fit shows all again',
 });
 
 test('rows and columns are sorted by what was chosen, and read in that order', async () => {
-  const { page, problems } = await openPage(browser, LINKS.latent_to_latent);
+  const { page, problems } = await openPage(browser, `${LINKS.latent_to_latent}&zeros=1`);
   await settled(page);
   const json = await (await fetch(`${browser.url}/results/tiny-latent-latent.json`)).json();
   const n = json.sources.pos.length;
@@ -187,7 +215,7 @@ test('rows and columns are sorted by what was chosen, and read in that order', a
   const firstRead = async () => {
     await page.focus('.heatmap');
     await page.keyboard.press('Home');
-    return (await text(page, 'cell-text')).split(' → ')[0];
+    return /(F0\.\d+, '[^']*' \(\d+\)) → /.exec(await text(page, 'cell-text'))?.[1];
   };
   for (const key of /** @type {const} */ (['largest', 'total'])) {
     await page.selectOption('#columns', key);

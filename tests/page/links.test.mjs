@@ -36,6 +36,11 @@ test('every state survives its link', () => {
     rows: 'total',
     columns: 'value',
     across: true,
+    bos: true,
+    source_pos: 3,
+    top: 20,
+    zeros: true,
+    locked: true,
     limit: 0.25,
     threshold: 0.5,
     cell: { row: 7, column: 9 },
@@ -138,6 +143,36 @@ test('a link to what was not computed fills the form and is ready to run', async
   await page.close();
 });
 
+test('a link to what was not computed keeps its view: over a reload, and for what Run answers', async () => {
+  const view = { rows: 'largest', columns: 'total', shown: 'gradients', across: 1, limit: 0.125, cell: '3,7' };
+  const asked = { prompt: 'The city', from: resid(0), to: resid(1), threshold: 0.5 };
+  const { page, problems } = await openPage(browser, `?device=cpu${linkTo({ ...asked, ...view })}`);
+  await settled(page);
+  await page.waitForTimeout(400);
+  await page.reload();
+  await settled(page);
+  const linked = async () => {
+    const link = new URLSearchParams((await page.evaluate(() => location.hash)).slice(1));
+    return Object.fromEntries([...Object.keys(view), 'threshold'].map((key) => [key, link.get(key)]));
+  };
+  const wanted = Object.fromEntries(Object.entries({ ...view, threshold: 0.5 }).map(([key, v]) => [key, String(v)]));
+  assert.deepEqual(await linked(), wanted);
+  assert.match((await run(page)) ?? '', /Done in/);
+  for (const [id, value] of Object.entries({ shown: 'gradients', rows: 'largest', columns: 'total', limit: '0.125' }))
+    assert.equal(await page.inputValue(`#${id}`), value, id);
+  assert.ok(await page.isChecked('#across'));
+  assert.match((await page.textContent('#detail')) ?? '', /From latents of blocks\.0\.hook_resid_pre/);
+  await page.waitForFunction(() => /over (±)?0\.5/.test(document.querySelector('#pairs h3')?.textContent ?? ''));
+  await page.waitForTimeout(400);
+  assert.deepEqual(await linked(), wanted);
+  // The next question is not what the link asked.
+  await page.fill('#prompt', 'The tower');
+  await run(page);
+  assert.equal(await page.inputValue('#shown'), 'attributions');
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 test('malformed links and hostile hashes open the page as ever', async () => {
   for (const hash of [
     '#%E0%A4%A',
@@ -158,7 +193,7 @@ test('malformed links and hostile hashes open the page as ever', async () => {
 });
 
 test('PNG, SVG, CSV and JSON hold what is shown', async () => {
-  const { page, problems } = await openPage(browser, LINKS.latent_to_logit);
+  const { page, problems } = await openPage(browser, `${LINKS.latent_to_logit}&columns=position`);
   await settled(page);
   const take = async (/** @type {string} */ id) => {
     const download = page.waitForEvent('download');
@@ -191,7 +226,7 @@ test('PNG, SVG, CSV and JSON hold what is shown', async () => {
     svg.startsWith('<svg') &&
       svg.includes('data:image/png') &&
       svg.includes('city (9)') &&
-      svg.includes('latents of blocks.3.hook_resid_pre'),
+      svg.includes('latents of blocks.3.hook_resid_pre, by position'),
   );
   assert.ok(!/<script|onload/.test(svg));
   const png = await take('save-png');

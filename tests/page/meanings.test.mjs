@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { readContexts } from '../../www/app/meanings/contexts.js';
+import { gzipSync } from 'node:zlib';
+import { readContexts, readLabels } from '../../www/app/meanings/contexts.js';
 import { createNeuronpedia } from '../../www/app/meanings/neuronpedia.js';
 import { SOURCES } from '../../www/app/sources.js';
 import { resid, DEMO, LINKS, linkTo, madeUp, openPage, openResult, run, settled, start } from './browser.mjs';
@@ -40,31 +41,50 @@ test('places have their names on neuronpedia.org', () => {
   assert.equal(SOURCES['gpt2-small-mlp-tm'].latents, undefined);
 });
 
+test('labels that are malformed are as good as none', () => {
+  const good = { format_version: 2, latents_per_file: 64, labels: { 1: 'x', 2: '' } };
+  assert.deepEqual(readLabels({ ...good, more: 1 }), { perFile: 64, labels: new Map([[1, 'x']]) });
+  for (const change of [
+    { format_version: 1 },
+    { format_version: 3 },
+    { latents_per_file: undefined },
+    { latents_per_file: 0 },
+    { latents_per_file: 0.5 },
+    { latents_per_file: '64' },
+    { labels: undefined },
+    { labels: ['x'] },
+    { labels: { 1: null } },
+    { labels: { 1: { toString: 1 } } },
+    { labels: { 1: 'x'.repeat(1001) } },
+    { labels: { '../1': 'x' } },
+  ]) {
+    assert.equal(readLabels({ ...good, ...change }), undefined, JSON.stringify(change));
+  }
+  for (const file of [undefined, null, 3, 'x', [], {}]) assert.equal(readLabels(file), undefined);
+});
+
 test('contexts that are malformed are as good as none', () => {
   for (const file of [
     undefined,
     null,
     3,
     {},
-    { format_version: 2, sentences: [], latents: {} },
-    { format_version: 1, sentences: 'x', latents: [] },
+    { format_version: 1, sentences: [], latents: { 1: {} } },
+    { format_version: 2, sentences: 'x', latents: [] },
   ]) {
     assert.equal(readContexts(file).size, 0);
   }
+  const active = [
+    [0, 1.5],
+    [7, 1],
+  ];
   const odd = readContexts({
-    format_version: 1,
+    format_version: 2,
     sentences: [['a', 'b']],
     latents: {
       2: {
-        label: '',
         top: [
-          [
-            0,
-            [
-              [0, 1.5],
-              [7, 1],
-            ],
-          ],
+          [0, active],
           [9, []],
         ],
       },
@@ -73,40 +93,60 @@ test('contexts that are malformed are as good as none', () => {
   // A sentence or a position that there is none of is passed over.
   assert.deepEqual(
     [...odd],
-    [
-      [
-        2,
-        {
-          label: undefined,
-          max: undefined,
-          density: undefined,
-          contexts: [{ tokens: ['a', 'b'], activation: new Map([[0, 1.5]]) }],
-        },
-      ],
-    ],
+    [[2, { max: undefined, density: undefined, contexts: [{ tokens: ['a', 'b'], activation: new Map([[0, 1.5]]) }] }]],
   );
-  const good = { format_version: 1, sentences: [['a']], latents: { 1: { top: [[0, [[0, 1]]]] } } };
+  const good = { format_version: 2, sentences: [['a']], latents: { 1: { top: [[0, [[0, 1]]]] } } };
   assert.equal(readContexts(good).size, 1);
   for (const latents of [
     [],
     { 1: null },
     { x: {} },
-    { 1: { label: 5 } },
     { 1: { max: 'x' } },
+    { 1: { density: {} } },
     { 1: { top: [[0, [[0, 'NaN']]]] } },
     { 1: { top: ['no'] } },
-    { 1: { label: { toString: 1 } } },
   ]) {
     assert.equal(readContexts({ ...good, latents }).size, 0, JSON.stringify(latents));
   }
   assert.equal(readContexts({ ...good, sentences: [[{ toString: 1 }]] }).size, 0);
+});
+
+test('the bundled model has a label and contexts of every latent that fires, in small files', () => {
+  /** As servers send it: this much is read at first sight. @param {string} path @param {number} most */
+  function small(path, most) {
+    const file = readFileSync(path);
+    assert.ok(gzipSync(file).length < most, path);
+    return JSON.parse(file.toString());
+  }
   for (const place of readdirSync(SAES)) {
-    assert.ok(readContexts(JSON.parse(readFileSync(`${SAES}${place}/contexts.json`, 'utf8'))).size > 800, place);
+    const found = readLabels(small(`${SAES}${place}/contexts.json`, 12_000));
+    assert.ok(found && found.labels.size > 800, place);
+    const latents = [];
+    for (const file of readdirSync(`${SAES}${place}/contexts`)) {
+      for (const [latent, { max, density, contexts }] of readContexts(
+        small(`${SAES}${place}/contexts/${file}`, 9000),
+      )) {
+        assert.equal(`${Math.floor(latent / found.perFile)}.json`, file, `${place} ${latent}`);
+        assert.ok(max && density !== undefined && contexts.length > 0, `${place} ${latent}`);
+        for (const { activation } of contexts) assert.ok(activation.size > 0, `${place} ${latent}`);
+        latents.push(latent);
+      }
+    }
+    assert.deepEqual(
+      latents.sort((a, b) => a - b),
+      [...found.labels.keys()],
+      place,
+    );
   }
 });
 
-/** The bundled random model with contexts beside its SAEs. @param {Page} page @param {object} file */
-async function withContexts(page, file) {
+/**
+ * The bundled random model with contexts beside its SAEs.
+ * @param {Page} page
+ * @param {object} labels contexts.json
+ * @param {(route: import('playwright-core').Route) => unknown} texts answers for contexts/N.json
+ */
+async function withContexts(page, labels, texts) {
   await page.route('**/sources.js', async (route) => {
     const response = await route.fetch();
     await route.fulfill({
@@ -117,44 +157,57 @@ async function withContexts(page, file) {
       ),
     });
   });
-  await page.route('**/contexts.json', (route) => route.fulfill({ json: file }));
+  await page.route('**/contexts.json', (route) => route.fulfill({ json: labels }));
+  await page.route('**/contexts/*.json', texts);
 }
 
-test('contexts name latents in panel, heatmap and tables, when a latent is opened', async () => {
+test('contexts name latents in panel, heatmap and tables, when a pair is pinned', async () => {
   const page = await browser.context.newPage();
-  await withContexts(page, {
-    format_version: 1,
+  const labels = {
+    format_version: 2,
     hook_name: 'blocks.0.hook_resid_pre',
     d_sae: 512,
+    latents_per_file: 20,
+    labels: { 27: 'capital E <i>' },
+  };
+  const active = [
+    [2, 3.2],
+    [3, 0.4],
+  ];
+  const texts = {
+    format_version: 2,
     sentences: [['<|endoftext|>', 'The', ' <b>E</b>', 'iff', '\u202el']],
-    latents: {
-      27: {
-        label: 'capital E <i>',
-        max: 3.2,
-        density: 0.013,
-        top: [
-          [
-            0,
-            [
-              [2, 3.2],
-              [3, 0.4],
-            ],
-          ],
-        ],
-      },
-    },
-  });
+    latents: { 27: { max: 3.2, density: 0.013, top: [[0, active]] } },
+  };
+  await withContexts(page, labels, (route) => route.fulfill({ json: texts }));
   const read = /** @type {string[]} */ ([]);
-  page.on('request', (request) => /contexts\.json/.test(request.url()) && read.push(request.url()));
+  page.on('request', (request) => {
+    const [, path] = /\/saes\/(.*\/contexts.*)$/.exec(request.url()) ?? [];
+    if (path) read.push(path);
+  });
   await page.goto(`${browser.url}/${LINKS.latent_to_latent}`);
   await settled(page);
-  assert.deepEqual(read, [], 'nothing is read before a latent is opened');
+  assert.deepEqual(read, [], 'nothing is read before a pair is pinned');
   await page.waitForSelector('#pairs tbody button');
   await page.click('#pairs tbody tr:first-child button');
+  // At once, of both ends; one of the places has them here.
+  await page.waitForSelector('#contexts table');
+  assert.match(
+    (await page.textContent('#contexts')) ?? '',
+    /^Where F0\.27 is most activelargest activation 3\.2, .*<b>E<\/b>/,
+  );
   await page.click('#open-source');
   await page.waitForSelector('#latent table');
-  assert.equal(read.length, 1);
-  assert.match(read[0], /blocks\.0\.hook_resid_pre\/contexts\.json$/);
+  const other = Math.floor(
+    Number(/^F3\.(\d+)/.exec((await page.textContent('#detail .node + .node strong')) ?? '')?.[1]) / 20,
+  );
+  assert.deepEqual(read.sort(), [
+    'blocks.0.hook_resid_pre/contexts.json',
+    'blocks.0.hook_resid_pre/contexts/1.json',
+    'blocks.3.hook_resid_pre/contexts.json',
+    `blocks.3.hook_resid_pre/contexts/${other}.json`,
+  ]);
+  await page.waitForFunction(() => document.querySelector('#contexts')?.childElementCount === 0);
   const panel = (await page.textContent('#latent')) ?? '';
   assert.match(panel, /capital E <i>/);
   assert.match(panel, /largest activation 3\.2, active on 1\.3 % of tokens/);
@@ -166,13 +219,59 @@ test('contexts name latents in panel, heatmap and tables, when a latent is opene
   await page.close();
 });
 
+test('contexts that could not be read are told, and read when the latent is opened again', async () => {
+  const page = await browser.context.newPage();
+  const labels = { format_version: 2, latents_per_file: 20, labels: { 27: 'capital E' } };
+  const texts = { format_version: 2, sentences: [['a', 'b']], latents: { 27: { top: [[0, [[1, 2]]]] } } };
+  let [isThere, asked] = [false, 0];
+  await withContexts(page, labels, (route) => {
+    if (!route.request().url().endsWith('/blocks.0.hook_resid_pre/contexts/1.json'))
+      return route.fulfill({ status: 404 });
+    asked += 1;
+    return isThere ? route.fulfill({ json: texts }) : route.abort();
+  });
+  await page.goto(`${browser.url}/${LINKS.latent_to_latent}`);
+  await settled(page);
+  await page.click('#pairs tbody tr:first-child button');
+  await page.click('#open-source');
+  await page.waitForSelector('#latent .quiet');
+  assert.match((await page.textContent('#latent')) ?? '', /capital E.*could not be read for now/);
+  isThere = true;
+  await page.click('#open-source');
+  await page.click('#open-source');
+  await page.waitForSelector('#latent table');
+  assert.deepEqual(await page.locator('#latent mark').allTextContents(), ['b']);
+  const before = asked;
+  // The other end has none: no file, nothing to ask for again.
+  await page.click('#open-target');
+  await page.waitForSelector('#latent .quiet');
+  assert.match((await page.textContent('#latent')) ?? '', /No text that it is active on was kept for this latent/);
+  await page.click('#open-source');
+  await page.waitForSelector('#latent table');
+  assert.equal(asked, before);
+  await page.close();
+});
+
 test('the bundled model’s latents have names at first sight, and contexts when opened', async () => {
   const { page, problems } = await openPage(browser, DEMO);
   await settled(page);
   await page.waitForSelector('#pairs tbody tr small.meaning');
   await page.click('#pairs tbody tr:first-child button');
+  // What both latents of the pair are active on, with the pin: three texts each.
+  await page.locator('#contexts section').nth(1).waitFor();
+  const ends = await page.locator('#detail .node strong').allTextContents();
+  assert.deepEqual(
+    await page.locator('#contexts h4').allTextContents(),
+    ends.map((label) => `Where ${label.split(',')[0]} is most active`),
+  );
+  for (const section of await page.locator('#contexts section').all()) {
+    assert.equal(await section.locator('tbody tr').count(), 3);
+    assert.ok((await section.locator('mark').count()) >= 3);
+  }
   await page.click('#open-target');
   await page.waitForSelector('#latent table');
+  // The one that is open is told once.
+  await page.waitForFunction(() => document.querySelectorAll('#contexts section').length === 1);
   assert.ok((await page.locator('#latent mark').count()) > 0);
   assert.match((await page.textContent('#latent')) ?? '', /largest activation .*active on .*% of tokens/);
   assert.deepEqual(problems, []);

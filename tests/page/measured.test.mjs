@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { decodeState, encodeState } from '../../www/app/links.js';
 import { answers, keyOf, unmeasured } from '../../www/app/results.js';
+import { csv } from '../../www/app/export/csv.js';
+import { measuredPython, notSame } from '../../www/app/snippet-measured.js';
 import { advice, progressTeller } from '../../www/app/words.js';
 import { progressText } from '../../www/embed/words.js';
 import { asRequest, describeRequest } from '../../www/figure/request.js';
@@ -192,4 +194,46 @@ test('phases and codes have words', () => {
   assert.equal(tell(at('generate')), 'Writing on: 3 of 9 tokens');
   for (const phase of ['ablate', 'generate']) assert.equal(progressText(at(phase)), tell(at(phase)));
   assert.match(advice('patch-length'), /as many tokens/);
+});
+
+test('a CSV has what was measured in a column of its own, and pairs whose gradient alone is 0', async () => {
+  const lines = async (/** @type {any} */ made) =>
+    (await (await csv(fromJson(JSON.stringify(made)))).text()).trimEnd().split('\n');
+  const { ablations: _, agreement: __, ...plain } = MADE;
+  const [head, ...rows] = await lines(MADE);
+  assert.match(head, /,gradient,attribution,ablation$/);
+  assert.match(rows[0], /,-2,-2,-1\.8$/);
+  assert.match((await lines(plain))[0], /,gradient,attribution$/);
+  const woken = {
+    ...MADE,
+    ablations: MADE.ablations.map((/** @type {number} */ v, /** @type {number} */ i) => (i === 2 ? 7 : v)),
+  };
+  assert.equal((await lines(woken)).filter((line) => /,0,0,7$/.test(line)).length, 1);
+});
+
+test('Python takes the pinned latent away with SAELens, and prints what the page found beside it', () => {
+  const result = fromJson(JSON.stringify(MADE));
+  const of = (/** @type {any} */ changed) =>
+    measuredPython({ ...result, ...changed }, { row: 1, column: 2 }, Math.fround(2.7));
+  const latents = of({});
+  assert.match(latents, /acts\[0, 2, 2\] = 0\n/);
+  assert.match(latents, /model\.saes\(saes=\[source\], use_error_term=True\)/);
+  assert.match(latents, /\("blocks\.1\.hook_resid_pre", lambda y, hook/);
+  assert.match(latents, /target\.encode\(found\[0\]\)\[0, 1, 1\]/);
+  assert.match(latents, /"on the page", 2\.7\)/);
+  assert.match(of({ targets: { ...result.targets, kind: 'logit' } }), /\(logits - logits\.mean\(\)\)\[to\[1\]\]/);
+  assert.match(
+    of({ targets: { ...result.targets, kind: 'logit_difference' } }),
+    /logits\[positive\] - logits\[negative\]/,
+  );
+  const patched = fromJson(JSON.stringify(PATCHED));
+  assert.match(measuredPython(patched, { row: 0, column: 0 }, 1), /acts\[0, 0, 0\] = 0\.5\n/);
+  // What writes elsewhere has no error term in SAELens.
+  const transcoder = { request: { ...result.request, from: 'blocks.0.ln2.hook_normalized' } };
+  assert.match(of(transcoder), /without = x\.clone\(\)/);
+  assert.equal(of({ request: { ...result.request, error: 'omit' } }), '');
+  assert.equal(of({ request: { ...result.request, from: 'tokens' } }), '');
+  assert.equal(notSame(result.request), '');
+  assert.match(notSame({ ...result.request, method: 'frozen' }), /of another method/);
+  assert.match(notSame(patched.request), /another prompt/);
 });

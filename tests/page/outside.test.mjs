@@ -724,14 +724,92 @@ test('an answer or a storage with anything else in it is as good as none', async
   }
 });
 
+/**
+ * Answers every fetch for the length of a test by the end of its address; with 404 where nothing is named.
+ * @param {import('node:test').TestContext} t
+ * @param {Record<string, unknown>} files their JSON; an Error, which the fetch rejects with; or a Response
+ * @returns {string[]} what was asked for
+ */
+function serving(t, files) {
+  const asked = /** @type {string[]} */ ([]);
+  t.mock.method(globalThis, 'fetch', async (/** @type {string} */ address) => {
+    const path = address.replace('https://m/saes/', '');
+    asked.push(path);
+    const file = files[path];
+    if (file instanceof Error) throw file;
+    if (file instanceof Response) return file;
+    return file === undefined ? new Response('', { status: 404 }) : Response.json(file);
+  });
+  return asked;
+}
+
+/** Labels, and texts of one latent. @param {Record<string, string>} labels */
+const labelled = (labels) => ({ format_version: 2, latents_per_file: 10, labels });
+/** @param {number} latent @param {string} token */
+const telling = (latent, token) => ({
+  format_version: 2,
+  sentences: [[token]],
+  latents: { [latent]: { max: 2, density: 0.5, top: [[0, [[0, 2]]]] } },
+});
+
 test('contexts are read of places alone', async (t) => {
-  const asked = answering(t, () => Response.json({ format_version: 1, sentences: [], latents: { 1: { label: 'x' } } }));
+  const asked = serving(t, { [`${HOOK}/contexts.json`]: labelled({ 1: 'x' }) });
   const contexts = createContexts([{ address: 'https://m/saes' }]);
-  for (const hook of ['../../x?', '__proto__', 'blocks.1.hook_resid_pre/..', ''])
-    assert.equal((await contexts.load(hook)).size, 0);
-  assert.equal(asked.mock.callCount(), 0);
-  assert.equal((await contexts.load(HOOK)).get(1)?.label, 'x');
-  assert.deepEqual(asked.mock.calls[0].arguments, [`https://m/saes/${HOOK}/contexts.json`]);
+  for (const hook of ['../../x?', '__proto__', 'blocks.1.hook_resid_pre/..', '']) {
+    await contexts.load(hook);
+    assert.equal(contexts.get(hook, 1), undefined);
+    assert.deepEqual(await contexts.read(hook, 1), { contexts: [] });
+  }
+  assert.deepEqual(asked, []);
+  assert.equal(contexts.get(HOOK, 1), undefined);
+  await contexts.load(HOOK);
+  assert.equal(contexts.get(HOOK, 1), 'x');
+  assert.deepEqual(asked, [`${HOOK}/contexts.json`], 'labels alone');
+});
+
+test('contexts are read a file at a time, once each, where the labels stand', async (t) => {
+  const [POST, one] = ['blocks.2.hook_resid_post', { tokens: ['a'], activation: new Map([[0, 2]]) }];
+  const asked = serving(t, {
+    [`${POST}/contexts.json`]: labelled({ 19: 'x', 5: 'y' }),
+    [`${POST}/contexts/1.json`]: telling(19, 'a'),
+  });
+  const contexts = createContexts([{ address: 'https://m/saes' }]);
+  const [found] = await Promise.all([contexts.read(HOOK, 19), contexts.read(HOOK, 19), contexts.load(HOOK)]);
+  assert.deepEqual(found, { label: 'x', max: 2, density: 0.5, contexts: [one] });
+  // Of a latent that its file does not name, and of one whose file is not there, there are none.
+  assert.deepEqual(await contexts.read(HOOK, 10), { label: undefined, contexts: [] });
+  for (let i = 0; i < 2; i++) assert.deepEqual(await contexts.read(HOOK, 5), { label: 'y', contexts: [] });
+  assert.deepEqual(asked, [
+    `${HOOK}/contexts.json`,
+    `${POST}/contexts.json`,
+    `${POST}/contexts/1.json`,
+    `${POST}/contexts/0.json`,
+  ]);
+});
+
+test('a file of contexts that cannot be read loses no other, and is asked for again where that may help', async (t) => {
+  /** @type {Record<string, unknown>} */
+  const files = {
+    [`${HOOK}/contexts.json`]: new TypeError('no connection'),
+    [`${HOOK}/contexts/0.json`]: telling(1, 'a'),
+    [`${HOOK}/contexts/1.json`]: { ...telling(11, 'b'), format_version: 1 },
+    [`${HOOK}/contexts/2.json`]: new Response('{"format_version": 2, "sen'),
+    [`${HOOK}/contexts/3.json`]: new Response('', { status: 503 }),
+    [`${HOOK}/contexts/4.json`]: new TypeError('no connection'),
+  };
+  const asked = serving(t, files);
+  const contexts = createContexts([{ address: 'https://m/saes' }]);
+  await contexts.load(HOOK);
+  assert.deepEqual(await contexts.read(HOOK, 1), { label: undefined });
+  files[`${HOOK}/contexts.json`] = labelled({ 1: 'x', 11: 'x', 21: 'x', 31: 'x', 41: 'x' });
+  const read = () => Promise.all([1, 11, 21, 31, 41].map((latent) => contexts.read(HOOK, latent)));
+  const words = async () => (await read()).map(({ label, contexts }) => `${label} ${contexts?.map((c) => c.tokens)}`);
+  assert.deepEqual(await words(), ['x a', 'x ', 'x ', 'x undefined', 'x undefined']);
+  const before = asked.length;
+  files[`${HOOK}/contexts/3.json`] = telling(31, 'c');
+  files[`${HOOK}/contexts/4.json`] = telling(41, 'd');
+  for (let i = 0; i < 2; i++) assert.deepEqual(await words(), ['x a', 'x ', 'x ', 'x c', 'x d']);
+  assert.deepEqual(asked.slice(before), [`${HOOK}/contexts/3.json`, `${HOOK}/contexts/4.json`]);
 });
 
 test('a list of results is believed as a whole or not at all', async (t) => {

@@ -272,7 +272,7 @@ test('the element and the frame show it; labels are text', async () => {
   const figure = figureOf(page);
   await figure.shows(/^Heads$/);
   assert.match((await figure.part('heatmap').getAttribute('aria-label')) ?? '', /^attributions of Heads.*2 rows/);
-  assert.equal(await figure.part('scale').textContent(), '±2');
+  assert.match((await figure.part('scale').textContent()) ?? '', /^attribution−2.*2no cell is clipped$/);
   // What was not given is not shown, even where it is asked for.
   const view = await figure.element.evaluate((element) => {
     /** @type {any} */ (element).view = { shown: 'gradients' };
@@ -283,7 +283,7 @@ test('the element and the frame show it; labels are text', async () => {
   await figure.part('heatmap').press('n');
   assert.equal(
     await figure.part('readout').textContent(),
-    'a → y, attribution 2, 76.2 % of Σ |attribution| of this target',
+    '“a” → “y”: 2, 94 % of all positive attributions of that target. a → y, attribution 2, 76.2 % of Σ |attribution| of this target',
   );
   await figure.element.evaluate((element) => {
     element.addEventListener('select', (event) => void Object.assign(element, { told: event }));
@@ -295,11 +295,14 @@ test('the element and the frame show it; labels are text', async () => {
 
   await figure.element.evaluate((element) => element.setAttribute('src', 'own/all.json'));
   await figure.shows('</script>');
-  await figure.part('scale').getByText('0 pairs across positions over 2').waitFor();
+  await figure
+    .part('scale')
+    .getByText(/[1-9]\d* pairs across positions over ±/)
+    .waitFor();
   await figure.part('heatmap').press('n');
   assert.match(
     (await figure.part('readout').textContent()) ?? '',
-    /^<\/script><img .*⟨U\+202E⟩.* → y, gradient 4, attribution 2, source activation 1, target activation 5,/,
+    /^“<\/script><img .*: 2, .*\. <\/script><img .*⟨U\+202E⟩.* → y, gradient 4, attribution 2, source activation 1, target activation 5,/,
   );
   assert.equal(await figure.element.locator('img').count(), 0);
   assert.equal(await page.title(), 'A page');
@@ -349,7 +352,7 @@ shown.save(sys.argv[3])
   const part = (/** @type {string} */ name) => frame.locator(`[part=${name}]`);
   await part('title').getByText('</script><img').waitFor();
   await part('heatmap').press('n');
-  assert.match((await part('readout').textContent()) ?? '', /^<\/script>.*→ x|b → y, attribution 4\.5/);
+  assert.match((await part('readout').textContent()) ?? '', /^“(<\/script>.*|b)” → “[xy]”: 4\.5, .*, attribution 4\.5/);
   const box = await part('heatmap').boundingBox();
   assert.ok(box && box.height > 200 && box.width > 300, JSON.stringify(box));
   assert.equal(await frame.locator('img').count(), 0);

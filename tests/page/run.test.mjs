@@ -66,18 +66,28 @@ test('each of the four attributions is drawn, with the numbers of the reference'
 test('pairs across positions are those of the reference, and follow the threshold', async () => {
   const { page } = await openPage(browser, '?device=cpu');
   const { off_staircase } = expected('latent_to_latent_0_3');
+  let whole = 0;
   for (const { threshold, pairs } of off_staircase) {
     await page.fill('#threshold', String(threshold));
     await run(page);
-    const title = `Cross-position pairs over ${threshold}: ${pairs.length}`.replace('over 0.5', 'over 0.500000');
-    await page.waitForFunction((title) => document.querySelector('#pairs h3')?.textContent === title, title);
+    // The reference lists those of positive sign.
+    await page.waitForFunction(
+      ([title, note]) =>
+        document.querySelector('#pairs h3')?.textContent?.startsWith(title) &&
+        document.querySelector('#pairs .quiet')?.textContent?.startsWith(note),
+      [`Cross-position pairs over ${threshold}: `, `${pairs.length} positive, `],
+    );
     await page.click('#pairs summary');
     await page.waitForSelector('#pairs details table');
     const shown = (await page.textContent('#pairs')) ?? '';
-    for (const [[, from], [, to]] of pairs.slice(0, 20)) {
+    // Of more than 200 the largest are listed, of either sign.
+    const isWhole = Number(/: (\d+)$/.exec((await page.textContent('#pairs h3')) ?? '')?.[1]) <= 200;
+    whole += Number(isWhole);
+    for (const [[, from], [, to]] of isWhole ? pairs : []) {
       assert.ok(shown.includes(`F0.${from}, `) && shown.includes(`F3.${to}, `), `${from} to ${to}`);
     }
   }
+  assert.ok(whole > 0);
   await page.close();
 });
 
@@ -101,7 +111,8 @@ test('results computed before are what the runtime computes now', async () => {
       const now = await client.attribute(request);
       const nodes = (/** @type {any} */ { sources, targets }) => JSON.stringify([sources.label, targets.label]);
       if (nodes(saved) !== nodes(now)) found.push(`${file}: other sources or targets`);
-      for (const values of ['gradients', 'attributions']) {
+      if (Boolean(saved.ablations) !== Boolean(request.measure)) found.push(`${file}: is measured, or not`);
+      for (const values of ['gradients', 'attributions', ...(request.measure ? ['ablations'] : [])]) {
         const most = now[values].reduce(
           (/** @type {number} */ a, /** @type {number} */ b) => Math.max(a, Math.abs(b)),
           0,
@@ -125,12 +136,15 @@ test('hover and arrow keys read exact numbers', async () => {
   await page.focus('.heatmap');
   for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   const text = (await page.textContent('#cell-text')) ?? '';
-  assert.match(text, /^F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/);
+  assert.match(
+    text,
+    /^“[^.]+” \(F0\.[^]*\. F0\.\d+, '.+' \(\d+\) → F3\.\d+, '.+' \(\d+\), gradient -?[\d.e-]+, attribution -?[\d.e-]+,/,
+  );
   // The first cell, next to where the labels end.
   await page.hover('.heatmap', { position: { x: 121, y: 110 } });
   const tip = (await page.textContent('#tooltip')) ?? '';
   assert.ok(await page.isVisible('#tooltip'));
-  assert.match(tip, /'<\|endoftext\|>' \(0\) → F3\.\d+, '<\|endoftext\|>' \(0\)\ngradient/);
+  assert.match(tip, /^“The” .*\nF0\.\d+, 'The' \(1\) → F3\.\d+, 'The' \(1\)\ngradient/);
   await page.keyboard.press('Escape');
   assert.ok(await page.isHidden('#tooltip'));
   await page.close();
@@ -201,11 +215,10 @@ test('errors say what to do, and the next good request is answered', async () =>
   for (const [k, code] of [
     ['0', 'k-out-of-range'],
     ['3002', 'k-out-of-range'],
-    ['1.5', 'request-invalid'],
-    ['', 'request-invalid'],
+    ['1.5', 'k-out-of-range'],
+    ['', 'k-out-of-range'],
   ]) {
     await page.fill('#k', k);
-    await page.evaluate(() => document.querySelector('#form')?.setAttribute('novalidate', ''));
     await fails(code, /./);
   }
   await works();

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { isLocal, publicOrigins } from '../../www/app/export/about.js';
 import { csv } from '../../www/app/export/csv.js';
-import { ticks } from '../../www/app/export/layout.js';
+import { ticks } from '../../www/figure/ticks.js';
 import { fitted, widthOf, wrapped } from '../../www/app/export/svg.js';
 import { fromJson } from '../../www/figure/result.js';
 import { colorBits } from '../../www/figure/scale.js';
@@ -137,7 +137,8 @@ test('a picture says what it is of, and nothing of this computer', async () => {
     'Model demo, SAEs demo at blocks.0.hook_resid_pre and demo at blocks.2.hook_resid_pre.',
     'Prompt “The Eiffel tower is in Paris” (10 tokens).',
     '86 sources × 190 targets.',
-    'The scale ends at ±0.5; 1,403 values lie beyond. Pairs at one position are pale.',
+    'The scale ends at ±0.5; 1,403 values lie beyond.',
+    'Drawn: 85 sources × 189 targets, without what is 0 everywhere. Pairs at one position are pale.',
     'Computed by sae-attribution 0.1.0 on the CPU from files of a local server.',
     'Sources: latents of blocks.0.hook_resid_pre, largest total first',
     'Targets: latents of blocks.2.hook_resid_pre, by position',
@@ -146,6 +147,20 @@ test('a picture says what it is of, and nothing of this computer', async () => {
   // Values lie beyond both ends.
   assert.equal(arrows, 2);
   await page.close();
+
+  const part = await openPage(browser, `${DEMO}&source_pos=4&top=20`);
+  await settled(part.page);
+  const less = (await laidOut(await take(part.page, 'save-svg'))).texts.map(({ words }) => words).join(' ');
+  assert.match(
+    less,
+    /Drawn: 6 sources × 20 targets, sources on “f” alone, the 20 largest, without what is 0 everywhere\./,
+  );
+  await part.page.close();
+  const all = await openPage(browser, `${DEMO}&zeros=1`);
+  await settled(all.page);
+  const told = (await laidOut(await take(all.page, 'save-svg'))).texts.map(({ words }) => words).join(' ');
+  assert.match(told, /The scale ends at ±13\.1, chosen without the first token; 1 value lies beyond\. Computed/);
+  await all.page.close();
 });
 
 test('the scale of colours has round ticks in their places', async () => {
@@ -153,7 +168,7 @@ test('the scale of colours has round ticks in their places', async () => {
   assert.deepEqual(ticks(-0.3, 0.3, 6), [-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3]);
   assert.deepEqual(ticks(0, 7e-9, 4), [0, 2e-9, 4e-9, 6e-9]);
   assert.deepEqual(ticks(3, 3, 4), [3]);
-  const { page } = await openPage(browser, DEMO);
+  const { page } = await openPage(browser, `${DEMO}&bos=1&zeros=1`);
   await settled(page);
   const { texts, arrows } = await laidOut(await take(page, 'save-svg'));
   const labelled = texts.filter(({ words }) => /^−?[\d.]+$/.test(words));
@@ -194,7 +209,7 @@ test('the scale of colours has round ticks in their places', async () => {
 });
 
 test('bars are as high as their values; what is cut off is marked and told', async () => {
-  const { page } = await openPage(browser, LINKS.logit_difference);
+  const { page } = await openPage(browser, `${LINKS.logit_difference}&columns=position&zeros=1`);
   await settled(page);
   const { bars, texts, arrows } = await laidOut(await take(page, 'save-svg'));
   const result = JSON.parse((await take(page, 'save')).toString());
@@ -436,7 +451,7 @@ test('a file of numbers of its own is opened in the place of a result, and taken
   assert.equal(await page.locator('#own-shown').count(), 0);
   await page.focus('#own .heatmap');
   await page.keyboard.press('n');
-  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^a → y, attribution 2/);
+  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^“a” → “y”: 2, .*\. a → y, attribution 2,/);
   await page.selectOption('#own-columns', 'largest');
   await page.check('#own-across');
 
@@ -481,7 +496,7 @@ test('a file of numbers of its own is opened in the place of a result, and taken
   await page.selectOption('#own-shown', 'gradients');
   await page.focus('#own .heatmap');
   await page.keyboard.press('n');
-  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^=1\+1 → y, gradient 6/);
+  assert.match((await page.textContent('#own .sae-readout')) ?? '', /^“=1\+1” → “y”: 6, .*\. =1\+1 → y, gradient 6/);
   await page.setInputFiles('#file', {
     name: 'bad.json',
     mimeType: 'application/json',

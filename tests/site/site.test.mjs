@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
 import { run, settled, start } from '../page/browser.mjs';
 
 const PROJECT = new URL('../../', import.meta.url).pathname;
@@ -51,13 +51,33 @@ test('the version changes with any file of the site', () => {
   const style = join(PROJECT, 'www/style.css');
   const text = readFileSync(style, 'utf8');
   try {
-    writeFileSync(style, `${text}\n`);
+    writeFileSync(style, `${text}\n.other { color: red }\n`);
     execFileSync('node', [join(PROJECT, 'scripts/site.mjs'), other, '--quick'], { stdio: 'ignore' });
   } finally {
     writeFileSync(style, text);
   }
   const changed = /"version":"(\w{16})"/.exec(readFileSync(join(other, 'service-worker.js'), 'utf8'))?.[1];
   assert.ok(version() && changed && version() !== changed);
+});
+
+test('what a visit fetches before Run is little', async (t) => {
+  const page = await browser.context.newPage();
+  // As who comes for the first time meets it.
+  await page.addInitScript(() => localStorage.removeItem('sae-attribution.form'));
+  /** @type {Promise<number>[]} */
+  const sizes = [];
+  page.on('response', (response) => {
+    if (response.url().startsWith('http')) sizes.push(response.body().then((body) => gzipSync(body).length));
+  });
+  await page.goto(`${browser.url}/some/where/`);
+  await page.waitForSelector('.heatmap-canvas');
+  await page.waitForSelector('#contexts table');
+  await page.waitForTimeout(800);
+  // What the service worker keeps for a visit without a network is not asked for by the page.
+  const sent = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  t.diagnostic(`${sizes.length} files, ${(sent / 1000).toFixed(0)} KB with gzip`);
+  assert.ok(sent <= 150_000, `${sent} bytes`);
+  await page.close();
 });
 
 test('under a path of any name the page computes, and the next visit does without a network', async () => {

@@ -1,8 +1,10 @@
 // The form: what is asked, of which model.
 
+import { codedError } from '../runtime/error.js';
+import { createCredit } from './credit.js';
 import { isAfter, isSame } from '../runtime/places.js';
 import { describeLogits, TOKENS, viewOf } from '../figure/request.js';
-import { visible } from '../figure/text.js';
+import { short, visible } from '../figure/text.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../runtime/protocol.js').Targets} Targets */
@@ -11,7 +13,13 @@ import { visible } from '../figure/text.js';
 /** Where a model is listed that is in no group: one of the address, one of a folder. */
 const OTHERS = 'Other models';
 /** Why latents of a source cannot be asked for later ones. */
-const NO_PAIR = 'None of this model’s SAEs comes after another.';
+const NO_PAIR = 'Latent → latent cannot be asked: none of this model’s SAEs comes after another.';
+
+/**
+ * The place to come from to logits: from the last, only the last position could matter.
+ * @param {NamedSource} source
+ */
+const toLogits = ({ places, logitsFrom }) => logitsFrom ?? places[Math.floor((places.length - 1) / 2)];
 
 /**
  * @param {Document} document
@@ -22,11 +30,15 @@ export function createForm(document, sources, selected) {
   /** @param {string} id @returns {any} */
   const element = (id) => document.getElementById(id);
   const form = element('form');
+  const credit = createCredit(document);
   /**
    * What fields were filled with and what they made of it: a field holds no line end, id of a token or list.
    * @type {Map<string, {value: unknown, shown: string}>}
    */
   const filled = new Map();
+
+  /** Places that the reader or a link chose, under whichever name: another model may not have them, the next may. @type {Record<string, string | undefined>} */
+  const wished = {};
 
   /** What a field asks for. @param {string} id @returns {any} */
   function asked(id) {
@@ -58,14 +70,13 @@ export function createForm(document, sources, selected) {
   const choose = (name) => (form.querySelector(`input[name=view][value=${name}]`).checked = true);
 
   /**
-   * Offers places, and keeps the one chosen where it is among them, under whichever name.
+   * Offers places, and chooses the one that was wished for where it is among them.
    * @param {string} id
    * @param {string[]} places
    * @param {string | undefined} preferred
    */
   function offerPlaces(id, places, preferred) {
-    const before = element(id).value;
-    const kept = places.find((place) => isSame(place, before)) ?? preferred;
+    const kept = places.find((place) => isSame(place, wished[id] ?? '')) ?? preferred;
     element(id).replaceChildren(...places.map((place) => new Option(place, place, false, place === kept)));
   }
 
@@ -75,9 +86,10 @@ export function createForm(document, sources, selected) {
     const starts = places.filter((from) => after(from).length > 0);
     const pairs = form.querySelector('input[name=view][value=latent_to_latent]');
     pairs.disabled = starts.length === 0;
-    pairs.title = pairs.disabled ? NO_PAIR : '';
+    element('no-pair').textContent = pairs.disabled ? NO_PAIR : '';
     if (pairs.disabled && pairs.checked) choose('token_to_latent');
-    offerPlaces('from', view() === 'latent_to_latent' ? starts : places, places[0]);
+    if (view() === 'latent_to_latent') offerPlaces('from', starts, starts[0]);
+    else offerPlaces('from', places, toLogits(source()));
     fillTo();
   }
 
@@ -90,7 +102,7 @@ export function createForm(document, sources, selected) {
   function setPlace(id, place) {
     const options = [...element(id).options];
     if (!options.some(({ value }) => value === place)) element(id).append(new Option(place, place));
-    element(id).value = place;
+    element(id).value = wished[id] = place;
   }
 
   /** Fills a field with what it may not be able to hold. @param {string} id @param {unknown} value @param {string} shown */
@@ -110,6 +122,7 @@ export function createForm(document, sources, selected) {
     for (const field of form.querySelectorAll('[data-views]')) {
       field.hidden = !field.getAttribute('data-views').split(' ').includes(view());
     }
+    credit.offer(view() === 'token_to_latent');
   }
 
   for (const [name, source] of Object.entries(sources)) addSource(name, source);
@@ -117,17 +130,81 @@ export function createForm(document, sources, selected) {
   fillFrom();
   showFields();
   form.addEventListener('change', (/** @type {any} */ { target }) => {
+    if (target.id in { from: '', to: '' }) wished[target.id] = target.value;
     if (target.id === 'from') fillTo();
     else if (target.id === 'source' || target.name === 'view') fillFrom();
     showFields();
+    showProblems();
   });
   form.addEventListener('input', (/** @type {any} */ { target }) => {
     filled.delete(target.id);
     if (target.id === 'k') showListed();
+    if (target.id === 'prompt') showBreaks();
+    showProblems();
   });
   element('prompt').addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    // Enter that ends a word of an input method is not one of the prompt.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
   });
+
+  /** Line ends are tokens, and hardly seen in a field. */
+  function showBreaks() {
+    const text = element('prompt').value;
+    const n = text.split('\n').length - 1;
+    element('breaks').textContent =
+      n === 0 ? '' : `${n === 1 ? 'One line break' : `${n} line breaks`}: ${short(text, 200).replaceAll('\n', '⏎ ')}`;
+  }
+
+  /** Targets that are known not to be one token each, as they were typed. @type {string | undefined} */
+  let notOneToken;
+  const targets = () => JSON.stringify([asked('positive'), asked('negative')]);
+
+  /** Why what is asked cannot be answered; the field says it, too. @returns {(Error & {code: string, field: string}) | undefined} */
+  function problem() {
+    const found = (/** @type {string} */ code, /** @type {string} */ field, /** @type {string} */ message) =>
+      Object.assign(codedError(code, message), { code, field });
+    const credited = credit.problem(asked('prompt'), view() === 'token_to_latent');
+    if (credited) return credited;
+    const k = asked('k');
+    if (view() === 'latent_to_logit' && typeof k !== 'object' && !(Number.isInteger(Number(k)) && Number(k) >= 1))
+      return found(
+        'k-out-of-range',
+        'k',
+        `Logits (k) ${k === '' ? 'is empty' : `is ${k}`}: how many of the largest logits?`,
+      );
+    if (view() !== 'logit_difference') return undefined;
+    const [positive, negative] = [asked('positive'), asked('negative')];
+    if (positive === negative)
+      return found(
+        'same-logits',
+        'negative',
+        `${quoted(String(positive))} minus itself is 0 whatever happens: choose two tokens.`,
+      );
+    return notOneToken === targets() ? found('not-one-token', 'positive', 'A target is not one token.') : undefined;
+  }
+
+  /** Says beside each field what is wrong with it. */
+  function showProblems() {
+    const found = problem();
+    element('k-note').textContent = found?.field === 'k' ? found.message : '';
+    element('k-note').classList.toggle('failed', found?.field === 'k');
+    element('k').setAttribute('aria-invalid', String(found?.field === 'k'));
+    if (found?.code === 'not-one-token') return;
+    noteTokens(found?.code === 'same-logits' ? found.message : '');
+    for (const id of ['positive', 'negative'])
+      element(id).setAttribute('aria-invalid', String(found?.code === 'same-logits'));
+  }
+
+  /** @param {string} problems */
+  function noteTokens(problems) {
+    const note = element('token-note');
+    note.textContent = problems || 'A leading space belongs to the token.';
+    note.classList.toggle('failed', problems !== '');
+  }
+
+  const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
 
   /** What the view is of. @returns {Targets} */
   function to() {
@@ -155,12 +232,17 @@ export function createForm(document, sources, selected) {
       return element('private').checked;
     },
 
+    /** Why Run could not answer. */
+    get problem() {
+      return problem();
+    },
+
     /** @param {number} threshold @returns {import('../figure/request.js').FullRequest} */
     request(threshold) {
       const isFromTokens = view() === 'token_to_latent';
       const from = isFromTokens ? TOKENS : element('from').value;
       const error = element('omit').checked && from !== TOKENS ? 'omit' : 'keep';
-      return { prompt: asked('prompt'), from, to: to(), error, threshold };
+      return { prompt: asked('prompt'), from, to: to(), error, threshold, ...credit.read(from) };
     },
 
     /**
@@ -212,8 +294,20 @@ export function createForm(document, sources, selected) {
         });
       }
       element('omit').checked = error === 'omit';
+      credit.fill(request);
       showListed();
       showFields();
+      showBreaks();
+      showProblems();
+    },
+
+    /**
+     * Lays the tokens of the two prompts beside each other, where there are two.
+     * @param {(text: string) => Promise<{string: string[]}>} tokenize
+     */
+    async alignPatch(tokenize) {
+      await credit.align(asked('prompt'), tokenize);
+      showProblems();
     },
 
     /** Offers tokens to complete a target with. @param {string[]} tokens */
@@ -234,7 +328,6 @@ export function createForm(document, sources, selected) {
         const tokens = typeof text === 'number' ? [String(text)] : (await tokenize(text)).string.slice(1);
         const good = tokens.length === 1;
         element(id).setAttribute('aria-invalid', String(!good));
-        const quoted = (/** @type {string} */ token) => `“${visible(token)}”`;
         if (!good) {
           const shown = `${tokens.slice(0, 6).map(quoted).join(' ')}${tokens.length > 6 ? ' …' : ''}`;
           problems.push(
@@ -242,9 +335,9 @@ export function createForm(document, sources, selected) {
           );
         }
       }
-      const note = element('token-note');
-      note.textContent = problems.join(' ') || 'A leading space belongs to the token.';
-      note.classList.toggle('failed', problems.length > 0);
+      notOneToken = problems.length > 0 ? targets() : undefined;
+      noteTokens(problems.join(' '));
+      if (problems.length === 0) showProblems();
     },
   };
 }

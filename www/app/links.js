@@ -14,9 +14,10 @@ import { readView, writeView } from '../figure/view-link.js';
  * @param {string | undefined} source
  * @param {Request} request
  * @param {View} view
+ * @param {View} [first] how the result is looked at first, if there is one
  * @returns {string} without its `#`
  */
-export function encodeState(source, request, view) {
+export function encodeState(source, request, view, first) {
   const link = new URLSearchParams();
   if (source) link.set('source', source);
   const { prompt, from, to, error, method, patch, measure } = request;
@@ -34,7 +35,9 @@ export function encodeState(source, request, view) {
   else if (method === 'frozen') link.set('method', method);
   if (patch !== undefined) link.set('patch', patch);
   if (measure) link.set('measure', '1');
-  writeView(view, link);
+  writeView(view, link, first);
+  // Of the request, too: without it, its answer would be looked at over another threshold.
+  if ((request.threshold ?? THRESHOLD) !== THRESHOLD) link.set('threshold', String(view.threshold));
   return link.toString();
 }
 

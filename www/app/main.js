@@ -1,24 +1,27 @@
-// The page: reads the form, asks the client, shows the reply; keeps the address a link to what is shown.
+// The page: reads the form, asks the runtime, shows the reply. What is shown, and of what it is the answer, visit.js knows.
 
 import './trusted.js';
 import { codedError, describeError } from '../runtime/error.js';
 import { createExplorer } from './explorer.js';
+import { createPace, PAUSE } from '../embed/pace.js';
+import { createCompare } from './compare.js';
 import { createForm } from './form.js';
+import { glossary } from './glossary.js';
+import { firstHalf } from '../figure/flow.js';
+import { createLab } from './lab.js';
+import { createLists } from './lists.js';
+import { createLayout } from './layout.js';
 import { createMeanings } from './meanings/meanings.js';
-import { decodeState, encodeState } from './links.js';
-import { titleOf } from '../figure/result.js';
 import { createResults, keyOf } from './results.js';
-import { fromAddress, addressesRead, revisionsOf, sourceOf } from './sources.js';
+import { createRunner } from './runner.js';
+import { addressesOf, fromAddress, sourceOf } from './sources.js';
 import { createTake } from './take.js';
-import { lastOnly } from '../figure/last.js';
-import { short, visible } from '../figure/text.js';
+import { count } from '../figure/text.js';
 import { createTheme, storageOr } from './theme.js';
-import { DEFAULT_VIEW } from '../figure/view.js';
-import { kept } from './panels/kept.js';
+import { createVisit } from './visit.js';
 import { advice, describeFetch, progressTeller } from './words.js';
 
 /** @typedef {import('../runtime/protocol.js').Attribution} Attribution */
-/** @typedef {import('../figure/view.js').View} View */
 
 /** @param {string} id @returns {any} */
 const element = (id) => document.getElementById(id);
@@ -29,58 +32,101 @@ const on = (/** @type {string} */ id, /** @type {string} */ type, /** @type {(ev
 const FOLDER = 'folder';
 /** Where it is kept that tables are to be fetched whole. */
 const PRIVATE = 'sae-attribution.private';
-/** Files larger than this are read by a worker. */
-const READ_HERE = 500_000;
-/** The address follows at most this often: browsers refuse to change it all the time. */
-const LINK_MS = 250;
+/** Where it is kept that the figure is not to follow what is typed. */
+const LIVE = 'sae-attribution.live';
+
+/** What fields are called that may be wrong. @type {Record<string, string>} */
+const FIELDS = { k: 'Logits (k)', steps: 'Steps', patch: 'Against another prompt' };
 
 const address = fromAddress(new URL(location.href));
-const form = createForm(document, address.sources, address.selected);
-const explorer = createExplorer(element('result'), { onView: syncLink, say: status });
-const results = createResults(new URL('../results/', import.meta.url));
 const storage = storageOr();
-/** @type {Promise<import('../runtime/client.js').Client> | undefined} */
-let starting;
 /** What the runtime noted of the run, beside what comes of it. */
 let notice = '';
+const form = createForm(document, address.sources, address.selected);
+const explorer = createExplorer(element('result'), {
+  onView: () => visit.follow(),
+  onPin: (view) => lab.follow(view),
+  half,
+  say: status,
+  onResult(result) {
+    if (own?.isOpen) own.end();
+    compare.follow(result);
+    visit.tellShown(result);
+    lab.show(result);
+  },
+});
+const results = createResults(new URL('../results/', import.meta.url), {
+  identify(source, request) {
+    // Another visit may pick another folder.
+    if (source === FOLDER) return undefined;
+    const addresses = addressesOf(address.sources[source], request).map((at) => new URL(at, location.href).href);
+    return keyOf(addresses.join(' '), request);
+  },
+  isOf: (source, result) => sourceOf(address.sources, result, new URL(location.href), source) === source,
+});
 /** Files of the folder that the reader picked. @type {Map<string, File> | undefined} */
 let picked;
-/**
- * The source that the client has open, and how; missing: where a build is going to be that it would rather run on.
- * @type {{name: string, isPrivate: boolean, missing?: string} | undefined}
- */
-let opened;
-/** @type {AbortController | undefined} */
+const runner = createRunner({
+  sources: address.sources,
+  device: address.device,
+  files: (name) => (name === FOLDER ? picked : undefined),
+  onNotice({ message, code }) {
+    element('advice').textContent = notice = `${message} [${code}]`;
+  },
+  onOpen(device, reason) {
+    element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
+    element('device').dataset.device = device;
+  },
+});
+/** The run under way, and the source that it asks; isLive: nobody pressed Run. @type {{source: string, controller: AbortController, isLive: boolean} | undefined} */
 let running;
-/** Of what Run computes and of what is known already, the last that was asked for is shown. */
-const latest = lastOnly();
-/** Whether the reader has asked for something: a result that still loads does not get in between. */
-let touched = false;
-/** What what is shown is an answer of, where that is known. @type {{source?: string, file?: string} | undefined} */
-let shown;
+const compare = createCompare(document, fail);
+const pace = createPace();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typed;
 /** Numbers without a request that were opened last. @type {import('./own-result.js').OwnView | undefined} */
 let own;
 /** @type {Map<string, ReturnType<typeof createMeanings>>} */
 const meanings = new Map();
+const visit = createVisit(document, {
+  ...{
+    form,
+    layout: createLayout(document, storage),
+    explorer,
+    results,
+    ownSource,
+    meaningsOf,
+    willFetch,
+    fail,
+    openOwn,
+  },
+  sources: address.sources,
+  isRunning: () => running !== undefined,
+  say: status,
+});
+const lists = createLists(document, {
+  ...{ results, runner, visit, fail },
+  sources: address.sources,
+  isRunning: () => running !== undefined,
+  say: status,
+});
 
-/** The client, loaded when there is something to ask it: whoever only looks needs none. */
-function getClient() {
-  const onNotice = (/** @type {import('../runtime/protocol.js').Notice} */ { message, code }) => {
-    element('advice').textContent = notice = `${message} [${code}]`;
-  };
-  starting ??= import('../runtime/client.js').then(
-    ({ Client }) => new Client({ onNotice }),
-    (error) => {
-      throw codedError('runtime-unavailable', `The runtime could not be loaded: ${describeError(error).message}`);
-    },
-  );
-  // What did not arrive can be asked for again.
-  starting.catch(() => (starting = undefined));
-  return starting;
-}
+const lab = createLab(document, {
+  explorer,
+  source: () => visit.shown()?.source,
+  ask: (name, kind, asked, options) => runner.ask(name, kind, asked, { ...options, isPrivate: form.isPrivate }),
+  vocabulary: runner.vocabulary,
+  onCheck() {
+    if (running) return status('A run is under way: cancel it, or wait for it.');
+    if (visit.askMeasured()) void run();
+    else status('The model of this result is not offered here: it cannot be measured.', true);
+  },
+});
 
 /** The source that a result is of, whichever is chosen. @param {Attribution} result */
-const ownSource = (result) => sourceOf(address.sources, result, new URL(location.href), form.source);
+function ownSource(result) {
+  return sourceOf(address.sources, result, new URL(location.href), form.source);
+}
 
 /** What its latents mean: told by its own source, if that is known. @param {Attribution} result */
 function meaningsOf(result) {
@@ -106,249 +152,149 @@ function fail(thrown) {
   else status(`${message} [${code}]`, true, code);
 }
 
-const request = () => form.request(explorer.view.threshold);
-
-/** Says what Run is going to fetch. @param {string} [name] of the source @param {import('../runtime/protocol.js').Request} [asked] */
-function willFetch(name = form.source, asked = request()) {
-  return describeFetch(address.sources[name], asked, new URL(location.href), { isPrivate: form.isPrivate });
+/** Says what Run is going to fetch. */
+function willFetch() {
+  const request = form.request(explorer.threshold);
+  return describeFetch(address.sources[form.source], request, new URL(location.href), { isPrivate: form.isPrivate });
 }
 
 // --- running ---
 
-async function run() {
+/** @param {{isLive?: boolean}} [options] isLive: as it is typed */
+async function run({ isLive = false } = {}) {
+  stopFollowing();
+  const { problem } = form;
+  if (problem) {
+    if (isLive) return;
+    // What is wrong stands beside the field, and is not said twice.
+    status(`Nothing was run: see ${FIELDS[problem.field] ?? 'the two tokens'}. [${problem.code}]`, true, problem.code);
+    element('more').open = true;
+    return element(problem.field).focus();
+  }
   const controller = new AbortController();
-  running = controller;
-  touched = true;
   notice = '';
-  latest();
-  element('run').disabled = true;
+  // As asked now, whatever is chosen meanwhile.
+  const [source, asked] = [form.source, form.request(explorer.threshold)];
+  const mine = (running = { source, controller, isLive });
+  const isLast = () => running === mine;
+  const answered = visit.expect(source, asked, isLive);
+  if (!runner.isOpen(source)) pace.forget();
+  const timed = pace.begin();
+  element('run').disabled = !isLive;
   element('cancel').disabled = false;
   element('progress').classList.add('busy');
   const start = performance.now();
   try {
-    const [name, asked] = [form.source, request()];
     const tell = progressTeller(asked);
-    status('Starting the runtime and reading the model’s configuration…');
-    const client = await getClient();
-    const { isPrivate } = form;
-    const hasCome = opened?.missing && (await import('../runtime/missing.js')).hasCome(opened.missing);
-    if (opened?.name !== name || opened.isPrivate !== isPrivate || (await hasCome)) {
-      const { model, saes } = address.sources[name];
-      const files = name === FOLDER ? picked : undefined;
-      const options = { device: address.device, files, isPrivate, signal: controller.signal };
-      const { device, reason, missing } = await client.open({ model, saes }, options);
-      opened = { name, isPrivate, missing };
-      element('device').textContent = `Computing on ${device === 'webgpu' ? 'WebGPU' : 'the CPU'}: ${reason}.`;
-      element('device').dataset.device = device;
-    }
-    const reply = await client.attribute(asked, {
+    if (!isLive) status('Starting the runtime and reading the model’s configuration…');
+    const reply = await runner.run(source, asked, {
+      isPrivate: form.isPrivate,
       onProgress: (progress) => {
-        status(tell(progress));
+        timed.progress(progress);
+        if (!isLast()) return;
+        if (!isLive) status(tell(progress));
         element('progress').max = Math.max(progress.total, 1);
         element('progress').value = progress.total ? progress.done : 1;
       },
       signal: controller.signal,
     });
-    results.keep(name, reply);
-    await show(reply, { source: name });
-    const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    status(`Done in ${seconds} s: ${reply.sources.pos.length} sources × ${reply.targets.pos.length} targets.`);
-    void explorer.learn();
-    void showCache();
+    timed.end();
+    const isShown = await answered(reply);
+    if (!isLast()) return;
+    const done = `${isLive ? 'Followed' : 'Done'} in ${((performance.now() - start) / 1000).toFixed(1)} s`;
+    if (isShown) {
+      const [sources, targets] = [reply.sources.pos.length, reply.targets.pos.length];
+      status(`${done}: ${count(sources, 'source')} × ${count(targets, 'target')}.`);
+      void explorer.learn();
+    } else status(`${done}. Something else was opened meanwhile: ask again, and it is shown at once.`);
+    void lists.showKept();
     // What came from elsewhere was long in coming. Some browsers ask the reader whether to keep it.
-    const { protocol, host } = new URL(address.sources[name].model.address, location.href);
-    if (protocol.startsWith('http') && host !== location.host) void client.persist();
+    const { protocol, host } = new URL(reply.model.address, location.href);
+    if (protocol.startsWith('http') && host !== location.host) void (await runner.client()).persist();
   } catch (error) {
+    if (!isLast()) return;
     fail(error);
+    // The field tells which tokens it is.
+    if (describeError(error).code === 'not-one-token') void checkTargets();
+    if (describeError(error).code === 'patch-length') void alignPatch();
+  } finally {
+    if (isLast()) rest();
+  }
+}
+
+/** No run is under way any more. */
+function rest() {
+  running = undefined;
+  element('run').disabled = false;
+  element('cancel').disabled = true;
+  element('progress').classList.remove('busy');
+  element('progress').value = 0;
+}
+
+/** Something else is asked than what was typed. */
+function stopFollowing() {
+  clearTimeout(typed);
+  typed = undefined;
+  if (!running?.isLive) return;
+  running.controller.abort();
+  rest();
+}
+
+/** The figure follows what is typed where a run takes no time; the run before is given up. */
+function followTyping() {
+  clearTimeout(typed);
+  typed = undefined;
+  if (!element('live').checked || !pace.isInstant || !runner.isOpen(form.source)) return;
+  typed = setTimeout(() => {
+    typed = undefined;
+    // What was asked for by hand is waited for.
+    if (!running || running.isLive) void run({ isLive: true });
+  }, PAUSE);
+}
+
+/** Token → latent before a result of logits: known from this visit or computed before, or to be computed. @param {Attribution} result */
+async function half(result) {
+  const [source, asked] = [ownSource(result), firstHalf(result.request)];
+  if (!source || !asked) return undefined;
+  const known =
+    results.recall(keyOf(source, asked)) ?? (await results.answer(source, asked).catch(() => undefined))?.result;
+  return { known, compute: () => compute(source, asked) };
+}
+
+/** Computes what is not to be shown by itself. @param {string} source @param {import('../runtime/protocol.js').Request} asked */
+async function compute(source, asked) {
+  if (running) throw codedError('busy', 'Another run is under way: ask again when it has ended.');
+  const controller = new AbortController();
+  running = { source, controller, isLive: false };
+  element('cancel').disabled = false;
+  try {
+    const { signal } = controller;
+    const reply = await runner.run(source, asked, { isPrivate: form.isPrivate, signal, onProgress() {} });
+    results.keep(keyOf(source, asked), reply);
+    return reply;
   } finally {
     running = undefined;
-    element('run').disabled = false;
     element('cancel').disabled = true;
-    element('progress').classList.remove('busy');
-    element('progress').value = 0;
   }
 }
 
-/**
- * @param {Attribution} result
- * @param {{source?: string, file?: string}} from
- * @param {Partial<View>} [view] as it was looked at before, if not given
- */
-async function show(result, from, view) {
-  const { rows, columns, across, threshold } = explorer.view;
+/** @param {import('../figure/own.js').Own} numbers @param {string} name of their file */
+async function openOwn(numbers, name) {
+  const { openOwn } = await import('./own-result.js');
   if (own?.isOpen) own.end();
-  shown = from;
-  element('title').textContent = short(titleOf(result), 140);
-  element('examples').value = '';
-  element('revision').textContent = `Computed from ${revisionsOf(addressesRead(result), new URL(location.href))}.`;
-  form.offer((result.top_logits?.string ?? []).slice(0, 50));
-  await explorer.show(result, view ?? { rows, columns, across, threshold }, meaningsOf(result));
-  syncLink();
-}
-
-/** Shows what answers the form already: computed in this visit, or before. */
-async function recall() {
-  if (running) return;
-  const known = results.recall(form.source, request());
-  if (known) {
-    if (known !== explorer.result || own?.isOpen) void show(known, { source: form.source });
-    status('Shown at once: this was computed or opened earlier in this visit.');
-    return;
-  }
-  const [name, asked, alive] = [form.source, request(), latest()];
-  status(willFetch(name, asked));
-  const entry = await results.find(name, asked);
-  const result = entry && (await results.load(entry).catch(() => undefined));
-  const isAsked = alive() && keyOf(form.source, request()) === keyOf(name, asked);
-  if (!entry || !result || !isAsked) return;
-  await show(result, { source: name, file: entry.file });
-  status(`Computed before. ${willFetch(name, asked)}`);
-}
-
-// --- links ---
-
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let linking;
-/** The link to what the form asks and how its answer is looked at. */
-function link() {
-  const { result, view } = explorer;
-  const isShown = result && shown && keyOf(shown.source, result.request) === keyOf(form.source, request());
-  return `#${encodeState(form.source, request(), isShown ? view : { ...DEFAULT_VIEW, threshold: view.threshold })}`;
-}
-
-function syncLink() {
-  linking ??= setTimeout(() => {
-    linking = undefined;
-    const hash = link();
-    if (hash === location.hash) return;
-    try {
-      history.replaceState(null, '', hash);
-    } catch {
-      // Too often, or a prompt longer than an address may be: the page goes on without it.
-    }
-  }, LINK_MS);
-}
-
-/** Shows what the address asks for: a result computed before, or the form, filled. */
-async function openLink() {
-  touched = false;
-  const { source, request: asked, view } = decodeState(location.hash);
-  if (!asked) {
-    if (source && Object.hasOwn(address.sources, source)) form.choose(source);
-    const list = await results.precomputed();
-    const first = list.find((entry) => entry.source === form.source);
-    if (first) return openPrecomputed(first, view);
-    nothingYet();
-    return status(willFetch());
-  }
-  const name = source && Object.hasOwn(address.sources, source) ? source : form.source;
-  const known = results.recall(name, asked);
-  form.fill(name, asked, known?.pair_logits?.string);
-  if (known) return void show(known, { source: name }, view);
-  const entry = await results.find(name, asked);
-  if (entry) return openPrecomputed(entry, view);
-  if (view.threshold !== undefined) explorer.threshold = view.threshold;
-  nothingYet();
-  status(`The link is read. ${willFetch()}`);
-}
-
-function nothingYet() {
-  if (explorer.result) return;
-  const empty = document.createElement('p');
-  empty.className = 'empty';
-  empty.textContent = 'Press Run to compute this in your browser.';
-  element('plot').replaceChildren(empty);
-}
-
-/** @param {import('./results.js').Precomputed} entry @param {Partial<View>} [view] */
-async function openPrecomputed(entry, view = {}) {
-  try {
-    const result = await results.load(entry);
-    if (touched) return nothingYet();
-    form.fill(entry.source, result.request, result.pair_logits?.string);
-    await show(result, { source: entry.source, file: entry.file }, view);
-    status(`Computed before. ${willFetch()}`);
-  } catch (error) {
-    nothingYet();
-    fail(error);
-  }
-}
-
-async function fillExamples() {
-  const list = await results.precomputed();
-  element('examples').append(
-    ...list
-      .filter(({ source }) => Object.hasOwn(address.sources, source))
-      .map(({ title, file }) => new Option(short(visible(String(title)), 90), file)),
-  );
+  explorer.hideTooltip();
+  own = openOwn(element('result'), numbers);
+  if (await own.drawn) status(`Opened ${name}.`);
 }
 
 createTake(document, {
   looked: () => (own?.isOpen ? own : explorer),
-  link,
-  source: () => shown?.source,
+  link: visit.link,
+  source: () => visit.shown()?.source,
   file: results.fileOf,
   say: status,
   fail,
 });
-
-// --- saved results ---
-
-/** A worker that reads results; undefined where there are none with modules. */
-function startReader() {
-  try {
-    return new Worker(new URL('./result-worker.js', import.meta.url), { type: 'module' });
-  } catch {
-    return undefined;
-  }
-}
-
-/** @param {File} file @returns {Promise<import('../figure/result.js').Shown>} */
-async function read(file) {
-  const here = async () => (await import('../figure/own.js')).shownFromFile(file);
-  const worker = file.size < READ_HERE ? undefined : startReader();
-  if (!worker) return here();
-  try {
-    return await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data: { result, error } }) =>
-        error ? reject(codedError(error.code, error.message)) : resolve(result);
-      // It did not start: the page waits while it reads.
-      worker.onerror = () => resolve(here());
-      worker.postMessage(file);
-    });
-  } finally {
-    worker.terminate();
-  }
-}
-
-/** @param {File | undefined} file */
-async function openFile(file) {
-  if (!file) return;
-  try {
-    const result = await read(file);
-    if (!result.request) return await openOwnNumbers(result, file.name);
-    const source = ownSource(result);
-    form.fill(source, result.request, result.pair_logits?.string);
-    if (source) results.keep(source, result);
-    await show(result, { source });
-    status(`Opened ${file.name}.`);
-    // Contexts are read when a latent is opened; who agreed to explanations gets them at once.
-    if (meaningsOf(result).neuronpedia) void explorer.learn();
-  } catch (error) {
-    fail(error);
-  }
-}
-
-/** @param {import('../figure/own.js').Own} result @param {string} name of its file */
-async function openOwnNumbers(result, name) {
-  const { openOwn } = await import('./own-result.js');
-  touched = true;
-  latest();
-  if (own?.isOpen) own.end();
-  explorer.hideTooltip();
-  own = openOwn(element('result'), result);
-  if (await own.drawn) status(`Opened ${name}.`);
-}
 
 /** @param {FileList} files of a folder that holds a model and SAEs */
 async function openFolder(files) {
@@ -356,73 +302,79 @@ async function openFolder(files) {
   try {
     const { localSource } = await import('./picked-folder.js');
     const found = localSource(files);
-    picked = found.files;
-    if (opened?.name === FOLDER) opened = undefined;
+    // What was computed of the folder before is no answer of this one.
+    if (running?.source === FOLDER) running.controller.abort();
+    visit.forget(FOLDER);
+    runner.forget(FOLDER);
     meanings.delete(FOLDER);
+    picked = found.files;
     form.add(FOLDER, found.source);
-    await recall();
-    syncLink();
+    visit.tellStale();
+    await visit.recall();
+    visit.follow();
   } catch (error) {
     fail(error);
   }
 }
 
-// --- what is kept ---
+async function checkTargets() {
+  const client = await runner.client();
+  await form.checkTargets((text) => client.tokenize(text));
+}
 
-async function showCache() {
-  if (!element('cache').open) return;
-  try {
-    const client = await getClient();
-    const onDelete = async (/** @type {string | undefined} */ url) => {
-      await client.uncache(url).catch(fail);
-      await showCache();
-      element('cache').querySelector('summary').focus();
-    };
-    element('cached').replaceChildren(...kept(await client.cached(), { document, onDelete }));
-  } catch (error) {
-    element('cached').textContent = describeError(error).message;
-  }
+/** Only who has the tokenizer can tell; before the first Run, Run will. */
+async function alignPatch() {
+  if (!runner.isOpen(form.source)) return;
+  const client = await runner.client();
+  await form.alignPatch((text) => client.tokenize(text));
+  visit.tellStale();
 }
 
 // --- the form ---
 
 on('form', 'submit', (event) => {
   event.preventDefault();
-  if (!running) void run();
+  if (!running || running.isLive) void run();
 });
-on('form', 'input', () => (touched = true));
+on('prompt', 'input', followTyping);
+on('live', 'change', () => storage.setItem(LIVE, String(element('live').checked)));
+element('live').checked = storage.getItem(LIVE) !== 'false';
+on('form', 'input', () => {
+  visit.touch();
+  visit.tellStale();
+});
 on('form', 'change', (event) => {
-  if (['examples', 'file', 'folder', 'private'].includes(event.target.id)) return;
-  void recall();
-  syncLink();
+  if (['file', 'folder', 'private', 'live'].includes(event.target.id)) return;
+  visit.tellStale();
+  visit.follow();
+  // What was typed is on its way already.
+  if (event.target.id === 'prompt' && (typed || running?.isLive)) return;
+  stopFollowing();
+  void visit.recall();
 });
+for (const id of ['prompt', 'patch']) on(id, 'change', () => running ?? void alignPatch().catch(fail));
 for (const id of ['positive', 'negative']) {
   on(id, 'input', async () => {
-    if (opened?.name !== form.source || running) return;
+    if (!runner.isOpen(form.source) || running) return;
     const text = element(id).value;
     // A list that does not come takes nothing from what is typed.
-    const { string } = await getClient()
+    const { string } = await runner
+      .client()
       .then((client) => client.complete(text))
       .catch(() => ({ string: [] }));
     if (element(id).value === text) form.offer(string);
   });
   on(id, 'change', () => {
     // Only who has the tokenizer can tell; before the first Run, Run will.
-    if (opened?.name !== form.source || running) return;
-    getClient()
-      .then((client) => form.checkTargets((text) => client.tokenize(text)))
-      .catch(fail);
+    if (!runner.isOpen(form.source) || running) return;
+    checkTargets().catch(fail);
   });
 }
-on('examples', 'change', async () => {
-  const entry = (await results.precomputed()).find(({ file }) => file === element('examples').value);
-  touched = false;
-  if (entry && !running) await openPrecomputed(entry, { threshold: explorer.view.threshold });
-});
-on('cancel', 'click', () => running?.abort());
+on('cancel', 'click', () => running?.controller.abort());
 on('open', 'click', () => element('file').click());
 on('file', 'change', () => {
-  void openFile(element('file').files[0]);
+  const [file] = element('file').files;
+  if (file) void visit.openFile(file);
   element('file').value = '';
 });
 on('open-folder', 'click', () => element('folder').click());
@@ -430,13 +382,13 @@ on('folder', 'change', () => {
   // Emptied only when they have been read: the list would be emptied with it.
   void openFolder(element('folder').files).then(() => (element('folder').value = ''));
 });
-on('cache', 'toggle', () => void showCache());
+on('cache', 'toggle', () => void lists.showKept());
+on('terms', 'toggle', () => element('terms').childElementCount > 1 || element('terms').append(glossary(document)));
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape') return;
-  if (running) running.abort();
+  if (running) running.controller.abort();
   else explorer.hideTooltip();
 });
-addEventListener('hashchange', () => openLink().catch(fail));
 
 if (!('gpu' in navigator)) {
   element('device').textContent = 'This browser has no WebGPU: Run computes on the CPU, with the same numbers.';
@@ -449,9 +401,10 @@ element('private').checked = storage.getItem(PRIVATE) === 'true';
 createTheme(document, storage, () => {
   explorer.repaint();
   own?.repaint();
+  lab.repaint();
 });
-void openLink().then(() => {
+void visit.begin().then(() => {
   const { problem } = address;
   if (problem) fail(codedError(problem.code, `${problem.message} The demo is offered instead.`));
-}, fail);
-void fillExamples();
+});
+void lists.fillExamples();

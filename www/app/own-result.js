@@ -7,6 +7,7 @@ import { drawFigure } from '../figure/figure.js';
 import { titleOf } from '../figure/result.js';
 import { defaultLimit } from '../figure/scale.js';
 import { short } from '../figure/text.js';
+import { valuesOf } from '../figure/values.js';
 
 /** @typedef {import('../figure/result.js').Shown} Shown */
 /** @typedef {import('../figure/own.js').Own} Own */
@@ -99,11 +100,11 @@ export function openOwn(root, first) {
       return figure.view;
     },
     get limit() {
-      return figure.view.limit ?? defaultLimit(first[figure.view.shown]);
+      return figure.view.limit ?? defaultLimit(valuesOf(first, figure.view.shown));
     },
     async matrix() {
       const { view } = figure;
-      const values = first[view.shown];
+      const values = valuesOf(first, view.shown);
       const summary = await summarise(values, first.targets.pos, first.sources.pos);
       return { values, ...axes(first, view, summary), limit: this.limit, across: view.across };
     },

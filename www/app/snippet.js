@@ -5,6 +5,7 @@ import { isPlace, otherName, writesAt } from '../runtime/places.js';
 import { THRESHOLD, TOKENS, tokensOf } from '../figure/request.js';
 import { short, visible } from '../figure/text.js';
 import { RELEASES } from './releases.js';
+import { notSame } from './snippet-measured.js';
 
 /** @typedef {import('../runtime/protocol.js').Request} Request */
 /** @typedef {import('../runtime/protocol.js').SaeOrigin} SaeOrigin */
@@ -248,6 +249,7 @@ print("the same numbers as in the file")
  */
 export function python(request, { model, from, to }, { page, file = 'result.json' } = {}) {
   const { threshold = THRESHOLD } = request;
+  const isOther = notSame(request);
   const isBetweenLatents = request.from !== TOKENS && typeof request.to === 'string';
   const across = `across = (attributions > ${float(threshold)}) & (to[1][:, None] != at[1][None, :])
 print(int(across.sum()), "pairs across positions over ${float(threshold)}")
@@ -263,7 +265,7 @@ gradients = jacrev(lambda x: targets(x)[to])(x)   # [targets, sources]
 attributions = gradients * x
 ${isBetweenLatents ? across : ''}print("gradients", tuple(gradients.shape), "sum of sizes of attributions", attributions.abs().sum().item())
 
-${compared(request)}`;
+${isOther ? `# ${isOther}\n` : compared(request)}`;
   const isFetching = code.includes('= files(') || code.includes('(files(');
   return `# pip install transformer-lens==2.14.1 sae-lens==5.5.2 transformers==4.48.3 numpy==1.26.4
 import json

@@ -16,12 +16,14 @@ import { RELEASES } from './releases.js';
  *   title: string,
  *   group?: string,
  *   places: string[],
+ *   logitsFrom?: string,
  *   latents?: 'contexts' | Record<string, string>,
  *   bytes?: (request: Request, isPrivate?: boolean) => number,
  * }} NamedSource
- *   group: of the list that it is offered in; places: those offered, in the order of computation; latents: where
- *   their meanings are told, in `contexts.json` beside each SAE or under these names on neuronpedia.org, by place;
- *   bytes: about how many a request reads the first time
+ *   group: of the list that it is offered in; places: those offered, in the order of computation; logitsFrom: the
+ *   one that shows most of what drives logits; latents: where their meanings are told, in `contexts.json` and
+ *   `contexts/` beside each SAE or under these names on neuronpedia.org, by place; bytes: about how many a request
+ *   reads the first time
  */
 
 const GPT2_MODEL = {
@@ -47,6 +49,8 @@ export const SOURCES = {
     model: { address: new URL('../models/demo/model', import.meta.url).href, name: 'demo' },
     saes: [{ address: new URL('../models/demo/saes', import.meta.url).href, name: 'demo' }],
     places: [...before([0, 1, 2, 3]), 'blocks.3.hook_resid_post'],
+    // Twelve to fourteen latents at earlier positions matter to the first logit there, at the next blocks two to twelve.
+    logitsFrom: 'blocks.1.hook_resid_pre',
     latents: 'contexts',
     bytes: bytesOf(DEMO),
   },

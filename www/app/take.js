@@ -73,6 +73,8 @@ export function createTake(document, { looked, link, source, file, say, fail }) 
     element('code-note').textContent = note;
     write(first);
     element('code').showModal();
+    // Focused, it is scrolled to where its text was ended.
+    element('code-text').scrollTop = element('code').scrollTop = 0;
   }
 
   async function copyLink() {
@@ -80,7 +82,7 @@ export function createTake(document, { looked, link, source, file, say, fail }) 
     if (result && !result.request) return say(`${UNASKED}there is no link to them. Save JSON holds them all.`);
     const { href } = new URL(link(), location.href);
     try {
-      history.replaceState(null, '', href);
+      history.replaceState(history.state, '', href);
     } catch {
       // Too often, or longer than an address may be: it can be copied all the same.
     }
@@ -99,14 +101,21 @@ export function createTake(document, { looked, link, source, file, say, fail }) 
   /** @param {Shown} result */
   async function python(result) {
     if (!result.request) return say(`${UNASKED}there is nothing that Python could compute again.`);
-    const snippet = await import('./snippet.js');
+    const [snippet, { measuredPython, notSame }] = await Promise.all([
+      import('./snippet.js'),
+      import('./snippet-measured.js'),
+    ]);
+    const { cell, threshold } = looked().view;
+    const measured = cell && result.ablations?.[cell.row * result.sources.pos.length + cell.column];
+    const python = snippet.python({ ...result.request, threshold }, snippet.originsOf(result), {
+      page: new URL(location.href),
+      file: `${nameOf(result)}.json`,
+    });
     offer(
       'Python',
-      'Computes the same with TransformerLens and SAELens, and compares it with the file of “Save JSON”.',
-      snippet.python({ ...result.request, threshold: looked().view.threshold }, snippet.originsOf(result), {
-        page: new URL(location.href),
-        file: `${nameOf(result)}.json`,
-      }),
+      notSame(result.request) ||
+        'Computes the same with TransformerLens and SAELens, and compares it with the file of “Save JSON”.',
+      cell && measured !== undefined ? python + measuredPython(result, cell, measured) : python,
     );
   }
 

@@ -1,6 +1,6 @@
 // What the attributes of a figure ask for: a model with its SAEs, and a request.
 
-import { THRESHOLD } from '../figure/request.js';
+import { THRESHOLD, TOKENS } from '../figure/request.js';
 import { codedError } from '../runtime/error.js';
 import { isPlace } from '../runtime/places.js';
 import { addressOf, numberOf } from './attributes.js';
@@ -53,15 +53,23 @@ function nameOf(address) {
  * @param {boolean} hasPrompt an empty one is a prompt, too
  * @returns {Request} throws `request-invalid`
  */
-export function requestOf({ prompt, from, to, error, threshold }, saved, hasPrompt) {
+export function requestOf({ prompt, from, to, error, threshold, controls }, saved, hasPrompt) {
   if (!saved && !(from && to)) throw missing(from ? 'to' : 'from');
   if (error && error !== 'keep' && error !== 'omit')
     throw codedError('request-invalid', '“error” of this figure is neither keep nor omit.');
+  const source = from || !saved ? parseFrom(from) : saved.from;
+  // What tokens cannot be asked is not asked of them.
+  const { method, patch } = saved ?? {};
+  const isOfLatents = source !== TOKENS;
+  const isMeasured = controls.split(/\s+/).includes('check');
   return {
     prompt: hasPrompt || !saved ? prompt : saved.prompt,
-    from: from || !saved ? parseFrom(from) : saved.from,
+    from: source,
     to: to || !saved ? parseTo(to) : saved.to,
     error: /** @type {Request['error']} */ (error || saved?.error || 'keep'),
+    ...(method && (isOfLatents || typeof method === 'string') && { method }),
+    ...(patch !== undefined && isOfLatents && { patch }),
+    ...(isMeasured && { measure: true }),
     threshold: numberOf(threshold) ?? saved?.threshold ?? THRESHOLD,
   };
 }

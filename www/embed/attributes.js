@@ -1,5 +1,6 @@
 // What the attributes of the element mean. Whatever a page writes into them is looked at here, once.
 
+import { VALUES } from '../figure/values.js';
 import { SORTS } from '../figure/view.js';
 import { usable } from '../runtime/places.js';
 
@@ -17,21 +18,24 @@ import { usable } from '../runtime/places.js';
  * @property {string} error `keep` or `omit`
  * @property {string} threshold of pairs across positions
  * @property {string} sort `position`, `value`, `largest` or `total`: of rows and columns, or one of each
+ * @property {string} top only so many rows and columns, those with the largest Σ |value|
+ * @property {string} zeros `shown`: rows and columns that are 0 everywhere are drawn, too
+ * @property {string} shown `attributions`, `gradients`, or of a measured result `ablations` or `misses`, which is attributions − ablations
  * @property {string} limit where the scale of colours ends
  * @property {string} theme `light` or `dark`, whatever the system says
- * @property {string} controls what the reader may change: any of `prompt places sort threshold live`
+ * @property {string} controls what the reader may change: any of `prompt places sort threshold check live`
  */
 
 /** @type {(keyof Attributes)[]} */
 export const ATTRIBUTES = [
   ...['src', 'model', 'saes', 'prompt', 'from', 'to'],
-  ...['error', 'threshold', 'sort', 'limit', 'theme', 'controls'],
+  ...['error', 'threshold', 'sort', 'top', 'zeros', 'shown', 'limit', 'theme', 'controls'],
 ].map((name) => /** @type {keyof Attributes} */ (name));
 
 /** What is asked for: another value of one means another request. @type {Set<string>} */
 export const ASKED = new Set(['model', 'saes', 'prompt', 'from', 'to', 'error']);
 /** How it is looked at. @type {Set<string>} */
-export const LOOKED = new Set(['threshold', 'sort', 'limit']);
+export const LOOKED = new Set(['threshold', 'sort', 'top', 'zeros', 'shown', 'limit']);
 
 const OF_FIGURE = 'of this figure';
 
@@ -44,15 +48,18 @@ const OF_FIGURE = 'of this figure';
 export const addressOf = (name, given, page) => usable(name, given, page, OF_FIGURE);
 
 /** @param {Attributes} attributes @returns {Partial<View>} what cannot be understood is as if it were not there */
-export function viewOf({ threshold, sort, limit }) {
+export function viewOf({ threshold, sort, top, zeros, shown, limit }) {
   const [rows, columns = rows] = sort
     .trim()
     .split(/\s+/)
     .map((name) => SORTS.find((one) => one === name));
   const [end, over] = [numberOf(limit), numberOf(threshold)];
   return {
+    ...(Object.hasOwn(VALUES, shown) && { shown: /** @type {View['shown']} */ (shown) }),
     ...(rows && { rows }),
     ...(columns && { columns }),
+    ...(/^\s*[1-9]\d{0,5}\s*$/.test(top) && { top: Number(top) }),
+    ...(zeros.trim() === 'shown' && { zeros: true }),
     ...(end !== undefined && end > 0 && { limit: end }),
     ...(over !== undefined && { threshold: over }),
   };

@@ -1,16 +1,17 @@
 // What the reader may change of a figure: fields for those of `controls`, each there or not from the start.
 
+import { VALUES } from '../figure/values.js';
 import { SORTS } from '../figure/view.js';
 
 /**
  * What they come to.
  * @typedef {object} Acts
- * @property {(name: 'prompt' | 'from' | 'to' | 'sort' | 'threshold', value: string) => void} set
+ * @property {(name: 'prompt' | 'from' | 'to' | 'sort' | 'shown' | 'threshold', value: string) => void} set
  * @property {() => void} run
  * @property {() => void} cancel
  */
 
-/** @typedef {{prompt: string, from: string, to: string, rows: string, columns: string, threshold: string}} Values */
+/** @typedef {{prompt: string, from: string, to: string, rows: string, columns: string, shown: string, threshold: string}} Values */
 /** @typedef {ReturnType<typeof createControls>} Controls */
 
 /**
@@ -68,6 +69,14 @@ export function createControls(document, wanted, acts) {
     return labelled(text, field);
   };
 
+  const shown = () => {
+    const field = document.createElement('select');
+    fields.shown = field;
+    field.append(...Object.entries(VALUES).map(([value, words]) => new Option(words, value)));
+    field.addEventListener('change', () => acts.set('shown', field.value));
+    return labelled('Show', field);
+  };
+
   /** @param {string} text @param {'submit' | 'button'} type */
   const button = (text, type) => {
     const element = document.createElement('button');
@@ -87,6 +96,7 @@ export function createControls(document, wanted, acts) {
   row(isLive && wanted.has('prompt') ? input('prompt', 'Prompt', 'input') : undefined);
   row(
     ...(isLive && wanted.has('places') ? [input('from', 'From', 'change'), input('to', 'To', 'change')] : []),
+    ...(wanted.has('check') ? [shown()] : []),
     ...(wanted.has('sort') ? [sort('rows', 'Rows by'), sort('columns', 'Columns by')] : []),
     ...(wanted.has('threshold') ? [input('threshold', 'Across positions over', 'change')] : []),
   );
@@ -119,6 +129,11 @@ export function createControls(document, wanted, acts) {
         const value = values[/** @type {keyof Values} */ (name)];
         if (field.value !== value) field.value = value;
       }
+    },
+    /** What can be shown of the result there is. @param {string[]} values */
+    offerValues(values) {
+      for (const option of /** @type {HTMLSelectElement | undefined} */ (fields.shown)?.options ?? [])
+        option.hidden = option.disabled = !values.includes(option.value);
     },
     /** @param {string} text of the button @param {boolean} canRun @param {boolean} canEdit what is asked for */
     offer(text, canRun, canEdit) {

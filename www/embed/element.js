@@ -162,9 +162,11 @@ export class SaeAttribution extends mirrored(Base) {
     const live = await this.#live;
     const view = this.#looked();
     const onSelect = (/** @type {Cell} */ cell) => this.#select(cell);
+    // Written where a page sees it, as what is chosen in its controls.
+    const onSort = (/** @type {Pick<View, 'rows' | 'columns'>} */ by) => (this.sort = `${by.rows} ${by.columns}`);
     const drawn = this.#figure
       ? this.#figure.update(result, view)
-      : (this.#figure = drawFigure(this.#body.picture, result, { view, onSelect })).drawn;
+      : (this.#figure = drawFigure(this.#body.picture, result, { view, onSelect, onSort })).drawn;
     if (!(await drawn)) return false;
     this.#body.shown();
     live?.offer();
@@ -173,7 +175,14 @@ export class SaeAttribution extends mirrored(Base) {
 
   /** How attributes say that it is looked at; where they do not, what was set. @returns {Partial<View>} */
   #looked() {
-    const unsaid = { rows: undefined, columns: undefined, limit: undefined, threshold: undefined };
+    const unsaid = {
+      shown: undefined,
+      rows: undefined,
+      columns: undefined,
+      top: undefined,
+      limit: undefined,
+      threshold: undefined,
+    };
     return { ...unsaid, ...this.#view, ...viewOf(this) };
   }
 

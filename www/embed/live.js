@@ -7,17 +7,14 @@ import { ASKED, LOOKED } from './attributes.js';
 import { agree, hasAgreed, onAgree } from './consent.js';
 import { createControls } from './controls.js';
 import { CONTROLS_STYLE } from './controls-style.js';
+import { hasValues, VALUES } from '../figure/values.js';
 import { writeFrom, writeTo } from './grammar.js';
+import { createPace, PAUSE } from './pace.js';
 import { borrow, keyOf } from './pool.js';
 import { buttonText, fetched, notice, progressText } from './words.js';
 
 /** @typedef {import('../figure/result.js').Shown} Shown */
 /** @typedef {import('../figure/view.js').View} View */
-
-/** A run that takes less follows each key; in seconds. */
-const INSTANT = 0.5;
-/** Keys that come faster are one change; in milliseconds. */
-const PAUSE = 150;
 
 const SANDBOXED =
   'This frame is sandboxed, where nothing can be computed: its page would have to allow “allow-same-origin”.';
@@ -64,8 +61,7 @@ export function createLive(figure, host) {
   let runtime;
   /** The run under way: of several only the last counts. @type {AbortController | undefined} */
   let running;
-  /** How long the last run took, in seconds. */
-  let took = Infinity;
+  const pace = createPace();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let typed;
   const page = () => new URL(document.baseURI);
@@ -104,21 +100,19 @@ export function createLive(figure, host) {
       if (!source) return;
       controls.busy({ done: 0, total: 0 });
       runtime ??= borrow(source);
-      const isFirst = took === Infinity;
-      let since = performance.now();
+      const timed = pace.begin();
       const result = await runtime.attribute(asked, {
         signal: run.signal,
         onProgress(progress) {
           if (!alive()) return;
-          // What is loaded the first time is not loaded with each key.
-          if (isFirst && progress.phase === 'load') since = performance.now();
+          timed.progress(progress);
           controls.busy(progress);
           controls.say(progressText(progress));
           host.tell('progress', progress);
         },
       });
       if (!alive()) return;
-      took = (performance.now() - since) / 1000;
+      timed.end();
       await host.show(result);
       if (alive()) controls.say(`Computed here, on the ${result.runtime.device === 'cpu' ? 'CPU' : 'GPU'}.`);
     } catch (error) {
@@ -151,18 +145,23 @@ export function createLive(figure, host) {
     stop();
     runtime?.giveBack();
     runtime = undefined;
-    took = Infinity;
+    pace.forget();
   }
 
   /** What the fields and the button say. */
   function offer() {
-    const asked = host.result()?.request;
-    const { rows = 'position', columns = 'position', threshold } = host.looked();
+    const result = host.result();
+    const asked = result?.request;
+    const { rows = 'position', columns = 'position', threshold, shown = 'attributions' } = host.looked();
+    const values = /** @type {View['shown'][]} */ (Object.keys(VALUES)).filter(
+      (one) => result && hasValues(result, one),
+    );
+    controls.offerValues(values);
     controls.show({
       prompt: figure.hasAttribute('prompt') ? figure.prompt : (asked?.prompt ?? ''),
       from: figure.from || (asked ? writeFrom(asked.from) : ''),
       to: figure.to || (asked ? writeTo(asked.to) : ''),
-      ...{ rows, columns },
+      ...{ rows, columns, shown: values.includes(shown) ? shown : 'attributions' },
       threshold: String(threshold ?? asked?.threshold ?? ''),
     });
     if (!controls.isLive) return;
@@ -198,7 +197,7 @@ export function createLive(figure, host) {
       if (names.has('model') || names.has('saes')) giveBack();
       if (has(ASKED) && runtime) {
         clearTimeout(typed);
-        if (took < INSTANT) typed = setTimeout(() => void start(), PAUSE);
+        if (pace.isInstant) typed = setTimeout(() => void start(), PAUSE);
         else controls.say('Press Run to compute this.');
       }
       if (has(ASKED) || has(LOOKED)) offer();

@@ -83,16 +83,33 @@ function largest(k, key) {
  * @property {number[]} strongest cells with the largest |value|, largest first
  */
 
-/** @typedef {{all: Sums, across: Sums}} Summary of all pairs, and of those at different positions */
+/**
+ * @typedef {object} Summary
+ * @property {Sums} all of all ranked pairs
+ * @property {Sums} across of those at different positions
+ * @property {Whole} whole of all pairs, ranked or not
+ */
+
+/**
+ * @typedef {object} Whole
+ * @property {Float64Array} rowTotal Σ |value| of each row
+ * @property {Float64Array} columnTotal
+ * @property {Float64Array} rowUp the sum of its positive values
+ * @property {number} [largestAcross] the cell with the largest |value| of those at different positions
+ */
+
+/** What a sentence takes of a row. @param {Summary} summary @param {number} row */
+export const sumsAt = ({ whole }, row) => ({ total: whole.rowTotal[row], up: whole.rowUp[row] });
 
 /**
  * @param {Float32Array} values [targets, sources] row-major
  * @param {Uint32Array} rowPos
  * @param {Uint32Array} columnPos
  * @param {() => boolean} [alive]
+ * @param {Uint8Array} [ranked] 0 for each column that is not (ranking.js)
  * @returns {Promise<Summary | undefined>} undefined when it was no longer wanted
  */
-export async function summarise(values, rowPos, columnPos, alive = () => true) {
+export async function summarise(values, rowPos, columnPos, alive = () => true, ranked) {
   const nColumns = columnPos.length;
   const size = (/** @type {number} */ i) => Math.abs(values[i]);
   const sums = () => ({
@@ -103,6 +120,13 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
     cells: largest(STRONGEST, size),
   });
   const [all, across] = [sums(), sums()];
+  /** @type {Whole} */
+  const whole = {
+    rowTotal: new Float64Array(rowPos.length),
+    rowUp: new Float64Array(rowPos.length),
+    columnTotal: new Float64Array(nColumns),
+  };
+  let most = 0;
   const ended = await eachRow(
     rowPos.length,
     nColumns,
@@ -111,12 +135,18 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
       for (let column = 0; column < nColumns; column++) {
         const value = Math.abs(values[start + column]);
         if (value === 0) continue;
+        whole.rowTotal[row] += value;
+        whole.columnTotal[column] += value;
+        const isAcross = rowPos[row] !== columnPos[column];
+        if (values[start + column] > 0) whole.rowUp[row] += value;
+        if (isAcross && value > most) [most, whole.largestAcross] = [value, start + column];
+        if (ranked?.[column] === 0) continue;
         all.rowTotal[row] += value;
         all.columnTotal[column] += value;
         if (value > all.rowLargest[row]) all.rowLargest[row] = value;
         if (value > all.columnLargest[column]) all.columnLargest[column] = value;
         all.cells.offer(start + column, value);
-        if (rowPos[row] === columnPos[column]) continue;
+        if (!isAcross) continue;
         across.rowTotal[row] += value;
         across.columnTotal[column] += value;
         if (value > across.rowLargest[row]) across.rowLargest[row] = value;
@@ -128,7 +158,7 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
   );
   if (!ended) return undefined;
   const taken = (/** @type {ReturnType<typeof sums>} */ { cells, ...rest }) => ({ ...rest, strongest: cells.take() });
-  return { all: taken(all), across: taken(across) };
+  return { all: taken(all), across: taken(across), whole };
 }
 
 /**
@@ -140,22 +170,24 @@ export async function summarise(values, rowPos, columnPos, alive = () => true) {
  */
 
 /**
- * Pairs at different positions with an attribution over a threshold: those that the runtime lists as
- * `off_staircase`, for any threshold. Counted, by the positions that they connect, and the strongest.
+ * Pairs at different positions with an attribution over a threshold in size, for any threshold. Counted, by the
+ * positions that they connect, and the strongest. The positive ones are those that the runtime lists as
+ * `off_staircase`; what a source takes away from its target is listed beside them.
  * @param {import('./result.js').Shown} result
  * @param {number} threshold compared as float32, as the runtime does
  * @param {() => boolean} [alive]
- * @returns {Promise<{threshold: number, count: number, groups: number, strongestGroups: TokenPair[], strongest: number[]} | undefined>}
+ * @returns {Promise<{threshold: number, count: number, positive: number, groups: number, strongestGroups: TokenPair[], strongest: number[]} | undefined>}
  *   groups: how many there are
  */
 export async function pairsAcross(result, threshold, alive = () => true) {
   const { attributions, sources, targets } = result;
   const nColumns = sources.pos.length;
   const over = Math.fround(threshold);
-  const strongest = largest(STRONGEST, (i) => attributions[i]);
+  const size = (/** @type {number} */ i) => Math.abs(attributions[i]);
+  const strongest = largest(STRONGEST, size);
   /** @type {Map<number, TokenPair>} */
   const groups = new Map();
-  let count = 0;
+  let [count, positive] = [0, 0];
   const ended = await eachRow(
     targets.pos.length,
     nColumns,
@@ -166,32 +198,61 @@ export async function pairsAcross(result, threshold, alive = () => true) {
       let group;
       for (let source = 0; source < nColumns; source++) {
         const cell = start + source;
-        const attribution = attributions[cell];
+        const most = Math.abs(attributions[cell]);
         const from = sources.pos[source];
-        if (!(attribution > over) || from === to) continue;
+        if (!(most > over) || from === to) continue;
         count++;
-        strongest.offer(cell, attribution);
+        if (attributions[cell] > 0) positive++;
+        strongest.offer(cell, most);
         if (group?.from !== from) {
           group = groups.get(from * POSITIONS + to);
           if (!group) groups.set(from * POSITIONS + to, (group = { from, to, count: 0, cell }));
         }
         group.count++;
-        if (attribution > attributions[group.cell]) group.cell = cell;
+        if (most > size(group.cell)) group.cell = cell;
       }
     },
     alive,
   );
   if (!ended) return undefined;
   const found = [...groups.values()];
-  const first = largest(STRONGEST, (i) => attributions[found[i].cell]);
-  found.forEach(({ cell }, i) => first.offer(i, attributions[cell]));
+  const first = largest(STRONGEST, (i) => size(found[i].cell));
+  found.forEach(({ cell }, i) => first.offer(i, size(cell)));
   return {
     threshold,
     count,
+    positive,
     groups: found.length,
     strongestGroups: first.take().map((i) => found[i]),
     strongest: strongest.take(),
   };
+}
+
+/**
+ * Σ |value| between positions, `[to, from]` row-major.
+ * @param {Float32Array} values
+ * @param {Uint32Array} rowPos
+ * @param {Uint32Array} columnPos
+ * @param {number} n the first positions
+ * @param {() => boolean} [alive]
+ * @returns {Promise<Float64Array | undefined>} undefined when it was no longer wanted
+ */
+export async function betweenPositions(values, rowPos, columnPos, n, alive = () => true) {
+  const sums = new Float64Array(n * n);
+  const ended = await eachRow(
+    rowPos.length,
+    columnPos.length,
+    (row) => {
+      const [to, start] = [rowPos[row], row * columnPos.length];
+      if (to >= n) return;
+      for (let column = 0; column < columnPos.length; column++) {
+        const from = columnPos[column];
+        if (from < n) sums[to * n + from] += Math.abs(values[start + column]);
+      }
+    },
+    alive,
+  );
+  return ended ? sums : undefined;
 }
 
 /** More than any prompt has. */
@@ -222,15 +283,4 @@ export function groups(pos, tokens) {
     runs[runs.length - 1].end = i + 1;
   }
   return runs;
-}
-
-/**
- * How many values a scale that ends at ±limit shows as its end.
- * @param {Float32Array} values
- * @param {number} limit
- */
-export function clipped(values, limit) {
-  let count = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] > limit || values[i] < -limit) count++;
-  return count;
 }

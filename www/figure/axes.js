@@ -1,8 +1,10 @@
 // Rows and columns of a result as a heatmap looks at them, and one cell in words.
 
 import { groups, order } from './analysis.js';
+import { fold } from './fold.js';
 import { own } from './schema.js';
-import { exact, percent, visible } from './text.js';
+import { exact, number, percent, visible } from './text.js';
+import { ablationsOf, VALUE, valuesOf } from './values.js';
 
 /** @typedef {import('./own.js').AnyNodes} Nodes */
 /** @typedef {import('./result.js').Shown} Shown */
@@ -46,6 +48,40 @@ export function describeNodes({ kind, hook_name }) {
   return { token: 'tokens', logit: 'logits', logit_difference: 'difference', node: 'nodes' }[kind];
 }
 
+/** Orders in words; by position, nodes are as the result lists them. @type {Record<Sort, string>} */
+const ORDERS = {
+  position: 'by position',
+  value: 'by value in the pinned',
+  largest: 'by largest |value|',
+  total: 'by total |value|',
+};
+
+/**
+ * What one number is, in one word.
+ * @param {View['shown']} shown
+ */
+export const quantityOf = (shown) => VALUE[shown];
+
+/**
+ * What the rows or columns are, and in which order: `latents of blocks.0.hook_resid_pre, by position`.
+ * @param {Shown} result
+ * @param {'sources' | 'targets'} side
+ * @param {Sort} sort
+ */
+function titleOfAxis({ request, ...sides }, side, sort) {
+  /** @type {Nodes} */
+  const nodes = sides[side];
+  const what = nodes.kind === 'node' ? side : describeNodes(nodes);
+  if (sort === 'value') return `${what}, ${ORDERS.value} ${side === 'sources' ? 'row' : 'column'}`;
+  if (sort !== 'position') return `${what}, ${ORDERS[sort]}`;
+  // Logits are all at one position.
+  if (nodes.kind === 'logit') {
+    const isTop = request && typeof request.to === 'object' && 'top_logits' in request.to;
+    return isTop ? `${what}, largest first` : `${what}, as listed`;
+  }
+  return isSpread(nodes) ? `${what}, ${ORDERS.position}` : what;
+}
+
 /**
  * Rows and columns in the order that a view asks for.
  * @param {Shown} result
@@ -54,7 +90,7 @@ export function describeNodes({ kind, hook_name }) {
  * @param {MeaningOf} [meaning]
  */
 export function axes(result, view, summary, meaning) {
-  const values = result[view.shown];
+  const values = valuesOf(result, view.shown);
   const nColumns = result.sources.pos.length;
   const sums = view.across ? summary?.across : summary?.all;
   /**
@@ -62,46 +98,50 @@ export function axes(result, view, summary, meaning) {
    * @param {Sort} sort
    * @param {Float32Array | undefined} largest
    * @param {Float64Array | undefined} total
+   * @param {Float64Array | undefined} totals of all pairs, also where `total` is of those across positions
+   * @param {number | undefined} pinned
    * @param {() => ArrayLike<number> | undefined} selected values in the pinned row or column
    * @returns {import('./cells.js').Axis}
    */
-  const axis = (side, sort, largest, total, selected) => {
+  const axis = (side, sort, largest, total, totals, pinned, selected) => {
     /** @type {Nodes} */
     const nodes = result[side];
     const n = nodes.pos.length;
     const key = { position: undefined, value: selected(), largest, total }[sort];
     // Logits are all at one position, and tokens are their position: a group would say nothing.
     const spread = nodes.kind !== 'token' && isSpread(nodes);
+    const { isShown, empty, most } = fold(totals ?? new Float64Array(n).fill(1), {
+      ranked: total ?? [],
+      ...{ top: totals && view.top, zeros: view.zeros, pinned },
+    });
+    const all = order(n, key);
+    const drawn = isShown ? all.filter((node) => isShown[node] === 1) : all;
     return {
-      n,
-      name:
-        nodes.kind === 'latent'
-          ? `${visible(nodes.label[0] ?? '')
-              .split(',')[0]
-              .replace(/\.\d+$/, '')
-              .slice(0, 16)} latents`
-          : nodes.kind === 'node'
-            ? side
-            : describeNodes(nodes),
-      pos: nodes.pos,
-      order: order(n, key),
+      ...{ n: drawn.length, order: drawn, empty, pos: nodes.pos, sorted: key !== undefined },
+      name: `${titleOfAxis(result, side, sort)}${most > 0 ? `, ${number(most)} of ${number(n)}` : ''}`,
       groups:
         key || !spread
           ? []
           : groups(
-              nodes.pos,
+              isShown ? nodes.pos.filter((_, node) => isShown[node] === 1) : nodes.pos,
               result.tokens.string.map((token) => visible(token).trim()),
             ),
       label: (node, grouped) => nodeLabel(nodes, node, meaning, grouped),
     };
   };
   const { cell } = view;
+  const quantity = quantityOf(view.shown);
+  const { targets } = result;
   return {
+    // Of the bars of a single row.
+    quantity: targets.pos.length === 1 ? `${quantity} to ${nodeLabel(targets, 0)}` : quantity,
     rows: axis(
       'targets',
       view.rows,
       sums?.rowLargest,
       sums?.rowTotal,
+      summary?.all.rowTotal,
+      cell?.row,
       () => cell && Float32Array.from(result.targets.pos, (_, row) => values[row * nColumns + cell.column]),
     ),
     columns: axis(
@@ -109,10 +149,15 @@ export function axes(result, view, summary, meaning) {
       view.columns,
       sums?.columnLargest,
       sums?.columnTotal,
+      summary?.all.columnTotal,
+      cell?.column,
       () => cell && values.subarray(cell.row * nColumns, (cell.row + 1) * nColumns),
     ),
   };
 }
+
+/** No values. */
+const NOTHING = new Float32Array();
 
 /**
  * One pair in words, a line each.
@@ -128,6 +173,7 @@ export function describeCell(result, { row, column }, total, meaning) {
   const tell = (name, values, at) => values.length > 0 && lines.push(`${name} ${exact(values[at])}`);
   tell('gradient', result.gradients, i);
   tell('attribution', result.attributions, i);
+  tell('ablation', ablationsOf(result) ?? NOTHING, i);
   tell('source activation', result.sources.activation, column);
   tell('target activation', result.targets.activation, row);
   if (total) lines.push(`${percent(Math.abs(result.attributions[i]) / total)} of Σ |attribution| of this target`);

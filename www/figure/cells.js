@@ -5,21 +5,24 @@ import { colorBits } from './scale.js';
 /**
  * Rows or columns as they are looked at.
  * @typedef {object} Axis
- * @property {number} n
- * @property {string} name what they are, in a word or two
+ * @property {number} n how many are drawn
+ * @property {string} name what they are, and in which order
+ * @property {boolean} sorted by a number: the first is the one that has most of it
  * @property {(node: number, grouped: boolean) => string} label asked only for what is in view; where
  *   places are grouped by token, without the token
  * @property {Uint32Array} order node at each place
+ * @property {number} empty nodes that are 0 everywhere, drawn or not
  * @property {{end: number, label: string}[]} groups runs of places, each up to `end`; none where they are sorted
  * @property {Uint32Array} pos of each node
  */
 
 /**
  * @typedef {object} Matrix
- * @property {Float32Array} values [rows, columns] row-major
+ * @property {Float32Array} values of all nodes, drawn or not, [rows, columns] row-major
  * @property {Axis} rows
  * @property {Axis} columns
  * @property {number} limit the colour scale ends at ±limit
+ * @property {string} quantity what a value is; of a single row, also to what
  * @property {boolean} [across] pairs at one position step back
  */
 
@@ -36,7 +39,7 @@ export function strongestIn({ values, rows, columns, across }, row, column, tall
   let [place, found, dimmed] = [row * columns.n + column, -1, true];
   for (let y = row; y < Math.min(rows.n, row + tall); y++) {
     const target = rows.order[y];
-    const start = target * columns.n;
+    const start = target * columns.pos.length;
     for (let x = column; x < Math.min(columns.n, column + wide); x++) {
       const source = columns.order[x];
       const size = Math.abs(values[start + source]);
@@ -69,7 +72,7 @@ export function paint(matrix, theme, { row, column, height, width, tall, wide })
       }
       const [target, source] = [rows.order[r], columns.order[c]];
       const dim = across === true && rows.pos[target] === columns.pos[source];
-      bits[i] = colorBits(values[target * columns.n + source], limit, theme, dim ? 'dim' : 'full');
+      bits[i] = colorBits(values[target * columns.pos.length + source], limit, theme, dim ? 'dim' : 'full');
     }
   }
   return pixels;

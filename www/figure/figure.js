@@ -1,16 +1,24 @@
 // A result drawn into a node that is given: its title, the heatmap, the scale of colours, one cell in words.
 
-import { clipped, pairsAcross, summarise } from './analysis.js';
-import { axes, describeCell, isSpread, savedLabel } from './axes.js';
+import { pairsAcross, summarise, sumsAt } from './analysis.js';
+import { axes, describeCell, isSpread, quantityOf, savedLabel } from './axes.js';
+import { badgeOf } from './badge.js';
+import { tellFold } from './fold.js';
 import { heatmap } from './heatmap.js';
+import { boxHeight } from './heatmap/layout.js';
 import { lastOnly } from './last.js';
-import { legend } from './legend.js';
+import { cutOff, legend, tellCut } from './legend.js';
+import { firstIn, pinFor } from './pin.js';
 import { titleOf } from './result.js';
-import { defaultLimit } from './scale.js';
+import { partCell, partOf, shownColumns, wholeCell } from './part.js';
+import { rankedColumns } from './ranking.js';
+import { automaticLimit } from './scale.js';
+import { captionOf, pairSentence } from './sentences.js';
 import { adoptStyle } from './style.js';
-import { brief, number, short } from './text.js';
+import { brief, count, number, short } from './text.js';
 import { showTooltip } from './tooltip.js';
-import { DEFAULT_VIEW } from './view.js';
+import { hasValues, VALUES, valuesOf } from './values.js';
+import { DEFAULT_VIEW, defaultView } from './view.js';
 
 /** @typedef {import('./result.js').Shown} Shown */
 /** @typedef {import('./view.js').View} View */
@@ -33,12 +41,6 @@ const NO_NODES = 'No pairs: at least one side has no nodes.';
 /** The longest title, in characters. */
 const TITLE = 160;
 
-/** Tokens have no activation that a gradient could be multiplied with. @param {Shown} result @returns {Partial<View>} */
-const firstView = ({ sources, request }) => ({
-  shown: sources.kind === 'token' ? 'gradients' : 'attributions',
-  ...(request?.threshold !== undefined && { threshold: request.threshold }),
-});
-
 /**
  * Draws a result at the end of a node, which must be in its document or shadow root already: there the figure's
  * style is adopted. The figure is as high as the node; its parts are named for `::part()`.
@@ -47,9 +49,10 @@ const firstView = ({ sources, request }) => ({
  * @param {object} [options]
  * @param {Partial<View>} [options.view]
  * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked, or reached by keyboard
+ * @param {(sorts: Pick<View, 'rows' | 'columns'>) => void} [options.onSort] the reader ordered rows or columns
  * @returns {Figure}
  */
-export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
+export function drawFigure(node, result, { view: first = {}, onSelect, onSort } = {}) {
   const document = node.ownerDocument;
   adoptStyle(node);
   /** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {string} name */
@@ -67,11 +70,12 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     make('p', 'readout'),
     make('div', 'tooltip'),
   ];
-  const colours = document.createElement('canvas');
-  [colours.width, colours.height] = [96, 10];
-  colours.setAttribute('role', 'img');
-  const told = document.createElement('span');
-  scale.append(colours, told);
+  const [colours, told] = [document.createElement('span'), document.createElement('small')];
+  const folded = make('button', 'fold');
+  colours.className = 'sae-colours';
+  [folded.type, folded.hidden] = ['button', true];
+  folded.addEventListener('click', () => void update(undefined, { zeros: !view.zeros }));
+  scale.append(colours, told, folded);
   readout.setAttribute('aria-live', 'polite');
   // It scrolls where a label is long; the keyboard must reach the rest of it.
   readout.tabIndex = 0;
@@ -87,6 +91,10 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
   /** Σ |attribution| of each row, where attributions are shown. @type {Float64Array | undefined} */
   let totals;
   let limit = 1;
+  /** Columns shown, where not all are. @type {number[] | undefined} */
+  let part;
+  /** How many values are beyond it. @type {import('./legend.js').Cut} */
+  let cut = { low: 0, high: 0 };
   /** Which of the strongest pairs was stepped to last. */
   let step = -1;
   /** @type {ReturnType<typeof heatmap> | undefined} */
@@ -101,19 +109,30 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     const isOther = next !== result;
     // A pinned cell is one of its own result.
     const wanted = { ...chosen, ...(isOther && { cell: undefined }), ...changed };
-    const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : undefined;
+    const first = defaultView(next);
+    const cell = wanted.cell && isInside(next, wanted.cell) ? wanted.cell : first.cell;
     /** @type {View} */
-    const looked = { ...DEFAULT_VIEW, ...firstView(next), ...defined(wanted), cell };
-    // Of numbers of one's own there may be no gradients.
-    if (next.gradients.length === 0) looked.shown = 'attributions';
-    const values = next[looked.shown];
-    const isKnown = summary && !isOther && looked.shown === view.shown;
-    const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive);
+    const looked = { ...first, ...defined(wanted), cell };
+    // Of numbers of one's own there may be no gradients, and not all is measured.
+    if (!hasValues(next, looked.shown)) looked.shown = next.request ? defaultView(next).shown : 'attributions';
+    const values = valuesOf(next, looked.shown);
+    const isKnown =
+      summary &&
+      !isOther &&
+      looked.shown === view.shown &&
+      looked.bos === view.bos &&
+      looked.source_pos === view.source_pos;
+    const ranked = rankedColumns(next, looked);
+    const found = isKnown ? summary : await summarise(values, next.targets.pos, next.sources.pos, alive, ranked);
     if (!found || !alive()) return false;
     if (!isKnown) step = -1;
-    [result, chosen, view, summary] = [next, { ...wanted, cell }, looked, found];
-    totals = view.shown === 'attributions' ? summary.all.rowTotal : undefined;
-    limit = view.limit ?? defaultLimit(values);
+    looked.cell = pinFor(next, looked, found);
+    [result, chosen, view, summary] = [next, { ...wanted, cell: wanted.cell && cell }, looked, found];
+    totals = view.shown === 'attributions' ? summary.whole.rowTotal : undefined;
+    limit = view.limit ?? automaticLimit(values, result.targets.pos.length, ranked);
+    // From now on, whatever comes.
+    if (view.locked) view.limit = chosen.limit = limit;
+    cut = cutOff(values, limit);
     draw();
     const across = await pairsAcross(result, view.threshold, alive);
     if (!across || !alive()) return false;
@@ -124,10 +143,11 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
   function draw() {
     title.textContent = short(titleOf(result), TITLE);
     tooltip.hidden = true;
-    const values = result[view.shown];
+    const values = valuesOf(result, view.shown);
     tell();
     if (values.length === 0) {
       plot = undefined;
+      folded.hidden = true;
       readout.textContent = '';
       const note = document.createElement('p');
       note.className = 'empty';
@@ -135,41 +155,66 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
       box.replaceChildren(note);
       return;
     }
-    const matrix = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
-    const label = `${view.shown} of ${title.textContent}`;
+    part = shownColumns(result, view);
+    const all = { values, ...axes(result, view, summary, meaning), limit, across: view.across };
+    const matrix = partOf(all, part, result.sources.pos.length);
+    tellFold(folded, matrix, view.zeros);
+    box.style.maxHeight = `${boxHeight(matrix)}px`;
+    const label = `${VALUES[view.shown]} of ${title.textContent}`;
     if (plot) plot.update(matrix, label);
     else {
-      plot = heatmap(matrix, { document, label, onCell: describe, onSelect: pin, onStep: stepTo });
+      plot = heatmap(matrix, {
+        document,
+        label,
+        onCell: (cell) => describe(cell && wholeCell(cell, part)),
+        onLabel,
+        onSelect: (cell) => pin(wholeCell(cell, part)),
+        onStep: stepTo,
+        onSort: sort,
+      });
       plot.element.setAttribute('part', 'heatmap');
       box.replaceChildren(plot.element);
     }
-    if (view.cell) plot.select(view.cell);
+    const at = view.cell && partCell(view.cell, part);
+    if (at) plot.select(at);
     else {
       plot.clear();
-      readout.textContent = HINT;
+      readout.textContent = `${captionOf(result, view, { limit, clipped: cut.low + cut.high })} ${HINT}`;
     }
   }
 
   /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
   function tell(across) {
-    legend(colours, limit);
-    const count = clipped(result[view.shown], limit);
-    const parts = [`±${brief(limit)}`];
-    if (count > 0) parts.push(`${number(count)} clipped`);
+    showColours();
+    const parts = [tellCut(cut)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
-      parts.push(`${number(across)} pairs across positions over ${brief(view.threshold)}`);
+      parts.push(`${count(across, 'pair')} across positions over ±${brief(view.threshold)}`);
+    const badge = badgeOf(result);
+    if (badge) parts.push(badge);
     told.textContent = parts.join(' · ');
     told.title = told.textContent;
+  }
+
+  function showColours() {
+    const isBars = result.targets.pos.length === 1;
+    legend(colours, { limit, quantity: quantityOf(view.shown), cut, isBars });
   }
 
   /** @param {import('./heatmap.js').SeenCell | undefined} cell */
   function describe(cell) {
     tooltip.hidden = !cell?.pointed;
     if (!cell || !plot) return;
+    const { shown } = view;
+    const told = pairSentence(result, cell, summary && sumsAt(summary, cell.row), { shown, meaning });
     const lines = describeCell(result, cell, totals?.[cell.row], meaning);
     // Read aloud for the keyboard; a moving pointer would only flood it.
-    if (cell.pointed) showTooltip(tooltip, lines, plot.element, cell);
-    else readout.textContent = lines.join(', ');
+    if (cell.pointed) showTooltip(tooltip, [told, ...lines], plot.element, cell);
+    else readout.textContent = `${told} ${lines.join(', ')}`;
+  }
+
+  /** @param {import('./heatmap.js').SeenLabel} label */
+  function onLabel(label) {
+    if (plot) showTooltip(tooltip, [label.text], plot.element, label);
   }
 
   /** @param {Cell} cell */
@@ -177,8 +222,23 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     view = { ...view, cell: { row, column } };
     chosen = { ...chosen, cell: view.cell };
     // Orders by the pinned row or column follow it.
-    if (view.rows === 'value' || view.columns === 'value') draw();
+    if (view.rows === 'value' || view.columns === 'value' || !isDrawn({ row, column })) draw();
     onSelect?.({ row, column });
+  }
+
+  /** Whether a cell is among those that are drawn. @param {Cell} cell */
+  function isDrawn(cell) {
+    const at = partCell(cell, part);
+    return at !== undefined && plot?.isDrawn(at) === true;
+  }
+
+  /** @param {'rows' | 'columns'} axis @param {{row: number} | {column: number}} [by] */
+  function sort(axis, by) {
+    const whole = by && 'column' in by ? { column: wholeCell({ row: 0, ...by }, part).column } : by;
+    const cell = whole && firstIn(result, view, whole);
+    chosen = { ...chosen, [axis]: 'value', ...(cell && { cell }) };
+    void update().then((isDrawn) => isDrawn && view.cell && onSelect?.(view.cell));
+    onSort?.({ rows: view.rows, columns: view.columns, [axis]: 'value' });
   }
 
   /** To the next or previous of the strongest pairs. @param {1 | -1} by */
@@ -188,13 +248,14 @@ export function drawFigure(node, result, { view: first = {}, onSelect } = {}) {
     step = Math.max(0, Math.min(cells.length - 1, step + by));
     const n = result.sources.pos.length;
     const cell = { row: Math.floor(cells[step] / n), column: cells[step] % n };
-    plot?.select(cell);
+    const at = partCell(cell, part);
+    if (at && plot?.isDrawn(at)) plot.select(at);
     pin(cell);
   }
 
   function repaint() {
     plot?.repaint();
-    legend(colours, limit);
+    showColours();
   }
 
   const system = document.defaultView?.matchMedia('(prefers-color-scheme: dark)');

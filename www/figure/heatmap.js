@@ -5,16 +5,19 @@
 // the box as well as 1,500 × 2,000 do. heatmap/ holds where things are, how cells and labels are drawn, and what
 // a hand does.
 
+import { drawBars, drawValues } from './heatmap/bars.js';
 import { listen } from './heatmap/input.js';
-import { drawLabels, drawNames, drawSeparators } from './heatmap/labels.js';
+import { drawLabels, drawSeparators, drawTitles } from './heatmap/labels.js';
 import { createLayout } from './heatmap/layout.js';
-import { createTiles, drawBars } from './heatmap/tiles.js';
+import { createTiles } from './heatmap/tiles.js';
 import { themeOf } from './scale.js';
 
 /** @typedef {import('./cells.js').Axis} Axis */
 /** @typedef {import('./cells.js').Matrix} Matrix */
 /** @typedef {{row: number, column: number}} Cell nodes, not places */
 /** @typedef {Cell & {x: number, y: number, pointed: boolean}} SeenCell x and y within the element */
+
+/** @typedef {{text: string, x: number, y: number}} SeenLabel */
 
 /**
  * A focusable heatmap. Arrow keys move the pinned cell, Home and End go to the ends of a row, Page Up
@@ -24,11 +27,14 @@ import { themeOf } from './scale.js';
  * @param {Document} options.document
  * @param {string} options.label what it shows, for screen readers
  * @param {(cell: SeenCell | undefined) => void} options.onCell the cell under the pointer or selected
+ * @param {(label: SeenLabel) => void} [options.onLabel] the label under the pointer, which may be cut
  * @param {(cell: Cell) => void} [options.onSelect] a cell was clicked or reached by keyboard
  * @param {(cell: Cell) => void} [options.onEnter] Enter was pressed on a cell
+ * @param {(axis: 'rows' | 'columns', by?: {row: number} | {column: number}) => void} [options.onSort] rows or columns
+ *   are to be in the order of their values in a column or row; in that of the pinned cell if none is given
  * @param {(step: 1 | -1) => void} [options.onStep] the next or the one before of the strongest was asked for
  */
-export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, onStep }) {
+export function heatmap(matrix, { document, label, onCell, onLabel, onSelect, onEnter, onStep, onSort }) {
   const window = /** @type {Window & typeof globalThis} */ (document.defaultView);
   const div = (/** @type {string} */ name) => {
     const element = document.createElement('div');
@@ -60,8 +66,9 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   function describe() {
     root.setAttribute(
       'aria-label',
-      `${label}. Heatmap of ${matrix.rows.n} rows and ${matrix.columns.n} columns. ` +
-        'Arrow keys read cells, n and p the next and previous strongest pair, Enter opens a cell, plus and minus zoom.',
+      `${label}. ${layout.isBars() ? 'Bars of' : `Heatmap of ${matrix.rows.n} rows and`} ${matrix.columns.n} columns. ` +
+        'Arrow keys read cells, n and p the next and previous strongest pair, Enter opens a cell, ' +
+        's sorts columns along its row, Shift+s rows along its column, plus and minus zoom, Escape shows all.',
     );
   }
 
@@ -139,32 +146,42 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     context.beginPath();
     context.rect(left, top, width - left, height - top);
     context.clip();
-    if (view.isBars) drawBars(context, matrix, view, view.ink);
+    if (view.isBars) drawBars(context, matrix, view);
     else if (!tiles.draw(context, matrix, view)) schedule();
     drawSeparators(context, matrix, view);
     const at = pinned();
     if (at) drawCross(context, view, at.place);
     context.restore();
-    drawLabels(context, matrix, view, 'rows', at && { node: at.node.row, place: at.place.row });
+    if (view.isBars) drawValues(context, matrix, view);
+    else drawLabels(context, matrix, view, 'rows', at && { node: at.node.row, place: at.place.row });
     drawLabels(context, matrix, view, 'columns', at && { node: at.node.column, place: at.place.column });
-    drawNames(context, matrix, view);
+    drawTitles(context, matrix, view);
   }
+
+  /** @param {Cell} cell */
+  const isDrawn = ({ row, column }) => places.rows[row] >= 0 && places.columns[column] >= 0;
 
   /** The pinned cell, and where it is. */
   function pinned() {
-    if (!selected) return undefined;
+    if (!selected || !isDrawn(selected)) return undefined;
     return { node: selected, place: { row: places.rows[selected.row], column: places.columns[selected.column] } };
   }
 
   /** The nodes of a place. @param {Cell} place @returns {Cell} */
   const nodesAt = ({ row, column }) => ({ row: matrix.rows.order[row], column: matrix.columns.order[column] });
 
+  /** A label, whole. @param {{axis: 'rows' | 'columns', place: number}} label */
+  const textOf = ({ axis, place }) => matrix[axis].label(matrix[axis].order[place], false);
+
   /** @param {{x: number, y: number} | undefined} point */
   function hover(point) {
     const place = point && layout.placeAt(point);
     hovered.hidden = !place;
+    const label = point && layout.labelAt(point);
+    root.classList.toggle('labels', Boolean(label));
     if (!place || !point) {
       onCell(undefined);
+      if (point && label) onLabel?.({ ...point, text: textOf(label) });
       return;
     }
     const { x, y, size } = layout.view();
@@ -180,6 +197,7 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
    */
   function select(cell) {
     selected = cell;
+    if (!isDrawn(cell)) return schedule();
     const [{ left, top }, size] = [layout.margins(), layout.size];
     const [row, column] = [places.rows[cell.row], places.columns[cell.column]];
     const [x, y] = [column * size.width, row * size.height];
@@ -225,7 +243,8 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
       height: layout.isBars() ? 0 : (root.clientHeight - top) / (toRow - fromRow),
     });
     const { width, height } = layout.size;
-    root.scrollTo(fromColumn * width, fromRow * height);
+    // Not a hair of the cells before.
+    root.scrollTo(Math.ceil(fromColumn * width), Math.ceil(fromRow * height));
   }
 
   root.addEventListener('scroll', () => {
@@ -236,9 +255,13 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
   listen(root, brush, {
     ...{ hover, zoom, zoomTo, fit, go },
     click(point) {
-      const place = layout.placeAt(point);
+      const [place, label] = [layout.placeAt(point), layout.labelAt(point)];
       if (place) go(place);
+      // A row's label orders columns, a column's rows.
+      else if (label?.axis === 'rows') onSort?.('columns', { row: matrix.rows.order[label.place] });
+      else if (label) onSort?.('rows', { column: matrix.columns.order[label.place] });
     },
+    sort: (axis) => onSort?.(axis),
     where: () => ({ rows: matrix.rows.n, columns: matrix.columns.n, pinned: pinned()?.place }),
     enter: () => selected && onEnter?.(selected),
     step: (by) => onStep?.(by),
@@ -265,6 +288,12 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
     get selected() {
       return selected;
     },
+    /** Shows these rows as large as they can be, and all columns. @param {number} first place @param {number} count */
+    showRows(first, count) {
+      resize({ width: 0, height: layout.isBars() ? 0 : (root.clientHeight - layout.margins().top) / count });
+      root.scrollTo(0, first * layout.size.height);
+    },
+    isDrawn,
     /** Forgets the pinned cell. */
     clear() {
       selected = undefined;
@@ -276,20 +305,26 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
      * @param {string} [newLabel]
      */
     update(changed, newLabel = label) {
-      const sized =
-        changed.values !== undefined && (changed.rows?.n !== matrix.rows.n || changed.columns?.n !== matrix.columns.n);
+      const { rows = matrix.rows, columns = matrix.columns } = changed;
+      const sized = rows.n !== matrix.rows.n || columns.n !== matrix.columns.n;
+      // A cell is one of its own matrix.
+      if (rows.pos.length !== matrix.rows.pos.length || columns.pos.length !== matrix.columns.pos.length)
+        selected = undefined;
       Object.assign(matrix, changed);
       label = newLabel;
       places = inverse(matrix);
-      if (sized) {
-        selected = undefined;
-        fit();
-      }
+      layout.measure();
+      if (sized) fit();
+      // As long as labels are, as small are cells.
+      else if (isMeasured) resize(layout.fitted ? { width: 0, height: 0 } : layout.size);
       describe();
       repaint();
     },
-    /** Draws anew, labels only. */
-    relabel: schedule,
+    /** Other labels are known. */
+    relabel() {
+      layout.measure();
+      resize(layout.fitted ? { width: 0, height: 0 } : layout.size);
+    },
     /** Paints anew, for another theme. */
     repaint,
   };
@@ -301,11 +336,11 @@ export function heatmap(matrix, { document, label, onCell, onSelect, onEnter, on
  * @param {import('./heatmap/layout.js').Geometry & {accent: string}} view
  * @param {Cell} place
  */
-function drawCross(context, { width, height, left, top, x, y, size, accent }, { row, column }) {
+function drawCross(context, { width, height, left, top, x, y, size, accent, isBars }, { row, column }) {
   const [middleX, middleY] = [x(column) + size.width / 2, y(row) + size.height / 2];
   context.fillStyle = accent;
   context.globalAlpha = 0.35;
-  context.fillRect(left, middleY - 0.5, width, 1);
+  if (!isBars) context.fillRect(left, middleY - 0.5, width, 1);
   context.fillRect(middleX - 0.5, top, 1, height);
   context.globalAlpha = 1;
   context.strokeStyle = accent;
@@ -316,8 +351,9 @@ function drawCross(context, { width, height, left, top, x, y, size, accent }, { 
 
 /** The place of each node. @param {Matrix} matrix */
 function inverse({ rows, columns }) {
-  const of = (/** @type {Axis} */ { order }) => {
-    const places = new Uint32Array(order.length);
+  const of = (/** @type {Axis} */ { order, pos }) => {
+    // −1: not drawn.
+    const places = new Int32Array(pos.length).fill(-1);
     for (let place = 0; place < order.length; place++) places[order[place]] = place;
     return places;
   };

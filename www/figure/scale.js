@@ -87,27 +87,56 @@ export function themeOf(element) {
   return window?.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 }
 
+/** The bits of a float32 without its sign. */
+const SIZE = 0x7fffffff;
+
 /**
  * Where a scale should end: the largest value, but when a few values dwarf all others (GPT-2's
  * BOS position does that), the 99th percentile of the non-zero ones.
  * @param {Float32Array} values
+ * @param {Uint8Array} [ranked] 0 for each column whose values are not to count, if others are not all 0
+ * @returns {number}
  */
-export function defaultLimit(values) {
+export function defaultLimit(values, ranked) {
   // Counted by the leading bits of their size, which order as the sizes do: sorting millions of
   // values would hold the page up for a fifth of a second.
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const counts = new Uint32Array(1 << 16);
   let largest = 0;
-  for (let i = 0; i < bits.length; i++) {
-    const size = bits[i] & 0x7fffffff;
-    counts[size >>> 15]++;
-    if (size > largest) largest = size;
+  // Nothing is left of a size that is not to count.
+  const mask = Uint32Array.from(ranked ?? [], (kept) => (kept ? SIZE : 0));
+  const width = ranked?.length || bits.length;
+  for (let start = 0; start < bits.length; start += width) {
+    for (let column = 0; column < width; column++) {
+      const size = bits[start + column] & (ranked ? mask[column] : SIZE);
+      counts[size >>> 15]++;
+      if (size > largest) largest = size;
+    }
   }
-  if (largest === 0) return 1;
+  if (largest === 0) return ranked ? defaultLimit(values) : 1;
   const nonzero = bits.length - counts[0];
   let below = 0;
   let bin = 1;
   for (; bin < counts.length - 1 && below + counts[bin] <= 0.99 * (nonzero - 1); bin++) below += counts[bin];
   const [percentile, most] = new Float32Array(Uint32Array.of((bin << 15) | (1 << 14), largest).buffer);
   return most > 5 * percentile ? percentile : most;
+}
+
+/**
+ * Where a scale ends if the reader does not say: bars of a single row have a value axis, and none is cut off.
+ * @param {Float32Array} values
+ * @param {number} nRows
+ * @param {Uint8Array} [ranked] as of `defaultLimit`
+ */
+export function automaticLimit(values, nRows, ranked) {
+  if (nRows !== 1) return roundedUp(defaultLimit(values, ranked));
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
+  return roundedUp(largest || 1);
+}
+
+/** To three figures, but not below: the largest value is not to be clipped. @param {number} value */
+function roundedUp(value) {
+  const near = Number(value.toPrecision(3));
+  return near >= value ? near : Number((value * 1.005).toPrecision(3));
 }

@@ -20,9 +20,10 @@ const STYLE = `
 
 .sae-figure {
   container-type: inline-size;
-  display: grid;
-  grid-template: auto minmax(0, 1fr) auto auto / minmax(0, 1fr);
+  display: flex;
+  flex-direction: column;
   gap: 0.35rem;
+  min-inline-size: 0;
   min-block-size: 100%;
   color: ${INK};
   font: 15px/1.4 var(--sae-font, system-ui, sans-serif);
@@ -41,7 +42,9 @@ const STYLE = `
   font-weight: 600;
 }
 
-.sae-plot { min-block-size: 10rem; }
+.sae-figure > * { flex: none; }
+/* As high as there is room, but not higher than what it shows. */
+.sae-figure > .sae-plot { flex: 1 1 0; min-block-size: 10rem; }
 
 .sae-plot .heatmap,
 .sae-plot .empty {
@@ -61,6 +64,9 @@ const STYLE = `
   -webkit-user-select: none;
   cursor: crosshair;
   overscroll-behavior: contain;
+  /* Scripts know sizes in whole pixels: half of one more than there is would bring scroll bars. */
+  inline-size: round(down, 100%, 1px);
+  block-size: round(down, 100%, 1px);
 }
 
 .sae-plot .heatmap:focus-visible {
@@ -70,6 +76,11 @@ const STYLE = `
 
 .sae-plot .heatmap.dragging { cursor: grabbing; }
 
+/* There to be seen where there is more: the system's own may hide until one scrolls. */
+.sae-plot .heatmap::-webkit-scrollbar { width: 10px; height: 10px; }
+.sae-plot .heatmap::-webkit-scrollbar-thumb { border: 2px solid ${PANEL}; border-radius: 5px; background: ${EDGE}; }
+.sae-plot .heatmap::-webkit-scrollbar-corner { background: none; }
+
 .sae-plot .empty {
   display: grid;
   place-content: center;
@@ -78,8 +89,7 @@ const STYLE = `
   color: ${QUIET};
 }
 
-/* Scripts know a size rounded up: half a pixel more than there is would bring scroll bars. */
-.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; max-width: 100%; max-height: 100%; overflow: hidden; }
+.sae-plot .heatmap-layer { position: sticky; top: 0; left: 0; overflow: hidden; }
 .sae-plot .heatmap-canvas { display: block; }
 
 .sae-plot .heatmap-hover,
@@ -99,18 +109,42 @@ const STYLE = `
 .sae-plot :is(.heatmap-hover, .heatmap-brush)[hidden] { display: none; }
 
 .sae-scale {
-  display: flex;
-  gap: 0.4rem;
+  display: grid;
+  grid-template: 'colours told fold' 2rem / auto minmax(0, 1fr) auto;
+  gap: 0.1rem 0.75rem;
   align-items: center;
-  block-size: 1.4em;
+  justify-items: start;
   overflow: hidden;
   margin: 0;
   font-size: 0.8rem;
+  line-height: 1.2;
   color: ${QUIET};
-  white-space: nowrap;
 }
 
-.sae-scale canvas { flex: none; border: 1px solid ${EDGE}; border-radius: 2px; }
+.sae-colours { grid-area: colours; display: flex; gap: 0.25rem; align-items: start; }
+.sae-colours[hidden] { display: none; }
+.sae-colours svg { display: block; overflow: visible; color: ${INK}; }
+.sae-colours text { font-variant-numeric: tabular-nums; }
+.sae-scale small { grid-area: told; font-size: 1em; max-block-size: 2.4em; overflow: hidden; }
+.sae-fold {
+  grid-area: fold;
+  padding: 0 0.4rem;
+  color: inherit;
+  background: none;
+  border: 1px solid ${EDGE};
+  border-radius: 4px;
+  font: inherit;
+  line-height: 1.5;
+  cursor: pointer;
+}
+.sae-fold[hidden] { display: none; }
+.sae-plot .heatmap.labels { cursor: pointer; }
+@container (width < 50rem) {
+  .sae-scale { grid-template: 'colours fold' 1.9rem 'told told' 1.2em / auto minmax(0, 1fr); }
+}
+@container (width < 36rem) {
+  .sae-scale { grid-template: 'colours' 1.9rem 'told' 2.4em 'fold' 1.6rem / minmax(0, 1fr); }
+}
 
 .sae-readout {
   block-size: 4.35em;

@@ -33,7 +33,16 @@ export function number(value) {
   // Not by toLocaleString: the first call takes 15 ms.
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(4) : value.toPrecision(6);
+  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(4) : String(Number(value.toPrecision(6)));
+}
+
+/**
+ * `1 target`, `1,667 targets`.
+ * @param {number} n
+ * @param {string} noun of one
+ */
+export function count(n, noun) {
+  return `${number(n)} ${noun}${n === 1 ? '' : 's'}`;
 }
 
 /**

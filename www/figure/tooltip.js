@@ -14,6 +14,7 @@ const EDGE = 8;
  * @param {{x: number, y: number}} point in it
  */
 export function showTooltip(tooltip, lines, element, point) {
+  tooltip.hidden = false;
   tooltip.textContent = lines.join('\n');
   const box = element.getBoundingClientRect();
   const [x, y] = [box.left + point.x, box.top + point.y];

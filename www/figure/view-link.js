@@ -1,24 +1,32 @@
 // The part of a link that says how a result is looked at.
 
-import { THRESHOLD } from './request.js';
 import { finite, passed } from './schema.js';
+import { VALUES } from './values.js';
 import { DEFAULT_VIEW, SORTS } from './view.js';
 
 /** @typedef {import('./view.js').View} View */
 
 /**
- * Adds to a link what differs from how every result is looked at first.
+ * Adds to a link what differs from how the result is looked at first.
  * @param {View} view
  * @param {URLSearchParams} link
+ * @param {View} [first] `defaultView` of the result, if there is one
  */
-export function writeView(view, link) {
-  if (view.threshold !== THRESHOLD) link.set('threshold', String(view.threshold));
-  if (view.shown !== DEFAULT_VIEW.shown) link.set('shown', view.shown);
-  if (view.rows !== DEFAULT_VIEW.rows) link.set('rows', view.rows);
-  if (view.columns !== DEFAULT_VIEW.columns) link.set('columns', view.columns);
+export function writeView(view, link, first = DEFAULT_VIEW) {
+  if (view.threshold !== first.threshold) link.set('threshold', String(view.threshold));
+  if (view.shown !== first.shown) link.set('shown', view.shown);
+  if (view.rows !== first.rows) link.set('rows', view.rows);
+  if (view.columns !== first.columns) link.set('columns', view.columns);
   if (view.across) link.set('across', '1');
+  if (view.bos) link.set('bos', '1');
+  if (view.source_pos !== undefined) link.set('source_pos', String(view.source_pos));
+  if (view.top !== undefined) link.set('top', String(view.top));
+  if (view.zeros) link.set('zeros', '1');
   if (view.limit !== undefined) link.set('limit', String(view.limit));
-  if (view.cell) link.set('cell', `${view.cell.row},${view.cell.column}`);
+  if (view.locked && view.limit !== undefined) link.set('lock', '1');
+  const { cell } = view;
+  if (cell && (cell.row !== first.cell?.row || cell.column !== first.cell.column))
+    link.set('cell', `${cell.row},${cell.column}`);
 }
 
 /**
@@ -30,14 +38,21 @@ export function readView(link) {
   /** @type {Partial<View>} */
   const view = {};
   const shown = link.get('shown');
-  if (shown === 'gradients' || shown === 'attributions') view.shown = shown;
+  if (shown && Object.hasOwn(VALUES, shown)) view.shown = /** @type {View['shown']} */ (shown);
   for (const axis of /** @type {const} */ (['rows', 'columns'])) {
     const sort = SORTS.find((name) => name === link.get(axis));
     if (sort) view[axis] = sort;
   }
   if (link.get('across') === '1') view.across = true;
+  if (link.get('bos') === '1') view.bos = true;
+  const source_pos = link.get('source_pos') ?? '';
+  if (/^\d{1,5}$/.test(source_pos)) view.source_pos = Number(source_pos);
+  const top = /^[1-9]\d{0,5}$/.exec(link.get('top') ?? '');
+  if (top) view.top = Number(top[0]);
+  if (link.get('zeros') === '1') view.zeros = true;
   const limit = decimal(link.get('limit'));
   if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
+  if (view.limit !== undefined && link.get('lock') === '1') view.locked = true;
   const threshold = decimal(link.get('threshold'));
   if (threshold !== undefined) view.threshold = threshold;
   const cell = /^(\d{1,8}),(\d{1,8})$/.exec(link.get('cell') ?? '');

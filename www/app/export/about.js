@@ -2,8 +2,12 @@
 // it was made: an address there helps nobody elsewhere.
 
 import { describeNodes, isSpread } from '../../figure/axes.js';
-import { describeLogits } from '../../figure/request.js';
+import { badgeOf } from '../../figure/badge.js';
+import { leavesFirstOut } from '../../figure/ranking.js';
+import { describeLogits, describeMethod } from '../../figure/request.js';
+import { tokenAt } from '../../figure/sentences.js';
 import { brief, number, short, visible } from '../../figure/text.js';
+import { VALUE } from '../../figure/values.js';
 import { addressesRead, revisionsOf } from '../sources.js';
 
 /** @typedef {import('../../figure/result.js').Shown} Shown */
@@ -44,8 +48,9 @@ const nameOf = (origin) => short(visible(origin?.name ?? ''), 80);
  * @param {URL} options.page
  * @param {number} [options.beyond] values that lie beyond the scale
  * @param {number} [options.limit] where the scale of colours ends
+ * @param {{rows: number, columns: number}} [options.drawn] how many are drawn; all if not given
  */
-export function caption(result, { view, page, limit, beyond = 0 }) {
+export function caption(result, { view, page, limit, beyond = 0, drawn }) {
   const { request, sources, targets } = result;
   const counted = (/** @type {number} */ n, /** @type {string} */ what) => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
   const said = [`${counted(sources.pos.length, 'source')} × ${counted(targets.pos.length, 'target')}.`];
@@ -59,15 +64,31 @@ export function caption(result, { view, page, limit, beyond = 0 }) {
       `Prompt “${short(visible(request.prompt), 400)}” (${counted(result.tokens.string.length, 'token')}).`,
     );
     said.push(
-      view.shown === 'attributions'
-        ? 'Attribution is gradient × source activation.'
-        : 'Gradients of targets with respect to sources.',
+      {
+        attributions: `Attribution is gradient × ${request.patch === undefined ? 'source activation' : 'what the source differs by'}.`,
+        gradients: 'Gradients of targets with respect to sources.',
+        ablations: 'Ablation is what a target loses where the source is taken away.',
+        misses: 'Attribution less what a target loses where the source is taken away.',
+      }[view.shown],
     );
+    const how = describeMethod(request.method);
+    if (how) said.push(`Gradients: ${how}.`);
+    const badge = badgeOf(result);
+    if (badge) said.push(`${badge.charAt(0).toUpperCase()}${badge.slice(1)}.`);
     if (request.error === 'omit') said.push('The SAE’s error is left out.');
   }
   if (limit !== undefined) {
     const cut = beyond > 0 ? `; ${counted(beyond, 'value')} ${beyond === 1 ? 'lies' : 'lie'} beyond` : '';
-    said.push(`The scale ends at ±${brief(limit)}${cut}.`);
+    const without = leavesFirstOut(result, view) && view.limit === undefined ? ', chosen without the first token' : '';
+    said.push(`The scale ends at ±${brief(limit)}${without}${cut}.`);
+  }
+  if (drawn && (drawn.rows < targets.pos.length || drawn.columns < sources.pos.length)) {
+    const why = [
+      view.source_pos !== undefined && `sources on ${tokenAt(result, view.source_pos)} alone`,
+      view.top !== undefined && `the ${view.top} largest`,
+      !view.zeros && 'without what is 0 everywhere',
+    ].filter(Boolean);
+    said.push(`Drawn: ${number(drawn.columns)} sources × ${number(drawn.rows)} targets, ${why.join(', ')}.`);
   }
   if (view.across) said.push('Pairs at one position are pale.');
   if (request) {
@@ -102,7 +123,7 @@ export function axisTitles(result, view) {
     const isTold = nodes.pos.length > 1 && (sort !== 'position' || isSpread(nodes));
     return isTold ? `${what}, ${ORDERS[sort](other)}` : what;
   };
-  const what = view.shown === 'attributions' ? 'attribution' : 'gradient';
+  const what = VALUE[view.shown];
   const target =
     request && typeof request.to !== 'string' && 'logit_difference' in request.to
       ? describeLogits(request.to)

@@ -5,6 +5,7 @@
 import { breath } from '../../figure/analysis.js';
 import { describeLogits } from '../../figure/request.js';
 import { exact, short } from '../../figure/text.js';
+import { ablationsOf } from '../../figure/values.js';
 
 /** @typedef {import('../../figure/result.js').Shown} Shown */
 /** @typedef {import('../../figure/own.js').AnyNodes} Nodes */
@@ -44,7 +45,9 @@ function factsOf(result, pairs) {
  */
 export async function csv(result, { meaning, zeros = false } = {}) {
   const { sources, targets, gradients, attributions } = result;
-  const isWritten = (/** @type {number} */ i) => zeros || attributions[i] !== 0 || (gradients[i] ?? 0) !== 0;
+  const measured = ablationsOf(result);
+  const isWritten = (/** @type {number} */ i) =>
+    zeros || attributions[i] !== 0 || (gradients[i] ?? 0) !== 0 || (measured?.[i] ?? 0) !== 0;
   let pairs = 0;
   for (let i = 0; i < attributions.length; i++) if (isWritten(i)) pairs++;
   const facts = factsOf(result, pairs);
@@ -62,6 +65,7 @@ export async function csv(result, { meaning, zeros = false } = {}) {
   const side = (/** @type {string} */ name) =>
     ['pos', 'id', 'label', 'meaning', 'activation'].map((column) => `${name}_${column}`);
   const head = [...Object.keys(facts), ...side('source'), ...side('target'), 'gradient', 'attribution'];
+  if (measured) head.push('ablation');
   const first = Object.values(facts).map(field).join(',');
   /** @type {BlobPart[]} */
   const parts = [`${head.join(',')}\n`];
@@ -71,7 +75,9 @@ export async function csv(result, { meaning, zeros = false } = {}) {
     for (let column = 0; column < from.length; column++, i++) {
       if (!isWritten(i)) continue;
       const gradient = gradients.length > 0 ? exact(gradients[i]) : '';
-      lines.push(`${first},${from[column]},${to[row]},${gradient},${exact(attributions[i])}\n`);
+      lines.push(
+        `${first},${from[column]},${to[row]},${gradient},${exact(attributions[i])}${measured ? `,${exact(measured[i])}` : ''}\n`,
+      );
       if (lines.length < SLICE) continue;
       // A blob is kept outside of the page's memory.
       parts.push(new Blob(lines));

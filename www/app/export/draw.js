@@ -1,6 +1,6 @@
 // What is looked at, as a file of a picture.
 
-import { clipped } from '../../figure/analysis.js';
+import { cutOff } from '../../figure/legend.js';
 import { titleOf } from '../../figure/result.js';
 import { axisTitles, caption } from './about.js';
 import { pixelsOf } from './options.js';
@@ -24,10 +24,17 @@ export async function draw(form, result, { document, matrix, view, limit, settin
   const isBars = matrix.rows.order.length === 1;
   // Bars end where their values do, unless the reader has said where.
   const end = isBars ? view.limit : limit;
-  const beyond = end === undefined ? 0 : clipped(matrix.values, end);
+  const { low, high } = end === undefined ? { low: 0, high: 0 } : cutOff(matrix.values, end);
+  const beyond = low + high;
   const drawn = await picture(matrix, {
     title: titleOf(result),
-    caption: caption(result, { view, page: new URL(document.baseURI), limit: end, beyond }),
+    caption: caption(result, {
+      view,
+      page: new URL(document.baseURI),
+      limit: end,
+      beyond,
+      drawn: { rows: matrix.rows.n, columns: matrix.columns.n },
+    }),
     axes: axisTitles(result, view),
     width: pixelsOf(settings),
     theme: settings.theme,

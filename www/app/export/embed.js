@@ -2,6 +2,7 @@
 
 import { short } from '../../figure/text.js';
 import { titleOf } from '../../figure/result.js';
+import { defaultView } from '../../figure/view.js';
 import { writeView } from '../../figure/view-link.js';
 import { encodeState } from '../links.js';
 import { isLocal } from './about.js';
@@ -32,9 +33,9 @@ export function embedding(result, { page, view, source, file }) {
   };
   const title = escaped(short(titleOf(result), 140));
   const src = file ? at(`./results/${file}`).href : PLACEHOLDER;
-  const looks = new URLSearchParams();
-  writeView(view, looks);
-  const hash = result.request ? encodeState(source, result.request, view) : String(looks);
+  const [looks, first] = [new URLSearchParams(), defaultView(result)];
+  writeView(view, looks, first);
+  const hash = result.request ? encodeState(source, result.request, view, first) : String(looks);
 
   const frame = at('./embed.html');
   frame.search = `?result=${file ? encodeURIComponent(`results/${file}`) : PLACEHOLDER}`;

@@ -103,20 +103,3 @@ export function layoutOf({ rows, columns }, { width, title, caption, isBars }) {
 }
 
 /** @typedef {ReturnType<typeof layoutOf>} Layout */
-
-/**
- * Round numbers from the least to the most, about so many.
- * @param {number} least
- * @param {number} most
- * @param {number} about
- */
-export function ticks(least, most, about) {
-  const span = most - least;
-  if (!(span > 0) || !Number.isFinite(span)) return [least];
-  const rough = span / about;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((by) => by * power >= rough) ?? 10);
-  const [first, last] = [Math.ceil(least / step - 1e-9), Math.floor(most / step + 1e-9)];
-  // As decimals are written: 3 · 0.1 is 0.3.
-  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-}

@@ -4,7 +4,8 @@ import { strongestIn } from '../../figure/cells.js';
 import { cssColor } from '../../figure/scale.js';
 import { brief, exact } from '../../figure/text.js';
 import { encode } from './encode.js';
-import { layoutOf, SIZE, ticks } from './layout.js';
+import { ticks } from '../../figure/ticks.js';
+import { layoutOf, SIZE } from './layout.js';
 import { createSvg, fitted, widthOf } from './svg.js';
 
 /** @typedef {import('../../figure/cells.js').Matrix} Matrix */

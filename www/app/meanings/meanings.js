@@ -21,7 +21,7 @@ export function createMeanings(source, storage) {
     /** A few words on a node's latent, where they are known already. @param {import('../../figure/own.js').AnyNodes} nodes @param {number} node */
     label({ hook_name, latent }, node) {
       if (!hook_name || latent.length === 0) return undefined;
-      return contexts?.get(hook_name, latent[node])?.label ?? neuronpedia?.get(hook_name, latent[node]);
+      return contexts?.get(hook_name, latent[node]) ?? neuronpedia?.get(hook_name, latent[node]);
     },
 
     /**

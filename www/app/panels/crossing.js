@@ -1,4 +1,4 @@
-// The pairs that cross positions with an attribution over a threshold, and the threshold: as a number, as a slider.
+// The pairs that cross positions with an attribution over a threshold in size, and the threshold: as a number, as a slider.
 
 import { pairsAcross } from '../../figure/analysis.js';
 import { lastOnly } from '../../figure/last.js';

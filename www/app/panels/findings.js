@@ -2,6 +2,7 @@
 
 import { brief, number, percent, short, visible } from '../../figure/text.js';
 import { nodeLabel } from '../../figure/axes.js';
+import { VALUE, valuesOf } from '../../figure/values.js';
 import { isolated, make, table } from './tables.js';
 
 /** @typedef {import('../../runtime/protocol.js').Attribution} Attribution */
@@ -42,9 +43,14 @@ function named(nodes, node, { document, meaning }) {
  * @param {number} i
  * @param {Node} content
  * @param {Options} options
+ * @param {string} [tokens] that stand before both ends in its name
  */
-function picker(result, i, content, { document, onPick }) {
+function picker(result, i, content, { document, meaning, onPick }, tokens = '') {
   const button = make(document, 'button.pick', content);
+  // Its line names the other end in another cell: who hears the button alone hears both.
+  const { row, column } = cellOf(result, i);
+  const ends = [nodeLabel(result.sources, column, meaning), nodeLabel(result.targets, row, meaning)];
+  button.setAttribute('aria-label', `${tokens}${ends.map((end) => short(end, 120)).join(' → ')}`);
   button.setAttribute('type', 'button');
   button.addEventListener('click', () => onPick(cellOf(result, i)));
   return button;
@@ -54,7 +60,7 @@ function picker(result, i, content, { document, onPick }) {
  * The strongest pairs, as a table: the heatmap for who does not see it.
  * @param {Attribution} result
  * @param {number[]} cells strongest first
- * @param {'attributions' | 'gradients'} shown
+ * @param {import('../../figure/values.js').Values} shown
  * @param {Float64Array} totals Σ |value| of each row
  * @param {boolean} across
  * @param {Options} options
@@ -64,15 +70,16 @@ export function strongestPairs(result, cells, shown, totals, across, options) {
   const some = cells.slice(0, SHOWN);
   // A single target needs no column of its own.
   const several = result.targets.pos.length > 1;
-  const figure = shown === 'attributions' ? 'Attribution' : 'Gradient';
+  const [values, name] = [valuesOf(result, shown), VALUE[shown]];
+  const figure = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
   return table(document, {
     title: across ? 'Strongest pairs across positions' : 'Strongest pairs',
-    note: `By size of ${shown.slice(0, -1)}, the largest ${some.length}. Share: of the sum of sizes at that target.`,
+    note: `By size of ${name}, the largest ${some.length}. Share: of the sum of sizes at that target.`,
     head: ['From', ...(several ? ['To'] : []), figure, 'Share'],
     figures: 2,
     rows: some.map((i) => {
       const { row, column } = cellOf(result, i);
-      const value = result[shown][i];
+      const value = values[i];
       return [
         picker(result, i, named(result.sources, column, options), options),
         ...(several ? [named(result.targets, row, options)] : []),
@@ -84,18 +91,18 @@ export function strongestPairs(result, cells, shown, totals, across, options) {
 }
 
 /**
- * Pairs across positions over a threshold: by token pair, and the strongest of them.
+ * Pairs across positions over a threshold in size: by token pair, and the strongest of them.
  * @param {Attribution} result
  * @param {NonNullable<Awaited<ReturnType<typeof import('../../figure/analysis.js').pairsAcross>>>} pairs
  * @param {Options} options
  */
-export function pairsAcross(result, { threshold, count, groups, strongestGroups, strongest }, options) {
+export function pairsAcross(result, { threshold, count, positive, groups, strongestGroups, strongest }, options) {
   const { document, meaning } = options;
   const token = (/** @type {number} */ pos) => `${visible(result.tokens.string[pos] ?? '')} (${pos})`;
   const note =
     count === 0
-      ? 'None: every attribution over the threshold stays at one position. '
-      : `By the tokens that they connect${groups > strongestGroups.length ? `, the first ${strongestGroups.length} of ${number(groups)}` : ''}; the strongest pair of each can be chosen.`;
+      ? 'None: every attribution over the threshold, of either sign, stays at one position. '
+      : `${number(positive)} positive, ${number(count - positive)} negative. By the tokens that they connect${groups > strongestGroups.length ? `, the first ${strongestGroups.length} of ${number(groups)}` : ''}; the strongest pair of each can be chosen.`;
   const grouped = table(document, {
     title: `Cross-position pairs over ${number(threshold)}: ${number(count)}`,
     note,
@@ -114,7 +121,8 @@ export function pairsAcross(result, { threshold, count, groups, strongestGroups,
       );
       if (words.some((word) => word !== '…'))
         best.append(make(document, 'small.meaning', isolated(document, words.join(' → '))));
-      return [picker(result, cell, pair, options), number(count), best, brief(result.attributions[cell])];
+      const names = `${token(from)} → ${token(to)}: `;
+      return [picker(result, cell, pair, options, names), number(count), best, brief(result.attributions[cell])];
     }),
   });
   if (count === 0) {

@@ -1,6 +1,6 @@
 // Files kept in this browser: what, how large, and away with them.
 
-import { bytes, short, visible } from '../../figure/text.js';
+import { bytes, count, short, visible } from '../../figure/text.js';
 import { make, table } from './tables.js';
 
 /**
@@ -21,7 +21,7 @@ export function kept(files, { document, onDelete }) {
   };
   return [
     ...table(document, {
-      title: `${files.length} file${files.length === 1 ? '' : 's'}, ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}`,
+      title: `${count(files.length, 'file')}, ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}`,
       head: ['File', 'Kept', 'Delete'],
       figures: 2,
       rows: files.map(({ url, bytes: size, total }) => [

@@ -7,8 +7,8 @@ import { isolated, make } from './tables.js';
 /** @typedef {import('../meanings/contexts.js').Meaning} Meaning */
 /** @typedef {import('../meanings/meanings.js').Meanings} Meanings */
 
-/** Contexts shown, and tokens on either side of the strongest. */
-const CONTEXTS = 10;
+/** Contexts shown of the latent that is open and of one that is pinned, and tokens on either side of the strongest. */
+const [CONTEXTS, FEW] = [10, 3];
 const AROUND = 12;
 
 /**
@@ -24,13 +24,16 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
   const heading = make(document, 'h3', isolated(document, label));
   const { contexts, neuronpedia } = meanings;
   if (contexts) {
-    const meaning = (await contexts.load(hook)).get(latent);
-    return [
-      heading,
-      ...(meaning
-        ? described(meaning, document)
-        : [quiet(document, 'No text that it is active on was kept for this latent.')]),
-    ];
+    const meaning = await contexts.read(hook, latent);
+    const parts = [heading, ...described(meaning, document)];
+    if (!meaning.contexts) {
+      parts.push(
+        quiet(document, 'The texts that it is active on could not be read for now: close it and open it again.'),
+      );
+    } else if (meaning.contexts.length === 0) {
+      parts.push(quiet(document, 'No text that it is active on was kept for this latent.'));
+    }
+    return parts;
   }
   const page = neuronpedia?.pageOf(hook, latent);
   if (!neuronpedia || !page) {
@@ -68,11 +71,25 @@ export async function latentPanel({ hook, latent, label }, { document, meanings,
   ];
 }
 
+/**
+ * The few texts that a latent is most active on, for a pair that is pinned; nothing where its source ships none.
+ * Reads files beside the SAE, and asks nobody else.
+ * @param {{hook: string, latent: number, label: string}} latent
+ * @param {{document: Document, meanings: Meanings}} options
+ * @returns {Promise<Node[]>}
+ */
+export async function latentContexts({ hook, latent, label }, { document, meanings: { contexts } }) {
+  const meaning = await contexts?.read(hook, latent);
+  if (!meaning?.contexts?.length) return [];
+  const heading = make(document, 'h4', 'Where ', isolated(document, label.split(',')[0]), ' is most active');
+  return [heading, ...described({ ...meaning, label: undefined }, document, FEW)];
+}
+
 /** @param {Document} document @param {string} text */
 const quiet = (document, text) => make(document, 'p.quiet', text);
 
-/** @param {Meaning} meaning @param {Document} document */
-function described({ label, max, density, contexts }, document) {
+/** @param {Meaning} meaning @param {Document} document @param {number} [few] of its contexts */
+function described({ label, max, density, contexts = [] }, document, few = CONTEXTS) {
   const facts = [
     max !== undefined && `largest activation ${brief(max)}`,
     density !== undefined && `active on ${percent(density)} of tokens`,
@@ -89,7 +106,7 @@ function described({ label, max, density, contexts }, document) {
   const body = table.createTBody();
   let most = Math.max(max ?? 0, 1e-12);
   for (const { activation } of contexts) for (const value of activation.values()) most = Math.max(most, value);
-  for (const { tokens, activation } of contexts.slice(0, CONTEXTS)) {
+  for (const { tokens, activation } of contexts.slice(0, few)) {
     const [peak, value] = [...activation].reduce((a, b) => (b[1] > a[1] ? b : a), [0, 0]);
     const [from, to] = [Math.max(0, peak - AROUND), Math.min(tokens.length, peak + AROUND + 1)];
     const text = make(document, 'td.context');

@@ -3,7 +3,8 @@
 import { describeNodes, nodeLabel } from '../../figure/axes.js';
 import { lastOnly } from '../../figure/last.js';
 import { brief, exact, percent, visible } from '../../figure/text.js';
-import { latentPanel } from './latent.js';
+import { withTerms } from '../glossary.js';
+import { latentContexts, latentPanel } from './latent.js';
 import { isolated, make } from './tables.js';
 
 /** @typedef {'source' | 'target'} Side */
@@ -11,6 +12,7 @@ import { isolated, make } from './tables.js';
  * @typedef {object} Pair
  * @property {import('../../figure/result.js').Saved} result
  * @property {{row: number, column: number}} cell
+ * @property {string} sentence that tells it
  * @property {number} [total] Σ |attribution| of its row
  * @property {import('../meanings/meanings.js').Meanings} [meanings]
  */
@@ -19,13 +21,14 @@ import { isolated, make } from './tables.js';
 const PASSING_MS = 150;
 
 /**
- * @param {HTMLElement} root
+ * @param {HTMLElement} root where the pair is told
+ * @param {HTMLElement} texts where its latents are told further: what comes later pushes nothing away
  * @param {object} options
  * @param {import('../../figure/axes.js').MeaningOf} options.meaning
  * @param {() => Promise<void>} options.onAgree neuronpedia.org may be asked, or no more
  * @param {() => void} options.onKnown more is known of the latents
  */
-export function createPinned(root, { meaning, onAgree, onKnown }) {
+export function createPinned(root, texts, { meaning, onAgree, onKnown }) {
   const document = root.ownerDocument;
   /** @type {Pair | undefined} */
   let pair;
@@ -42,7 +45,7 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     const element = make(
       document,
       'div.node',
-      make(document, 'small', `${which === 'source' ? 'From' : 'To'} ${describeNodes(nodes)}`),
+      make(document, 'small', ...withTerms(document, `${which === 'source' ? 'From' : 'To'} ${describeNodes(nodes)}`)),
       make(document, 'strong', isolated(document, nodeLabel(nodes, node))),
     );
     if (words) element.append(make(document, 'span.meaning', isolated(document, words)));
@@ -66,8 +69,9 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
   /** @param {Pair} of */
   function numbers({ result: { attributions, gradients, sources, targets }, cell, total }) {
     const list = document.createElement('dl');
+    const told = new Set();
     const fact = (/** @type {string} */ name, /** @type {string} */ value) =>
-      list.append(make(document, 'dt', name), make(document, 'dd', value));
+      list.append(make(document, 'dt', ...withTerms(document, name, told)), make(document, 'dd', value));
     const i = cell.row * sources.pos.length + cell.column;
     fact('Attribution', exact(attributions[i]));
     fact('Gradient', exact(gradients[i]));
@@ -83,14 +87,44 @@ export function createPinned(root, { meaning, onAgree, onKnown }) {
     if (!pair) {
       const hint = 'Click a cell, choose a pair below, or press n in the heatmap: the strongest pair comes first.';
       root.replaceChildren(heading, make(document, 'p.quiet', hint));
+      texts.replaceChildren();
       return;
     }
     const latent = make(document, 'div.latent');
     latent.id = 'latent';
     const ends = make(document, 'div.pair', card(pair, 'source'), card(pair, 'target'));
-    root.replaceChildren(heading, ends, numbers(pair), latent);
+    const told = make(document, 'p.sentence', isolated(document, pair.sentence));
+    const contexts = make(document, 'div.contexts-of-both');
+    contexts.id = 'contexts';
+    root.replaceChildren(heading, told, ends, numbers(pair));
+    texts.replaceChildren(contexts, latent);
+    if (pair.meanings?.contexts) setTimeout(showContexts, PASSING_MS, contexts, pair, alive);
     // Who passes over many pairs does not ask for each one's latent.
     if (opened) setTimeout(showLatent, PASSING_MS, latent, pair, opened, alive);
+  }
+
+  /**
+   * What both latents are most active on, but of the one that is open, whose texts all stand beneath.
+   * @param {HTMLElement} box
+   * @param {Pair} of
+   * @param {() => boolean} alive
+   */
+  async function showContexts(box, { result, cell, meanings }, alive) {
+    if (!alive() || !meanings) return;
+    const sides = /** @type {const} */ ([
+      ['source', result.sources, cell.column],
+      ['target', result.targets, cell.row],
+    ]);
+    const parts = await Promise.all(
+      sides.map(async ([which, { hook_name: hook, latent, label }, node]) => {
+        if (!hook || which === opened) return [];
+        const told = await latentContexts({ hook, latent: latent[node], label: label[node] }, { document, meanings });
+        return told.length > 0 ? [make(document, 'section', ...told)] : [];
+      }),
+    );
+    if (!alive()) return;
+    box.replaceChildren(...parts.flat());
+    if (!opened) onKnown();
   }
 
   /**

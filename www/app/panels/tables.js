@@ -58,11 +58,34 @@ export function table(document, { title, head, rows, note, figures = 1 }) {
   return [...parts, box];
 }
 
+/**
+ * What pairs are counted against, by what they are pairs of: as the notebook counts, and with positions.
+ * @param {import('../../runtime/protocol.js').Nodes['kind']} from
+ * @param {import('../../runtime/protocol.js').Nodes['kind']} to
+ */
+function pairsPossible(from, to) {
+  if (from === 'latent' && to === 'latent')
+    return {
+      counted: 'latents² of the later SAE; positions left out',
+      allowed: 'positions × latents of the one SAE × positions × latents of the other',
+    };
+  if (to === 'latent')
+    return { counted: 'positions × latents of the SAE', allowed: 'tokens × positions × latents of the SAE' };
+  const logits = to === 'logit' ? 'logits' : 'the one difference';
+  return from === 'latent'
+    ? {
+        counted: `${logits} × latents of the SAE; positions left out`,
+        allowed: `${logits} × positions × latents of the SAE`,
+      }
+    : { counted: `${logits} × tokens`, allowed: `${logits} × tokens` };
+}
+
 /** @param {Attribution} result @param {Document} document */
 export function statistics(result, document) {
   const { statistics: s, sources, targets } = result;
   const ratio = (/** @type {import('../../runtime/protocol.js').Ratio} */ r) =>
     `${number(r.nonzero)} of ${number(r.total)} = ${number(r.ratio)}`;
+  const { counted, allowed } = pairsPossible(sources.kind, targets.kind);
   const named = (/** @type {string} */ name, /** @type {string} */ meaning) => {
     const cell = document.createDocumentFragment();
     cell.append(name, make(document, 'small', meaning));
@@ -74,14 +97,8 @@ export function statistics(result, document) {
       named('Sources × targets', 'columns and rows of the heatmap'),
       `${number(sources.pos.length)} × ${number(targets.pos.length)}`,
     ],
-    [
-      named('Sparsity, as the notebook counts it', 'pairs over latents² of the later SAE; positions left out'),
-      ratio(s.sparsity),
-    ],
-    [
-      named('Sparsity, positions counted', 'pairs over all that positions, latents and logits allow'),
-      ratio(s.sparsity_over_positions),
-    ],
+    [named('Sparsity, as the notebook counts it', `pairs over ${counted}`), ratio(s.sparsity)],
+    [named('Sparsity, positions counted', `pairs over ${allowed}`), ratio(s.sparsity_over_positions)],
     [named('Σ |source activation|', 'how much is active at the sources'), number(s.source_l1)],
     [named('Σ |target activation|', 'how much is active at the targets'), number(s.target_l1)],
     [named('Σ |gradient|', 'how sensitive all targets are to all sources'), number(s.gradient_l1)],

@@ -15,6 +15,7 @@
  * @property {(place: Place) => void} go to a place
  * @property {() => void} enter the pinned cell
  * @property {(by: 1 | -1) => void} step through the strongest
+ * @property {(axis: 'rows' | 'columns') => void} sort by the pinned cell
  */
 
 /** A pointer that moved less has clicked. */
@@ -37,13 +38,22 @@ export function listen(root, brush, acts) {
   /** @type {{x: number, y: number, scrollLeft: number, scrollTop: number, brushing: boolean, moved: boolean} | undefined} */
   let drag;
   let dragEnded = -Infinity;
+  /** Clicks after the last drag, whose own is none. */
+  let clicks = 0;
+  /** Space is held: the next drag pans. */
+  let isSpaceDown = false;
   root.addEventListener('pointerdown', (event) => {
-    if (event.button !== 0 || event.pointerType === 'touch') return;
+    if (event.button > 1 || event.pointerType === 'touch') return;
     const point = pointOf(event);
     // A scroll bar is not a cell.
     if (point.x > root.clientWidth || point.y > root.clientHeight) return;
-    drag = { ...point, scrollLeft: root.scrollLeft, scrollTop: root.scrollTop, brushing: event.shiftKey, moved: false };
-    if (event.shiftKey) event.preventDefault();
+    const brushing = event.button === 0 && !event.shiftKey && !isSpaceDown;
+    drag = { ...point, scrollLeft: root.scrollLeft, scrollTop: root.scrollTop, brushing, moved: false };
+  });
+  root.addEventListener('mousedown', (event) => {
+    // Shift would select text, and the middle button scroll on its own.
+    if (event.shiftKey || event.button === 1) event.preventDefault();
+    if (event.shiftKey) root.focus({ preventScroll: true });
   });
   root.addEventListener('pointermove', (event) => {
     const point = pointOf(event);
@@ -66,14 +76,20 @@ export function listen(root, brush, acts) {
     brush.hidden = true;
     root.classList.remove('dragging');
     if (ended?.moved && ended.brushing && event.type === 'pointerup') acts.zoomTo(ended, pointOf(event));
-    if (ended?.moved) dragEnded = event.timeStamp;
+    if (!ended?.moved) return;
+    dragEnded = event.timeStamp;
+    clicks = 0;
   };
   root.addEventListener('pointerup', release);
   root.addEventListener('pointercancel', release);
   root.addEventListener('click', (event) => {
     // The click that ends a drag selects nothing.
     if (event.timeStamp - dragEnded < 50) return;
+    clicks++;
     acts.click(pointOf(event));
+  });
+  root.addEventListener('dblclick', () => {
+    if (clicks > 1) acts.fit();
   });
   root.addEventListener('pointerleave', () => acts.hover(undefined));
   root.addEventListener(
@@ -143,6 +159,9 @@ export function listen(root, brush, acts) {
       '+': () => acts.zoom(1.4),
       '=': () => acts.zoom(1.4),
       '-': () => acts.zoom(1 / 1.4),
+      s: () => acts.sort('columns'),
+      S: () => acts.sort('rows'),
+      ' ': () => (isSpaceDown = true),
       0: acts.fit,
       Escape: acts.fit,
     };
@@ -156,4 +175,8 @@ export function listen(root, brush, acts) {
     else return;
     event.preventDefault();
   });
+  root.addEventListener('keyup', ({ key }) => {
+    if (key === ' ') isSpaceDown = false;
+  });
+  root.addEventListener('blur', () => (isSpaceDown = false));
 }

@@ -3,17 +3,47 @@
 // Places count from the first row and column as they are ordered; points and lengths are in pixels of the element.
 
 import { strongestIn } from '../cells.js';
+import { measure, TITLE } from './room.js';
 
 /** @typedef {import('../cells.js').Matrix} Matrix */
+/** @typedef {import('./room.js').Labelled} Labelled */
 /** @typedef {{x: number, y: number}} Point */
 /** @typedef {ReturnType<typeof createLayout>} Layout */
 /** @typedef {ReturnType<Layout['view']>} Geometry */
 
-/** Largest and, unless zoomed in, usual size of a cell in pixels. */
-const LARGEST = 40;
-const USUAL = { width: 72, height: 32 };
-/** Labels are drawn where a cell is at least this large. */
-export const LABEL_CELL = 11;
+/** The largest size of a cell in pixels that a hand may zoom to, and the largest while all is in view. */
+const LARGEST = { width: 120, height: 60 };
+const USUAL = { width: 120, height: 44 };
+/** Labels are drawn where a cell is at least this large: those of columns are slanted, and need more. */
+export const LABEL_CELL = { rows: 11, columns: 14 };
+/** As many rows or columns, and fewer, always have their labels. */
+const FEW = 50;
+/** Height of the bars of a single row, their axis included. */
+const BARS = 340;
+/** What labels of rows and columns are tried, the best first. @type {Labelled[]} */
+const TRIED = [true, false].flatMap((rows) =>
+  /** @type {const} */ (['flat', 'slanted', 'none']).map((columns) => ({ rows, columns })),
+);
+
+/**
+ * The height beyond which a box of a heatmap would only be blank. Known before anything is painted: it follows from
+ * how many rows there are.
+ * @param {Matrix} matrix
+ */
+export function boxHeight(matrix) {
+  const { grouped, margins } = measure(matrix);
+  /** @type {Labelled} */
+  const labelled = { rows: true, columns: grouped.columns && matrix.columns.n > 60 ? 'none' : 'slanted' };
+  // With room for a scroll bar.
+  return (
+    margins({ width: 1000, height: Infinity }, labelled).top +
+    12 +
+    (isBars(matrix) ? BARS : matrix.rows.n * USUAL.height)
+  );
+}
+
+/** Whether a single row is shown, as bars. @param {Matrix} matrix */
+export const isBars = ({ rows }) => rows.pos.length === 1;
 
 /**
  * @param {Matrix} matrix which may change
@@ -24,53 +54,53 @@ export function createLayout(matrix, root) {
   let size = { width: 0, height: 0 };
   /** Whether all is in view, and stays so when the box changes. */
   let fitted = true;
+  let room = measure(matrix);
 
-  /**
-   * Room that labels take: more where every cell has one of its own.
-   * @param {{rows: boolean, columns: boolean}} [labelled]
-   */
-  function margins(labelled = { rows: isLabelled('rows', size.height), columns: isLabelled('columns', size.width) }) {
-    const width = root.clientWidth;
-    if (width < 640) return { left: Math.round(width * 0.28), top: labelled.columns ? 110 : 76 };
-    return { left: labelled.rows ? 212 : 118, top: labelled.columns ? 156 : 108 };
+  /** What is labelled in cells of a size. @returns {Labelled} */
+  function labelledAt({ width, height } = size) {
+    const isFlat = width >= room.flat;
+    return {
+      rows: height >= LABEL_CELL.rows || !room.grouped.rows,
+      columns: isFlat ? 'flat' : width >= LABEL_CELL.columns || !room.grouped.columns ? 'slanted' : 'none',
+    };
   }
 
-  /** @param {'rows' | 'columns'} which @param {number} pixels of a cell */
-  function isLabelled(which, pixels) {
-    return pixels >= LABEL_CELL || matrix[which].groups.length === 0;
+  /** Room around the cells. @param {Labelled} [labelled] */
+  function margins(labelled = labelledAt()) {
+    return room.margins({ width: root.clientWidth, height: root.clientHeight }, labelled);
   }
 
   /** Size at which all cells are in view, with as many labels as then have room. */
   function fittingSize() {
-    const cell = (
-      /** @type {number} */ room,
-      /** @type {number} */ n,
-      /** @type {boolean} */ labelled,
-      /** @type {number} */ usual,
-    ) => Math.min(labelled ? usual : LABEL_CELL - 0.1, Math.max(room, 1) / Math.max(n, 1));
-    const grouped = { rows: matrix.rows.groups.length > 0, columns: matrix.columns.groups.length > 0 };
-    for (const [rows, columns] of [
-      [true, true],
-      [true, false],
-      [false, true],
-      [false, false],
-    ]) {
-      const { left, top } = margins({ rows: rows || !grouped.rows, columns: columns || !grouped.columns });
-      const [width, height] = [root.clientWidth - left, root.clientHeight - top];
-      const fitting = {
-        width: cell(width, matrix.columns.n, columns || !grouped.columns, USUAL.width),
+    /** Pixels that a cell has at least where it is labelled so, and that it stays under. */
+    const bounds = {
+      flat: [room.flat, USUAL.width],
+      slanted: [LABEL_CELL.columns, Math.min(USUAL.width, room.flat - 0.1)],
+      none: [0, LABEL_CELL.columns - 0.1],
+    };
+    /** So few that each is to be read, though they then may not all be in view. @param {number} n @param {number} least */
+    const readable = (n, least) => (n <= FEW ? least : 0);
+    let fitting = size;
+    for (const labelled of TRIED) {
+      const { left, top, right } = margins(labelled);
+      const [least, most] = bounds[labelled.columns];
+      // Labels of what no group tells are always there, for every so many.
+      const lowest = labelled.columns === 'slanted' && !room.grouped.columns ? 0 : least;
+      const tallest = labelled.rows || !room.grouped.rows ? USUAL.height : LABEL_CELL.rows - 0.1;
+      const cell = (/** @type {number} */ pixels, /** @type {number} */ n) => Math.max(pixels, 1) / Math.max(n, 1);
+      const tall = root.clientHeight - top;
+      fitting = {
+        width: Math.min(most, cell(root.clientWidth - left - right, matrix.columns.n)),
         // Bars of a single row use all the room.
-        height: isBars() ? height : cell(height, matrix.rows.n, rows || !grouped.rows, USUAL.height),
+        height: isBars(matrix) ? Math.max(tall, 1) : Math.min(tallest, cell(tall, matrix.rows.n)),
       };
-      const fits = (!columns || fitting.width >= LABEL_CELL) && (!rows || fitting.height >= LABEL_CELL);
-      if (fits || (!rows && !columns)) return fitting;
+      const fits = fitting.height >= (labelled.rows && room.grouped.rows ? LABEL_CELL.rows : 0);
+      if (fitting.width >= lowest && fits) break;
     }
-    return size;
-  }
-
-  /** Whether a single row is shown, as bars. */
-  function isBars() {
-    return matrix.rows.n === 1;
+    return {
+      width: Math.max(fitting.width, readable(matrix.columns.n, LABEL_CELL.columns)),
+      height: Math.max(fitting.height, readable(matrix.rows.n, LABEL_CELL.rows)),
+    };
   }
 
   /**
@@ -80,15 +110,14 @@ export function createLayout(matrix, root) {
    */
   function resize(wanted) {
     const least = fittingSize();
-    const most = (/** @type {number} */ low) => Math.max(LARGEST, low);
     size = {
-      width: Math.min(most(least.width), Math.max(least.width, wanted.width)),
-      height: Math.min(most(least.height), Math.max(least.height, wanted.height)),
+      width: Math.min(Math.max(LARGEST.width, least.width), Math.max(least.width, wanted.width)),
+      height: Math.min(Math.max(LARGEST.height, least.height), Math.max(least.height, wanted.height)),
     };
     fitted = size.width === least.width && size.height === least.height;
-    const { left, top } = margins();
+    const { left, top, right } = margins();
     return {
-      width: Math.floor(left + matrix.columns.n * size.width),
+      width: Math.floor(left + matrix.columns.n * size.width + right),
       height: Math.floor(top + matrix.rows.n * size.height),
     };
   }
@@ -103,7 +132,7 @@ export function createLayout(matrix, root) {
     return { wide: block(size.width), tall: block(size.height) };
   }
 
-  /** The place at a point; among several that share a pixel the strongest, which is the one painted. @param {{x: number, y: number}} point */
+  /** The place at a point; among several that share a pixel the strongest, which is the one painted. @param {Point} point */
   function placeAt({ x, y }) {
     const { left, top } = margins();
     if (x < left || y < top) return undefined;
@@ -118,13 +147,36 @@ export function createLayout(matrix, root) {
     return { row, column };
   }
 
+  /**
+   * The row or column whose label is at a point: of those that are labelled one by one.
+   * @param {Point} point
+   * @returns {{axis: 'rows' | 'columns', place: number} | undefined}
+   */
+  function labelAt({ x, y }) {
+    const labelled = labelledAt();
+    const { left, top } = margins(labelled);
+    const axis = y >= top ? 'rows' : 'columns';
+    const pixels = axis === 'rows' ? size.height : size.width;
+    const isThere = axis === 'rows' ? x < left && labelled.rows && !isBars(matrix) : labelled.columns !== 'none';
+    if (!isThere || y < TITLE) return undefined;
+    // A slanted label leads down to its column.
+    const foot = labelled.columns === 'slanted' ? x - (top - y) : x;
+    if (axis === 'columns' && foot < left) return undefined;
+    const at = axis === 'rows' ? y - top + root.scrollTop : foot - left + root.scrollLeft;
+    const every = Math.max(1, Math.ceil(LABEL_CELL[axis] / pixels));
+    const place = Math.round((at / pixels - 0.5) / every) * every;
+    return place < matrix[axis].n ? { axis, place } : undefined;
+  }
+
   /** What is in view, and where it is drawn. */
   function view() {
     const [width, height] = [root.clientWidth, root.clientHeight];
-    const { left, top } = margins();
+    const labelled = labelledAt();
+    const { left, top } = margins(labelled);
     const { scrollLeft, scrollTop } = root;
     return {
-      ...{ width, height, left, top, size, isBars: isBars(), ...blocks() },
+      ...{ width, height, left, top, size, labelled, isBars: isBars(matrix), ...blocks() },
+      band: room.bands(labelled),
       firstRow: Math.floor(scrollTop / size.height),
       firstColumn: Math.floor(scrollLeft / size.width),
       lastRow: Math.min(matrix.rows.n, Math.ceil((scrollTop + height - top) / size.height)),
@@ -136,11 +188,16 @@ export function createLayout(matrix, root) {
 
   return {
     margins,
-    isBars,
+    isBars: () => isBars(matrix),
     resize,
     scale,
     placeAt,
+    labelAt,
     view,
+    /** Looks anew how long labels are. */
+    measure() {
+      room = measure(matrix);
+    },
     get size() {
       return size;
     },

@@ -1,7 +1,6 @@
-// The cells of a heatmap as they are drawn: painted into tiles, which panning and zooming only copy, or as bars.
+// The cells of a heatmap as they are drawn: painted into tiles, which panning and zooming only copy.
 
-import { paint, strongestIn } from '../cells.js';
-import { cssColor } from '../scale.js';
+import { paint } from '../cells.js';
 
 /** @typedef {import('../cells.js').Matrix} Matrix */
 /** @typedef {import('./layout.js').Geometry} Geometry */
@@ -62,31 +61,4 @@ export function createTiles(document) {
   }
 
   return { draw, clear: () => kept.clear() };
-}
-
-/**
- * A single row, as bars: heights read better than shades.
- * @param {CanvasRenderingContext2D} context
- * @param {Matrix} matrix
- * @param {Geometry & {theme: Theme}} view
- * @param {string} ink
- */
-export function drawBars(context, matrix, { firstColumn, lastColumn, x, y, wide, size, theme }, ink) {
-  const half = size.height / 2 - 4;
-  const middle = y(0) + size.height / 2;
-  context.fillStyle = ink;
-  context.globalAlpha = 0.25;
-  context.fillRect(x(firstColumn), Math.round(middle), x(lastColumn) - x(firstColumn), 1);
-  for (let column = firstColumn - (firstColumn % wide); column < lastColumn; column += wide) {
-    const place = strongestIn(matrix, 0, column, 1, wide);
-    const node = matrix.columns.order[place];
-    const value = matrix.values[node];
-    const height = Math.max(-1, Math.min(1, value / matrix.limit)) * half;
-    context.globalAlpha = matrix.across && matrix.columns.pos[node] === matrix.rows.pos[0] ? 0.2 : 1;
-    // Never so pale that a bar is lost on the ground.
-    context.fillStyle = cssColor(Math.sign(value) * Math.max(0.55, Math.abs(value / matrix.limit)), 1, theme);
-    const gap = size.width > 3 ? 1 : 0;
-    context.fillRect(x(column), middle - Math.max(height, 0), Math.max(size.width * wide - gap, 0.6), Math.abs(height));
-  }
-  context.globalAlpha = 1;
 }

@@ -42,7 +42,9 @@ impl Product {
     pub(super) fn wgsl(self) -> String {
         let mut text = String::new();
         let source = &mut text;
-        if self.broadcasts() {
+        // Outside browsers wgpu has the functions, but not this word for them
+        // (https://github.com/gfx-rs/wgpu/issues/5555).
+        if self.broadcasts() && cfg!(target_arch = "wasm32") {
             line(source, "enable subgroups;");
         }
         let info =

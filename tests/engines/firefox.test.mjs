@@ -1,0 +1,4 @@
+import { everything, testEngine } from './all.mjs';
+import { launchFirefox } from './firefox.mjs';
+
+testEngine('firefox', launchFirefox, everything);

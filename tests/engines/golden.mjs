@@ -1,0 +1,114 @@
+// The fixtures' cases through www/verify.html: every number of every array, in each engine and on its devices.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readTensors, requestOf } from '../../scripts/cases.mjs';
+import { until, text } from './engines.mjs';
+import { serveSite } from './site.mjs';
+
+/** Largest error, as a share of the largest value of an array. */
+const TOLERANCE = 2e-5;
+const FIXTURES = new URL('../fixtures/', import.meta.url).pathname;
+export const FOLDERS = { '/tiny/': join(FIXTURES, 'tiny'), '/demo/': join(FIXTURES, 'demo') };
+
+/** @param {string} folder @param {string} name @returns {any} */
+const read = (folder, name) => JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'));
+
+/**
+ * What the reference says of a case, for www/app/checks.js.
+ * @param {string} folder of the fixture
+ * @param {any} one of its cases
+ */
+function caseOf(folder, one) {
+  const expected = join(folder, 'expected', one.name);
+  const json = read(join(folder, 'expected'), one.name);
+  const tensors = readTensors(`${expected}.safetensors`);
+  const { threshold, pairs } = json.off_staircase?.[0] ?? {};
+  const request = { ...requestOf(one), ...(threshold === undefined ? {} : { threshold }) };
+  // Nine digits are enough for single precision, and keep the file small.
+  const array = (/** @type {string} */ path, /** @type {ArrayLike<number>} */ values, within = TOLERANCE) => ({
+    ...{ what: path, path, within },
+    values: Array.from(values, (value) => Number(value.toPrecision(9))),
+  });
+  const expect = [array('tokens.token_id', json.tokens, 0)];
+  for (const [side, nodes] of [
+    ['from', 'sources'],
+    ['to', 'targets'],
+  ]) {
+    const indices = tensors[`${side}_indices`];
+    if (!indices) continue;
+    const column = (/** @type {number} */ k) => Array.from(indices).filter((_, i) => i % 3 === k);
+    expect.push(array(`${nodes}.pos`, column(1), 0), array(`${nodes}.latent`, column(2), 0));
+    expect.push(array(`${nodes}.activation`, tensors[`${side}_acts_f64`]));
+  }
+  const gradients = Array.from(tensors.gradients_f64);
+  const rows = tensors.to_indices?.length / 3;
+  // Of tokens, the reference lays them out by source and then target.
+  const [n, columns] = [gradients.length, gradients.length / rows];
+  const byTarget = gradients.map((_, i) => gradients[(i % columns) * rows + Math.floor(i / columns)]);
+  expect.push(array('gradients', request.from === 'tokens' ? byTarget : gradients));
+  if (tensors.attributions) expect.push(array('attributions', tensors.attributions));
+  assert.ok(n > 0 && tensors.attributions?.length !== 0, 'nothing to compare');
+  if (tensors.logits_f64) {
+    const list = one.kind === 'logit_difference' ? 'pair_logits' : 'top_logits';
+    expect.push(array(`${list}.token_id`, json.token_ids, 0));
+    expect.push(
+      array(
+        `${list}.logit`,
+        json.token_ids.map((/** @type {number} */ id) => tensors.logits_f64[id]),
+      ),
+    );
+  }
+  return { request, expect: [...expect, ...(pairs ? [{ what: 'pairs', pairs }] : [])] };
+}
+
+/**
+ * What a run of verify.html told.
+ * @param {import('./engines.mjs').Tab} tab
+ * @param {string} address
+ * @returns {Promise<{status: string, rows: string[][]}>} rows: `true` where a check passed, and what its row says
+ */
+async function verify(tab, address) {
+  await tab.open(address);
+  await until(tab, () => document.querySelector('#about')?.textContent);
+  await tab.click('#run');
+  await until(tab, () => document.querySelector('#status[data-outcome]') !== null);
+  const rows = await tab.evaluate(() =>
+    Array.from(/** @type {HTMLTableElement} */ (document.querySelector('#checks')).tBodies[0].rows, (row) => [
+      row.dataset.passed,
+      ...Array.from(row.cells, ({ textContent }) => textContent),
+    ]),
+  );
+  return { status: await text(tab, '#status'), rows };
+}
+
+/**
+ * @param {() => import('./engines.mjs').Engine} engine
+ * @param {'cpu' | 'webgpu'} device
+ * @param {{title?: string, before?: (() => void)[]}} [options]
+ */
+export function golden(engine, device, { title = `on ${device}`, before } = {}) {
+  test(`the fixtures’ numbers, ${title}`, async (t) => {
+    const site = await serveSite({ before, mounts: new Map(Object.entries(FOLDERS)) });
+    const tab = await engine().newTab();
+    try {
+      for (const [base, folder] of Object.entries(FOLDERS)) {
+        const cases = read(folder, 'cases').map((/** @type {any} */ one) => caseOf(folder, one));
+        const expected = site.put('expected.json', JSON.stringify({ title: base, cases }));
+        const query = new URLSearchParams({ model: `${base}model`, saes: `${base}saes`, expected, device });
+        const { status, rows } = await verify(tab, `${site.url}/verify.html?${query}`);
+        const wanted = cases.flatMap((/** @type {{expect: object[]}} */ { expect }) => expect).length;
+        const wrong = rows.filter(([passed]) => passed !== 'true').map((row) => row.slice(1).join(' | ').slice(0, 300));
+        assert.deepEqual([wrong, rows.length], [[], wanted], status);
+        assert.equal(status, `All ${wanted} checks passed, on ${device}.`);
+        const errors = rows.map((row) => Number(/most (\S+) off/.exec(row[3])?.[1] ?? 0));
+        t.diagnostic(`${base} ${wanted} arrays and lists, largest error ${Math.max(...errors).toExponential(1)}`);
+      }
+    } finally {
+      await tab.close();
+      site.close();
+    }
+  });
+}

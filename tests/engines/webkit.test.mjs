@@ -1,0 +1,4 @@
+import { everything, testEngine } from './all.mjs';
+import { launchWebkit } from './webkit.mjs';
+
+testEngine('webkit', launchWebkit, everything);

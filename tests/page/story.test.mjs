@@ -1,0 +1,179 @@
+// The page tells the story: sentences, terms, the model, what stands out, which way it goes.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { linkTo, openPage, resid, settled, start } from './browser.mjs';
+
+/** @typedef {import('playwright-core').Page} Page */
+
+/** @type {Awaited<ReturnType<typeof start>>} */
+let browser;
+before(async () => {
+  browser = await start();
+});
+after(() => browser.close());
+
+/** @param {Page} page @param {string} selector */
+const text = async (page, selector) => ((await page.textContent(selector)) ?? '').replace(/\s+/g, ' ').trim();
+
+const CAPITAL = linkTo({ source: 'demo', prompt: 'The capital of France is', from: resid(1), to: resid(2) });
+const TENNIS = linkTo({
+  source: 'demo',
+  prompt: 'Fact: Serena Williams plays the sport of',
+  from: resid(3),
+  top_logits: 10,
+});
+
+/** Points at the pinned cell. @param {Page} page */
+async function pointAtPinned(page) {
+  const spot = await page.evaluate(() => {
+    const root = /** @type {HTMLElement} */ (document.querySelector('.heatmap'));
+    const { left, top, width, height } = root.getBoundingClientRect();
+    const wanted = document.querySelector('.sentence')?.textContent;
+    for (let y = 60; y < height; y += 2) {
+      for (let x = 60; x < width; x += 2) {
+        root.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
+        if (document.querySelector('#tooltip')?.textContent?.split('\n')[0] === wanted) return [x, y];
+      }
+    }
+    return undefined;
+  });
+  assert.ok(spot, 'no cell is told as the pinned one is');
+}
+
+test('one sentence is told by pin, pointer and keyboard alike; a caption and three sentences stand by the figure', async () => {
+  const { page, problems } = await openPage(browser, CAPITAL);
+  await settled(page);
+  await page.focus('.heatmap');
+  for (const key of ['n', 'n', 'n']) await page.keyboard.press(key);
+  const sentence = await text(page, '#detail .sentence');
+  assert.match(sentence, /^“.+” \(F1\.\d+: .*\) (pushes|holds) F2\.\d+ \(.*\) on .+ (up|down) by [\d.]+, .+\.$/);
+  assert.ok((await text(page, '#cell-text')).startsWith(`${sentence} F1.`));
+  await pointAtPinned(page);
+  assert.match(
+    await text(page, '#caption'),
+    /^Attributions, latent → latent, of “demo” on “The capital of France is”\. Columns: 78 active latents .* rows: 82 active latents .* Colours end at ±/,
+  );
+  const told = await text(page, '#introduction');
+  assert.match(
+    told,
+    /^The model “demo” was given “The capital of France is”\. Each column is a latent .* The strongest pair, without those from “<\|endoftext\|>”: “/,
+  );
+  await page.selectOption('#columns', 'total');
+  assert.match(await text(page, '#caption'), /78 active latents of blocks\.1\.hook_resid_pre, by Σ \|attribution\|;/);
+  await page.selectOption('#shown', 'gradients');
+  await page.locator('#introduction', { hasText: 'Raising “' }).waitFor();
+  assert.match(await text(page, '#caption'), /^Gradients, /);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('the element tells the same', async () => {
+  const { page } = await openPage(browser, 'embed.html?result=results/demo-latent-latent.json');
+  await page.waitForSelector('.heatmap-canvas');
+  assert.match(
+    await text(page, '[part=readout]'),
+    /^Attributions, latent → latent, of “demo” on “The Eiffel .* Point at a cell/,
+  );
+  // What is pinned first is told first.
+  await page.goto(`${browser.url}/embed.html?result=results/demo-tennis-logit.json`);
+  await page.waitForSelector('.heatmap-canvas');
+  assert.match(await text(page, '[part=readout]'), /^“ of” \(F3\.813: .*\) pushes the logit “ tennis” up by 2\.43,/);
+  await page.locator('.heatmap').press('n');
+  assert.match(
+    await text(page, '[part=readout]'),
+    /^“.*” \(F3\.\d+.*\) (pushes|holds) the logit “.*” (up|down) by .* gradient /,
+  );
+  await page.close();
+});
+
+test('statistics say what they count against, by view', async () => {
+  const { page } = await openPage(browser, TENNIS);
+  await settled(page);
+  const statistics = await text(page, '#statistics');
+  assert.match(
+    statistics,
+    /pairs over logits × latents of the SAE; positions left out.*pairs over logits × positions × latents of the SAE/,
+  );
+  assert.ok(!statistics.includes('later SAE'));
+  await page.goto('about:blank');
+  await page.goto(
+    `${browser.url}/${linkTo({ source: 'demo', prompt: 'The Eiffel tower is in Paris', from: 'tokens', to: resid(2) })}`,
+  );
+  await settled(page);
+  assert.match(
+    await text(page, '#statistics'),
+    /pairs over positions × latents of the SAE.*tokens × positions × latents/,
+  );
+  await page.close();
+});
+
+test('terms are told where they stand, by keyboard and touch; what is quoted is no term', async () => {
+  const { page, problems } = await openPage(
+    browser,
+    linkTo({ source: 'tiny', prompt: 'The Eiffel tower is in Paris', from: resid(0), to: resid(3) }),
+  );
+  await settled(page);
+  assert.deepEqual(await page.locator('#caption .term').allTextContents(), ['Attributions', 'latent']);
+  await page.fill('#limit', '1');
+  await page.press('#limit', 'Tab');
+  assert.deepEqual(await page.locator('#caption .term').allTextContents(), ['Attributions', 'latent', 'clipped']);
+  const note = page.locator('#term-note');
+  const term = page.locator('#caption .term', { hasText: 'clipped' });
+  await term.focus();
+  await page.keyboard.press('Enter');
+  assert.match((await note.textContent()) ?? '', /^clipped Larger than where the colours end/);
+  assert.ok(await note.isVisible());
+  assert.deepEqual(
+    [await term.getAttribute('aria-expanded'), await term.getAttribute('aria-describedby')],
+    ['true', 'term-note'],
+  );
+  await page.keyboard.press('Escape');
+  await note.waitFor({ state: 'hidden' });
+  assert.equal(await term.getAttribute('aria-expanded'), 'false');
+  await page.setViewportSize({ width: 360, height: 700 });
+  // Pressed once it opens, pressed again it closes.
+  await page.locator('#caption .term').first().click();
+  const { x, width } = /** @type {{x: number, width: number}} */ (await note.boundingBox());
+  assert.ok(x >= 0 && x + width <= 360, `${x}, ${width}`);
+  await page.locator('#caption .term').first().click();
+  await note.waitFor({ state: 'hidden' });
+  assert.deepEqual(
+    await page.evaluate(async () => {
+      const { withTerms } = await import(String('/app/glossary.js'));
+      const parts = withTerms(document, '“a latent” of latents, xlatent, latents; F1.854 <|endoftext|>');
+      return parts.map((/** @type {any} */ part) => part.outerHTML?.replace(/<button [^>]*>/, '<button>') ?? part);
+    }),
+    [
+      '“a latent” of ',
+      '<button>latents</button>',
+      ', xlatent, latents; ',
+      '<button>F1.854</button>',
+      ' ',
+      '<button>&lt;|endoftext|&gt;</button>',
+    ],
+  );
+  await page.click('#terms summary');
+  assert.equal(await page.locator('#terms dt').count(), 9);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
+test('a browser without popovers shows and closes the note, too', async () => {
+  const page = await browser.context.newPage();
+  await page.addInitScript(() => {
+    delete (/** @type {any} */ (HTMLElement.prototype).showPopover);
+  });
+  await page.goto(`${browser.url}/${CAPITAL}`);
+  await settled(page);
+  await page.locator('#caption .term').first().click();
+  const note = page.locator('#term-note');
+  await note.getByText('Gradient × activation').waitFor();
+  await page.keyboard.press('Escape');
+  await note.waitFor({ state: 'hidden' });
+  await page.locator('#caption .term').first().click();
+  await note.waitFor();
+  await page.click('h1');
+  await note.waitFor({ state: 'hidden' });
+  await page.close();
+});
