@@ -130,7 +130,8 @@ test('terms are told where they stand, by keyboard and touch; what is quoted is 
   );
   await page.keyboard.press('Escape');
   await note.waitFor({ state: 'hidden' });
-  assert.equal(await term.getAttribute('aria-expanded'), 'false');
+  // The browser tells of its own closing a moment later.
+  await page.locator('#caption .term[aria-expanded=false]', { hasText: 'clipped' }).waitFor();
   await page.setViewportSize({ width: 360, height: 700 });
   // Pressed once it opens, pressed again it closes.
   await page.locator('#caption .term').first().click();
@@ -154,6 +155,7 @@ test('terms are told where they stand, by keyboard and touch; what is quoted is 
     ],
   );
   await page.click('#terms summary');
+  await page.locator('#terms dt').nth(8).waitFor();
   assert.equal(await page.locator('#terms dt').count(), 9);
   assert.deepEqual(problems, []);
   await page.close();
