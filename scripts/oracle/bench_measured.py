@@ -64,6 +64,7 @@ def timed(name, f, repeats):
         start = time.perf_counter()
         out = f()
         seconds.append(time.perf_counter() - start)
+    FOUND.append({"name": name, "seconds": statistics.median(seconds)})
     print(f"{name}: {list(out.shape)} {statistics.median(seconds):.2f} s of {[round(s, 2) for s in seconds]}")
 
 
