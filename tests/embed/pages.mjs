@@ -1,17 +1,17 @@
 // Pages made up for a test, on the server under test: its headers, its files, and what was asked of it.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { start as startBrowser } from '../page/browser.mjs';
+
+export { violations } from '../page/axe.mjs';
 
 /** @typedef {Awaited<ReturnType<typeof start>>} Browser */
 /** @typedef {import('playwright-core').Page} Page */
 
 export const HEAD =
   '<title>A page</title><link rel="stylesheet" href="embed/element.css"><script type="module" src="embed/element.js"></script>';
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** A figure of the demo model. @param {string} attributes */
 export const live = (attributes = '') =>
@@ -97,18 +97,4 @@ export function figureOf(page, n = 0) {
     /** The state says this. @param {string | RegExp} text */
     says: (text) => element.locator('[part=status]', { hasText: text }).waitFor(),
   };
-}
-
-/** Violations of WCAG 2.2 AA, named with the elements that they are about. @param {Page} page */
-export async function violations(page) {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const { violations } = await /** @type {any} */ (window).axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-    return violations.map(
-      (/** @type {any} */ { id, nodes }) =>
-        `${id}: ${nodes.map((/** @type {any} */ { html }) => html.slice(0, 160)).join(' | ')}`,
-    );
-  });
 }

@@ -2,16 +2,15 @@
 // curves, steering; methods and other prompts.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { violations } from './axe.mjs';
 import { LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
 import { madeMeasured } from './measured.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 const SHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
@@ -21,19 +20,6 @@ before(async () => {
 });
 after(() => browser.close());
 
-/** @param {Page} page */
-async function violations(page) {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const { violations } = await /** @type {any} */ (window).axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-    return violations.map(
-      (/** @type {any} */ { id, nodes }) =>
-        `${id}: ${nodes.map((/** @type {any} */ { html }) => html.slice(0, 160)).join(' | ')}`,
-    );
-  });
-}
 /** @param {Page} page @param {string} selector */
 const text = async (page, selector) => (await page.textContent(selector)) ?? '';
 /** @param {Page} page @param {string} id */

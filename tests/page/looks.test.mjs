@@ -6,9 +6,9 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { violations } from './axe.mjs';
 import {
   DEMO,
   LINKS,
@@ -30,7 +30,6 @@ const SHOTS = new URL('../../target/screenshots/', import.meta.url).pathname;
 /** The picture in the project's README. */
 const PICTURE = new URL('../../www/examples/page.png', import.meta.url).pathname;
 const PICTURE_BYTES = 120_000;
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** An answer whose first half comes with the page. */
 const WAYS = linkTo({
@@ -47,20 +46,6 @@ before(async () => {
   browser = await start();
 });
 after(() => browser.close());
-
-/** Violations of WCAG 2.2 AA, named with the elements that they are about. @param {Page} page */
-async function violations(page) {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const { violations } = await /** @type {any} */ (window).axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-    return violations.map(
-      (/** @type {any} */ { id, nodes }) =>
-        `${id}: ${nodes.map((/** @type {any} */ { html }) => html.slice(0, 160)).join(' | ')}`,
-    );
-  });
-}
 
 for (const scheme of /** @type {const} */ (['light', 'dark'])) {
   test(`no accessibility violations in the main states, ${scheme}`, async () => {
