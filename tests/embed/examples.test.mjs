@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { WITH_ALL } from '../all.mjs';
 import { figureOf, HEAD, openMade, problemsOf, start, violations } from './pages.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -175,7 +176,7 @@ test('the keyboard reaches everything of a figure, in the order in which it stan
   await page.close();
 });
 
-test('what a figure costs a page before Run', async (t) => {
+test('what a figure costs a page before Run', WITH_ALL, async (t) => {
   /** All in milliseconds. @param {string} body */
   const cost = async (body) => {
     const { page } = await openMade(browser, '', { head: HEAD.replace(/<script.*/, '') });

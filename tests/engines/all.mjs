@@ -1,6 +1,7 @@
 // What is tested in each engine; a file for each runs it.
 
 import { after, before, test } from 'node:test';
+import { ALL } from '../all.mjs';
 import { start } from './engines.mjs';
 import { faults, webgpuFaults } from './faults.mjs';
 import { golden } from './golden.mjs';
@@ -11,25 +12,25 @@ import { ways } from './ways.mjs';
 
 /** A part of the tests. @typedef {(engine: () => import('./engines.mjs').Engine, name: string) => void} Part */
 
-/** Also what is slow and has been seen elsewhere: `scripts/test --all`. */
-const isAll = Boolean(process.env.ENGINES_ALL);
-
 /** @type {Part} */
 export const everything = (engine, name) => {
   golden(engine, 'cpu');
-  ways(engine);
-  kept(engine);
-  looks(engine, name);
-  faults(engine);
+  // In Chromium the page tests go the same ways.
+  if (ALL || name !== 'chromium') {
+    ways(engine);
+    kept(engine);
+    looks(engine, name);
+    faults(engine);
+  }
   // What these refuse, WebKit lacks.
-  if (isAll || name === 'chromium') keptFaults(engine);
-  if (isAll) golden(engine, 'cpu', { title: 'without relaxed SIMD', before: [noRelaxedSimd] });
+  if (ALL || name === 'chromium') keptFaults(engine);
+  if (ALL) golden(engine, 'cpu', { title: 'without relaxed SIMD', before: [noRelaxedSimd] });
 };
 
 /** @type {Part} */
 export const webgpu = (engine, name) => {
   // Chromium's is an emulation, on which the native tests run.
-  if (!isAll && name === 'chromium') return;
+  if (!ALL && name === 'chromium') return;
   golden(engine, 'webgpu');
   webgpuFaults(engine);
 };

@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
+import { WITH_ALL } from '../all.mjs';
 import { openPage as open, run, settled, start } from './browser.mjs';
 
 const BUILT = new URL('../../www/runtime/pkg/', import.meta.url).pathname;
@@ -52,7 +53,7 @@ async function openPage(query = '?source=tiny') {
   return opened;
 }
 
-test('while the WebGPU build is being made the CPU answers, and the next run takes the other', async () => {
+test('while the WebGPU build is being made the CPU answers, and the next run takes the other', WITH_ALL, async () => {
   make('cpu');
   writeFileSync(making, '');
   const { page, problems } = await openPage();

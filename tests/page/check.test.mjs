@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { WITH_ALL } from '../all.mjs';
 import { violations } from './axe.mjs';
 import { LINKS, linkTo, madeUp, openPage, openResult, resid, run, settled, start } from './browser.mjs';
 import { madeMeasured } from './measured.mjs';
@@ -185,7 +186,7 @@ test('the check draws pairs on a plane, tells the worst, and a choice is pinned'
   await page.close();
 });
 
-test('a large check opens without a long task', async () => {
+test('a large check opens without a long task', WITH_ALL, async () => {
   const { page } = await openPage(browser, '?source=tiny');
   await settled(page);
   const made = madeMeasured(

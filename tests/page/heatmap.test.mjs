@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { WITH_ALL } from '../all.mjs';
 import { LINKS, madeUp, openPage, openResult, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -281,7 +282,7 @@ test('the scale says what it clips, and follows the number given', async () => {
   await page.close();
 });
 
-test('three million pairs arrive without a long task, and answer the pointer within a frame', async (t) => {
+test('three million pairs arrive without a long task, and answer the pointer within a frame', WITH_ALL, async (t) => {
   const { page, problems } = await openPage(browser);
   await settled(page);
   const result = madeUp(1500, 2000, (i) => ((i * 7919) % 1001) - 500, {

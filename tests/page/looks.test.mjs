@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { ALL, WITH_ALL } from '../all.mjs';
 import { violations } from './axe.mjs';
 import {
   DEMO,
@@ -48,7 +49,7 @@ before(async () => {
 after(() => browser.close());
 
 for (const scheme of /** @type {const} */ (['light', 'dark'])) {
-  test(`no accessibility violations in the main states, ${scheme}`, async () => {
+  test(`no accessibility violations in the main states, ${scheme}`, scheme === 'dark' ? WITH_ALL : {}, async () => {
     const { page, problems } = await openPage(browser, DEMO);
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     await settled(page);
@@ -286,8 +287,7 @@ test('first paint: a heatmap within a second, no model, no wasm, nothing that mo
     files.every(({ url }) => !/\.wasm|\.safetensors|worker\.js|config\.json/.test(url)),
     files.map(({ url }) => url).join('\n'),
   );
-  // A second on a quiet machine; tests share theirs.
-  assert.ok(painted < 3000, `${painted} ms`);
+  if (ALL) assert.ok(painted < 1000, `${painted} ms`);
   assert.ok(shift < 0.01, `layout shift ${shift}`);
   // What app/main.js imports is asked for at once, not one import after another; what stands far beneath comes later.
   const modules = files
@@ -341,7 +341,7 @@ const glance = (page) =>
 
 test('screenshots at three widths, light and dark', async () => {
   const { page } = await openPage(browser, '');
-  for (const scheme of /** @type {const} */ (['light', 'dark'])) {
+  for (const scheme of ALL ? /** @type {const} */ (['light', 'dark']) : /** @type {const} */ (['light'])) {
     await page.emulateMedia({ colorScheme: scheme });
     for (const [width, height] of [
       [360, 740],

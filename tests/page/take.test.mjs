@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { WITH_ALL } from '../all.mjs';
 import { isLocal, publicOrigins } from '../../www/app/export/about.js';
 import { csv } from '../../www/app/export/csv.js';
 import { ticks } from '../../www/figure/ticks.js';
@@ -283,7 +284,7 @@ test('pictures are light whatever the page is, dark where that is asked for, and
   await page.close();
 });
 
-test('a picture of three million pairs holds the page up at no time', async (t) => {
+test('a picture of three million pairs holds the page up at no time', WITH_ALL, async (t) => {
   const { page } = await openPage(browser, '?source=tiny');
   await settled(page);
   const tokens = Array.from({ length: 64 }, (_, i) => ` t${i}`);
