@@ -267,11 +267,12 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     const first = strongestCells()[0];
     const n = result.sources.pos.length;
     const told = first === undefined ? undefined : sentence({ row: Math.floor(first / n), column: first % n });
+    const [given, means, strongest] = introduction(result, view.shown, told, view).map((words) =>
+      isolated(document, words),
+    );
     element('introduction').replaceChildren(
-      ...introduction(result, view.shown, told, view).flatMap((words, i) => [
-        make(document, i === 2 ? 'strong' : 'span', isolated(document, words)),
-        ' ',
-      ]),
+      make(document, 'span', given, ...(means ? [' ', means] : [])),
+      ...(strongest ? [' ', make(document, 'strong', strongest)] : []),
     );
   }
 
