@@ -187,7 +187,8 @@ export function createVisit(document, page) {
 
   function linkToAsked() {
     const view = awaitedOf(asksNow()) ?? { threshold: explorer.threshold };
-    return `#${encodeState(form.source, request(), { ...DEFAULT_VIEW, ...view })}`;
+    const first = { ...DEFAULT_VIEW, top: explorer.first.top };
+    return `#${encodeState(form.source, request(), { ...first, ...view }, first)}`;
   }
 
   /** How the answer to what has this key is to be looked at, if a link said it. @param {string} key */
