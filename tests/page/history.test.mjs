@@ -154,6 +154,28 @@ test('what the form asks beside what is shown comes back with a reload', async (
   await page.close();
 });
 
+test('of two addresses, one upon the other, the last has the last word', async () => {
+  const { page, problems } = await openPage(browser, LINKS.token_to_latent);
+  await settled(page);
+  // The second comes while the figure of the first is drawn.
+  await page.evaluate(
+    ([first, second]) => {
+      new MutationObserver((_, observer) => {
+        if (!/logit difference/.test(document.querySelector('#title')?.textContent ?? '')) return;
+        observer.disconnect();
+        location.hash = second;
+      }).observe(/** @type {Element} */ (document.querySelector('#title')), { childList: true });
+      location.hash = first;
+    },
+    [LINKS.logit_difference, linkTo({ prompt: 'new', from: 'tokens', to: resid(2) })],
+  );
+  await page.waitForFunction(() => /Press Run/.test(document.querySelector('#plot')?.textContent ?? ''));
+  await page.waitForTimeout(500);
+  assert.match((await page.textContent('#status')) ?? '', /^The link is read/);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 test('two tabs each have their own steps', async () => {
   const tabs = [await openPage(browser, LINKS.latent_to_latent), await openPage(browser, LINKS.latent_to_logit)];
   for (const { page } of tabs) await settled(page);

@@ -135,6 +135,73 @@ test('only the largest are drawn, in the order that is chosen, and the link says
   await other.page.close();
 });
 
+test('a phone shows the thirty largest first, wide enough to touch; its link says so, and all where all are chosen', async () => {
+  const { page, problems } = await openPage(browser, 'results/index.json');
+  /** @param {number} width @param {string} link */
+  const open = async (width, link) => {
+    await page.setViewportSize({ width, height: 740 });
+    await page.goto('about:blank');
+    await page.goto(`${browser.url}/${link}`);
+    await settled(page);
+    await page.waitForSelector('#statistics table');
+  };
+  const hash = () => page.evaluate(() => location.hash);
+  const state = async () => ({ drawn: await drawn(page), view: decodeState(await hash()).view });
+  await open(360, LINKS.latent_to_latent);
+  assert.deepEqual((await state()).drawn, [30, 30]);
+  assert.equal(await page.inputValue('#top'), '30');
+  assert.match(
+    await text(page, 'caption'),
+    /Columns: the 30 largest of 100 active .* rows: the 30 largest of 181 active /,
+  );
+  // A cell is as wide as what is drawn around the one that is pointed at.
+  await page.hover('.heatmap', { position: { x: 230, y: 300 } });
+  const cell = await page.locator('.heatmap-hover').boundingBox();
+  assert.ok(cell && cell.width >= 10, `${cell?.width} px`);
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
+  // The strongest pairs come before the figure.
+  const [list, figure] = await page.evaluate(() =>
+    ['#strongest', '#plot'].map((part) =>
+      /** @type {Element} */ (document.querySelector(part)).getBoundingClientRect(),
+    ),
+  );
+  assert.ok(list.height > 200 && list.bottom <= figure.top, `${list.bottom} to ${figure.top}`);
+  // The link shows the same where there is more room.
+  const phone = await state();
+  const link = await hash();
+  await open(1440, link);
+  assert.deepEqual(await state(), phone);
+
+  // All, where the reader says so: after a reload, for the next result, and on another screen.
+  await open(360, LINKS.latent_to_latent);
+  await page.selectOption('#top', '');
+  assert.deepEqual((await state()).drawn, [180, 99]);
+  assert.match(await hash(), /&top=all/);
+  await page.reload();
+  await settled(page);
+  assert.deepEqual((await state()).drawn, [180, 99]);
+  await page.check('input[value=token_to_latent]');
+  await page.waitForFunction(() => /token → latent/.test(document.querySelector('#title')?.textContent ?? ''));
+  assert.match(await hash(), /&top=all/);
+  await open(1440, `${LINKS.latent_to_latent}&top=all`);
+  assert.deepEqual((await state()).drawn, [180, 99]);
+  assert.doesNotMatch(await hash(), /top=/);
+  // A link that says how many is followed on a phone, too; also one to what nobody has computed yet.
+  await open(360, `${LINKS.latent_to_latent}&top=20`);
+  assert.deepEqual((await state()).drawn, [20, 20]);
+  for (const [said, kept] of [
+    ['&top=all', 'all'],
+    ['', '30'],
+  ]) {
+    await page.goto('about:blank');
+    await page.goto(`${browser.url}/${LINKS.latent_to_latent.replace('Paris', 'Rome')}${said}`);
+    await page.waitForFunction(() => /^The link is read/.test(document.querySelector('#status')?.textContent ?? ''));
+    assert.equal(new URLSearchParams((await hash()).slice(1)).get('top'), kept);
+  }
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 test('what is 0 everywhere is folded behind its number', async () => {
   const { page, problems } = await openPage(browser, '?source=tiny');
   await settled(page);

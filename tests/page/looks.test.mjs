@@ -242,10 +242,24 @@ test('nothing makes markup or script from text', async () => {
   await page.close();
 });
 
-test('first paint: a heatmap within a second, no model, no wasm, nothing that moves', async (t) => {
+/** A page for who comes for the first time, which counts by how much its parts move by themselves. */
+async function newcomer() {
   const page = await browser.context.newPage();
-  // As who comes for the first time meets it.
-  await page.addInitScript(() => localStorage.removeItem('sae-attribution.form'));
+  await page.addInitScript(() => {
+    localStorage.removeItem('sae-attribution.form');
+    Object.assign(window, { shift: 0 });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) /** @type {any} */ (window).shift += /** @type {any} */ (entry).value;
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+  return page;
+}
+
+/** @param {Page} page @returns {Promise<number>} */
+const shifted = (page) => page.evaluate(() => /** @type {any} */ (window).shift);
+
+test('first paint: a heatmap within a second, no model, no wasm, nothing that moves', async (t) => {
+  const page = await newcomer();
   /** @type {{url: string, raw: number, sent: number}[]} */
   const files = [];
   const waiting = /** @type {Promise<unknown>[]} */ ([]);
@@ -258,12 +272,6 @@ test('first paint: a heatmap within a second, no model, no wasm, nothing that mo
     );
   });
   await page.addInitScript(() => {
-    /** @type {number[]} */
-    const shifts = [];
-    Object.assign(window, { shifts });
-    new PerformanceObserver((list) =>
-      list.getEntries().forEach((entry) => shifts.push(/** @type {any} */ (entry).value)),
-    ).observe({ type: 'layout-shift', buffered: true });
     new MutationObserver((_, observer) => {
       if (!document.querySelector('.heatmap-canvas')) return;
       observer.disconnect();
@@ -274,12 +282,9 @@ test('first paint: a heatmap within a second, no model, no wasm, nothing that mo
   await page.waitForFunction(() => /** @type {any} */ (window).painted);
   await page.waitForTimeout(800);
   await Promise.all(waiting);
-  const { painted, shifts } = await page.evaluate(() => ({
-    painted: /** @type {any} */ (window).painted,
-    shifts: /** @type {any} */ (window).shifts,
-  }));
+  const painted = await page.evaluate(() => /** @type {any} */ (window).painted);
   const sum = (/** @type {'raw' | 'sent'} */ key) => files.reduce((total, file) => total + file[key], 0);
-  const shift = shifts.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
+  const shift = await shifted(page);
   t.diagnostic(
     `${files.length} files, ${(sum('sent') / 1000).toFixed(0)} KB with gzip, ${(sum('raw') / 1000).toFixed(0)} KB without; heatmap after ${painted.toFixed(0)} ms; layout shift ${shift.toFixed(4)}`,
   );
@@ -298,6 +303,30 @@ test('first paint: a heatmap within a second, no model, no wasm, nothing that mo
     .evaluateAll((links) => links.map((link) => link.getAttribute('href')));
   assert.deepEqual(preloaded.sort(), [...new Set(modules)].sort());
   await page.close();
+});
+
+test('the first picture begins high in the window, and what comes in moves nothing', async (t) => {
+  // On a phone the strongest pairs stand above it, in a box of 23 rem.
+  for (const { width, height, most } of [
+    { width: 1440, height: 900, most: 450 },
+    { width: 1280, height: 800, most: 550 },
+    { width: 768, height: 1024, most: 690 },
+    { width: 360, height: 740, most: 1260 },
+  ]) {
+    const page = await newcomer();
+    await page.setViewportSize({ width, height });
+    await page.goto(`${browser.url}/`);
+    await page.waitForSelector('.heatmap-canvas');
+    await page.waitForSelector('#pairs table');
+    const top = await page.evaluate(
+      () => /** @type {Element} */ (document.querySelector('.heatmap')).getBoundingClientRect().top,
+    );
+    const shift = await shifted(page);
+    t.diagnostic(`${width} × ${height}: the heatmap begins at ${top.toFixed(0)} px, layout shift ${shift.toFixed(4)}`);
+    assert.ok(top <= most, `${top} px at ${width}`);
+    assert.ok(shift < 0.01, `layout shift ${shift} at ${width}`);
+    await page.close();
+  }
 });
 
 /** What a person would see is wrong at a glance: controls that are cut off or lie over each other, no heatmap. @param {Page} page */

@@ -22,6 +22,7 @@ import { leavesFirstOut, rankedColumns } from '../figure/ranking.js';
 import { automaticLimit } from '../figure/scale.js';
 import { adoptStyle } from '../figure/style.js';
 import { withTerms } from './glossary.js';
+import { NARROW } from './layout.js';
 import { describeModel } from './origin.js';
 import { createPinned } from './panels/pinned.js';
 import { isolated, logits, make, statistics } from './panels/tables.js';
@@ -33,6 +34,8 @@ import { amountsAt, createTokens } from './panels/tokens.js';
 /** @typedef {{row: number, column: number}} Cell */
 
 const HINT = 'Point at a cell, or focus the heatmap and use the arrow keys; n goes to the strongest pair.';
+/** As many rows and columns as a phone has room for, each with its label and wide enough to be touched. */
+const MOST_ON_PHONE = 30;
 
 /**
  * Whatever it shows stands beneath its root, where alone it looks: a page may hold several.
@@ -56,6 +59,9 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
   let view = { ...DEFAULT_VIEW };
   /** How the result is looked at first. @type {View} */
   let first = view;
+  const isNarrow = () => document.defaultView?.matchMedia(NARROW).matches;
+  /** How many rows and columns are shown first: by the screen that there is, so that links say it. */
+  const most = () => (isNarrow() ? MOST_ON_PHONE : undefined);
   /** @type {import('../figure/analysis.js').Summary | undefined} */
   let summary;
   /** Σ |attribution| of each row, whatever is shown. @type {Float64Array | undefined} */
@@ -96,7 +102,7 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
    */
   async function show(shown, wanted, itsMeanings) {
     const alive = latestShowing();
-    const itsFirst = defaultView(shown);
+    const itsFirst = { ...defaultView(shown), top: most() };
     const inside =
       wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
     const next = {
@@ -267,11 +273,12 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     const first = strongestCells()[0];
     const n = result.sources.pos.length;
     const told = first === undefined ? undefined : sentence({ row: Math.floor(first / n), column: first % n });
+    const [given, means, strongest] = introduction(result, view.shown, told, view).map((words) =>
+      isolated(document, words),
+    );
     element('introduction').replaceChildren(
-      ...introduction(result, view.shown, told, view).flatMap((words, i) => [
-        make(document, i === 2 ? 'strong' : 'span', isolated(document, words)),
-        ' ',
-      ]),
+      make(document, 'span', given, ...(means ? [' ', means] : [])),
+      ...(strongest ? [' ', make(document, 'strong', strongest)] : []),
     );
   }
 
@@ -538,7 +545,7 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     pinned.forget();
     crossing.forget();
     result = summary = totals = plot = undefined;
-    first = view = { ...DEFAULT_VIEW, threshold: chosenThreshold() };
+    first = view = { ...DEFAULT_VIEW, top: most(), threshold: chosenThreshold() };
     element('plot').replaceChildren(make(document, 'p.empty', why));
     for (const part of ['tokens', 'strongest', 'logits', 'statistics', 'pairs', 'cell-text', 'clipped'])
       element(part).replaceChildren();

@@ -2,7 +2,8 @@
 
 /** Where it is kept whether the reader wants all of the form. */
 const KEY = 'sae-attribution.form';
-const NARROW = '(max-width: 600px)';
+/** A phone's width, as style.css has it. */
+export const NARROW = '(max-width: 600px)';
 
 /**
  * @param {Document} document

@@ -37,7 +37,7 @@ export function createOpeners(visit) {
       if (!alive() || isRunning()) return;
       fill(entry.source, unmeasured(result.request), result.pair_logits?.string);
       await show(result, visit.originOf(entry), {});
-      say(`${BEFORE} ${willFetch()}`);
+      if (alive()) say(`${BEFORE} ${willFetch()}`);
     } catch (error) {
       fail(error);
     }
@@ -53,7 +53,7 @@ export function createOpeners(visit) {
       // Others may hold another answer to the same question.
       const key = `${FILE}${file.name} ${file.size} ${file.lastModified}`;
       await open(result, key);
-      say(`Opened ${file.name}.`);
+      if (alive()) say(`Opened ${file.name}.`);
       void results.save(result, key);
     } catch (error) {
       fail(error);
@@ -68,7 +68,7 @@ export function createOpeners(visit) {
       if (!alive()) return;
       if (!result) return say('This result is no longer kept.');
       await open(result, id);
-      say(KEPT);
+      if (alive()) say(KEPT);
     } catch (error) {
       fail(error);
     }

@@ -163,7 +163,7 @@ export function createVisit(document, page) {
     if (!found || !alive() || asksNow() !== key) return;
     results.keep(key, found.result);
     await show(found.result, { key, source, file: found.file });
-    say(`${found.how} ${willFetch()}`);
+    if (alive()) say(`${found.how} ${willFetch()}`);
   }
 
   /** @param {Precomputed} entry @returns {Origin} */
@@ -187,7 +187,8 @@ export function createVisit(document, page) {
 
   function linkToAsked() {
     const view = awaitedOf(asksNow()) ?? { threshold: explorer.threshold };
-    return `#${encodeState(form.source, request(), { ...DEFAULT_VIEW, ...view })}`;
+    const first = { ...DEFAULT_VIEW, top: explorer.first.top };
+    return `#${encodeState(form.source, request(), { ...first, ...view }, first)}`;
   }
 
   /** How the answer to what has this key is to be looked at, if a link said it. @param {string} key */
@@ -250,7 +251,8 @@ export function createVisit(document, page) {
       const from = origins.get(opened) ?? { key: key ?? keyOf(name, asked), source };
       fill(from.source, askedOf({ result: opened, file: from.file }), opened.pair_logits?.string);
       await present(opened, { ...from, filled: from.source ? undefined : asksNow() }, view);
-      return say(before ? THIS_VISIT : KEPT);
+      if (alive()) say(before ? THIS_VISIT : KEPT);
+      return;
     }
     fill(name, asked);
     /** @type {unknown} */
@@ -263,7 +265,9 @@ export function createVisit(document, page) {
       fill(name, { ...result.request, measure: asked.measure }, result.pair_logits?.string);
       results.keep(keyOf(name, asked), result);
       await present(result, { key: keyOf(name, asked), source: name, file }, view);
-      return say(`${how} ${willFetch()}`);
+      // Another address may have been opened while it was drawn.
+      if (alive()) say(`${how} ${willFetch()}`);
+      return;
     }
     explorer.threshold = view.threshold ?? DEFAULT_VIEW.threshold;
     awaited = { key: asksNow(), view };
@@ -279,7 +283,7 @@ export function createVisit(document, page) {
     if (touched) return explorer.result ? undefined : nothingYet();
     fill(entry.source, unmeasured(result.request), result.pair_logits?.string);
     await present(result, originOf(entry), view);
-    say(`${BEFORE} ${willFetch()}`);
+    if (alive()) say(`${BEFORE} ${willFetch()}`);
   }
 
   return {

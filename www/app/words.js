@@ -28,8 +28,9 @@ export function describeFetch(source, request, page, { isPrivate = false, savesD
     savesData && size && size > MUCH
       ? 'Your browser asks to save data: the examples were computed before and need no download. '
       : '';
+  const runtime = from === nameOf(page.host) ? 'the runtime' : 'the runtime from this site';
   return (
-    `${saving}Run fetches ${what} from ${from}${size ? ` (about ${bytes(size)})` : ''}, and the runtime from this site. ` +
+    `${saving}Run fetches ${what} from ${from}${size ? ` (about ${bytes(size)})` : ''}, and ${runtime}. ` +
     told(hosts.filter(Boolean).map(nameOf), isPrivate)
   );
 }

@@ -256,8 +256,10 @@ export function captionOf(result, view, { limit, clipped = 0 } = {}) {
   const shown = shownColumns(result, view);
   const some = shown && { ...sources, pos: sources.pos.subarray(0, shown.length) };
   const only = shown ? ` on ${tokenAt(result, Number(view.source_pos))} alone` : '';
-  const columns = `Columns: ${countNodes(some ?? sources)}${only}, ${orderOf(view.columns, view.shown, 'row')}`;
-  const rows = `rows: ${countNodes(targets)}, ${orderOf(view.rows, view.shown, 'column')}`;
+  const largest = (/** @type {Nodes} */ { pos }) =>
+    view.top !== undefined && view.top < pos.length ? `the ${view.top} largest of ` : '';
+  const columns = `Columns: ${largest(some ?? sources)}${countNodes(some ?? sources)}${only}, ${orderOf(view.columns, view.shown, 'row')}`;
+  const rows = `rows: ${largest(targets)}${countNodes(targets)}, ${orderOf(view.rows, view.shown, 'column')}`;
   const isChosen = view.limit === undefined && leavesFirstOut(result, view);
   const ends =
     limit === undefined

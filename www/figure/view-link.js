@@ -6,6 +6,9 @@ import { DEFAULT_VIEW, SORTS } from './view.js';
 
 /** @typedef {import('./view.js').View} View */
 
+/** All rows and columns, where fewer would be shown first. */
+const ALL = 'all';
+
 /**
  * Adds to a link what differs from how the result is looked at first.
  * @param {View} view
@@ -20,7 +23,8 @@ export function writeView(view, link, first = DEFAULT_VIEW) {
   if (view.across) link.set('across', '1');
   if (view.bos) link.set('bos', '1');
   if (view.source_pos !== undefined) link.set('source_pos', String(view.source_pos));
-  if (view.top !== undefined) link.set('top', String(view.top));
+  // How many are shown first is a matter of the screen: the next one may have room for more, or for fewer.
+  if (view.top !== undefined || first.top !== undefined) link.set('top', String(view.top ?? ALL));
   if (view.zeros) link.set('zeros', '1');
   if (view.limit !== undefined) link.set('limit', String(view.limit));
   if (view.locked && view.limit !== undefined) link.set('lock', '1');
@@ -48,7 +52,7 @@ export function readView(link) {
   const source_pos = link.get('source_pos') ?? '';
   if (/^\d{1,5}$/.test(source_pos)) view.source_pos = Number(source_pos);
   const top = /^[1-9]\d{0,5}$/.exec(link.get('top') ?? '');
-  if (top) view.top = Number(top[0]);
+  if (top || link.get('top') === ALL) view.top = top ? Number(top[0]) : undefined;
   if (link.get('zeros') === '1') view.zeros = true;
   const limit = decimal(link.get('limit'));
   if (limit !== undefined && Math.fround(limit) > 0) view.limit = limit;
