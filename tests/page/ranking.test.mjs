@@ -199,9 +199,13 @@ test('tokens are tinted by what goes out from them, and one that is pressed is s
   assert.match(await text(page, '#introduction'), /The strongest pair from “f”: “f” \(F0\.19/);
   for (const label of await page.locator('#strongest tbody th').allTextContents()) assert.match(label, /'f' \(4\)/);
   await page.focus('.heatmap');
-  for (const key of ['PageDown', 'End']) await page.keyboard.press(key);
+  // The address follows a moment later, each time.
+  for (const key of ['PageDown', 'End']) {
+    const before = await page.evaluate(() => location.hash);
+    await page.keyboard.press(key);
+    await page.waitForFunction((before) => /source_pos=4.*cell=/.test(location.hash) && location.hash !== before, before);
+  }
   assert.match(await text(page, '#cell-text'), /'f' \(4\).* → /);
-  await page.waitForFunction(() => /source_pos=4.*cell=/.test(location.hash));
   // The pinned target alone counts now.
   const row = Number(/cell=(\d+)/.exec(decodeURIComponent(page.url()))?.[1]);
   near(
