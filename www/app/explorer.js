@@ -255,7 +255,7 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     const cut = cutOff(valuesOf(result, view.shown), limit());
     const isBars = result.targets.pos.length === 1;
     legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
-    element('clipped').textContent = tellCut(cut);
+    element('clipped').textContent = tellCut(cut, isBars);
     element('caption').replaceChildren(
       ...withTerms(document, captionOf(result, view, { limit: limit(), clipped: cut.low + cut.high })),
     );
