@@ -141,7 +141,8 @@ test('bars are as high as their values are, over an axis with round numbers', as
     assert.ok(Math.abs(height / up[1] - value / 3.62) < 0.015, `${height} of ${up[1]} for ${value}`);
   assert.ok(up[1] > 150, `${up[1]} px`);
   // No bar is cut off, and so none is said to be.
-  assert.equal(await page.textContent('#clipped'), 'no cell is clipped');
+  assert.equal(await page.textContent('#clipped'), 'no bar is cut off');
+  assert.doesNotMatch((await page.textContent('#caption')) ?? '', /[Cc]olours end|row/);
   assert.ok(!texts.includes('3.62'));
 
   await page.fill('#limit', '0.5');

@@ -154,6 +154,90 @@ test('what the form asks beside what is shown comes back with a reload', async (
   await page.close();
 });
 
+/** How what is shown is looked at, to the last of it. @param {Page} page */
+const lookedAt = async (page) => ({
+  ...(await seen(page)),
+  ...(await page.evaluate(() => {
+    const input = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (document.getElementById(id));
+    const words = (/** @type {string} */ selector) => document.querySelector(selector)?.textContent ?? '';
+    return {
+      ...{ top: input('top').value, limit: input('limit').value, threshold: input('threshold').value },
+      ...{ isLocked: input('lock').checked, isAcross: input('across').checked, hasFirst: input('bos').checked },
+      ...{ pair: words('#detail'), sentence: words('#introduction strong'), caption: words('#caption') },
+      ...{ folded: words('#folded'), drawn: document.querySelector('.heatmap')?.getAttribute('aria-label') },
+      token: document.querySelector('#tokens [aria-pressed=true]')?.textContent,
+    };
+  })),
+});
+
+test('in every view, reload, Back, Forward, another tab and a fresh profile show the same: sorted, pinned, locked', async () => {
+  const fresh = await start();
+  for (const [view, link] of Object.entries(LINKS)) {
+    const { page, problems } = await openPage(browser, link);
+    await settled(page);
+    await page.waitForSelector('#statistics table');
+    const other = view === 'token_to_latent' ? 'tiny-latent-latent.json' : 'tiny-token-latent.json';
+    await page.selectOption('#rows', 'largest');
+    await page.selectOption('#columns', 'total');
+    await page.selectOption('#top', '20');
+    await page.check('#bos');
+    // Of logits, few places are across positions.
+    await page.click('#strongest tbody tr:nth-child(2) button');
+    await page.fill('#limit', '0.125');
+    await page.press('#limit', 'Tab');
+    await page.check('#lock');
+    await page.fill('#threshold', '0.25');
+    await page.press('#threshold', 'Tab');
+    await addressed(page, /threshold=0\.25/);
+    await addressed(page, /lock=1/);
+    await page.waitForFunction(() => /0\.25/.test(document.querySelector('#pairs')?.textContent ?? ''));
+    const looked = await lookedAt(page);
+    assert.deepEqual(
+      [looked.rows, looked.columns, looked.top, looked.limit, looked.isLocked, looked.hasFirst],
+      ['largest', 'total', '20', '0.125', true, true],
+      view,
+    );
+    assert.ok(looked.pinned, view);
+    const hash = await page.evaluate(() => location.hash);
+    /** @param {Page} there @param {string} how */
+    const same = async (there, how) => {
+      await titled(there, looked.title ?? '');
+      await there.waitForFunction(
+        (caption) => document.querySelector('#caption')?.textContent === caption,
+        looked.caption,
+      );
+      await there.waitForFunction((pair) => document.querySelector('#detail')?.textContent === pair, looked.pair);
+      await there.waitForFunction((tab) => document.title === tab, looked.tab);
+      assert.deepEqual(await lookedAt(there), looked, `${view}: ${how}`);
+      assert.equal(await there.evaluate(() => location.hash), hash, `${view}: ${how}`);
+    };
+    await page.reload();
+    await same(page, 'reload');
+    await openExample(page, other);
+    await titled(page, view === 'token_to_latent' ? 'latent → latent' : 'token → latent');
+    await page.goBack();
+    await same(page, 'Back');
+    await page.goForward();
+    await titled(page, view === 'token_to_latent' ? 'latent → latent' : 'token → latent');
+    await page.goBack();
+    await same(page, 'Back again');
+
+    // What is done in another tab is of that tab.
+    const second = await openPage(browser, hash);
+    await same(second.page, 'another tab');
+    await second.page.selectOption('#rows', 'position');
+    await second.page.uncheck('#lock');
+    await addressed(second.page, /^(?!.*rows=)/);
+    await same(page, 'with another tab beside it');
+
+    const far = await openPage(fresh, hash);
+    await same(far.page, 'a fresh profile');
+    assert.deepEqual([...problems, ...second.problems, ...far.problems], []);
+    for (const one of [page, second.page, far.page]) await one.close();
+  }
+  await fresh.close();
+});
+
 test('of two addresses, one upon the other, the last has the last word', async () => {
   const { page, problems } = await openPage(browser, LINKS.token_to_latent);
   await settled(page);

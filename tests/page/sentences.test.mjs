@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { sumsAt, summarise } from '../../www/figure/analysis.js';
+import { tellCut } from '../../www/figure/legend.js';
 import { shownFromJson } from '../../www/figure/own.js';
 import { fromJson } from '../../www/figure/result.js';
 import { captionOf, introduction, pairSentence } from '../../www/figure/sentences.js';
@@ -185,13 +186,41 @@ test('a caption says what is shown: model, prompt, both sides, their number and 
   );
   assert.match(tokens, /more of the column raises the row/);
   assert.match(
-    captionOf(saved('demo-logit-difference'), DEFAULT_VIEW),
-    /rows: 1 logit difference, .*the first token; red/,
+    captionOf(own([1, 2]), DEFAULT_VIEW),
+    /^Attributions: Mine\. .*: 2 nodes, .*Blue: positive; .*negative\.$/,
+  );
+});
+
+test('of bars a caption speaks of heights and of bars that are cut off, not of rows and of where colours end', () => {
+  const result = saved('demo-logit-difference');
+  const view = { ...DEFAULT_VIEW, columns: /** @type {const} */ ('largest') };
+  const told =
+    'Attributions, logit difference, of “demo” on “Fact: Serena Williams plays the sport of”. ' +
+    `Bars: ${result.sources.pos.length} active latents of blocks.3.hook_resid_pre, by largest |attribution|; ` +
+    "heights: attributions to ' tennis' − ' golf'. " +
+    'Blue: it favours the first token; red, on a dark page orange: the second.';
+  assert.equal(captionOf(result, view, { limit: 3.6213, clipped: 0 }), told);
+  assert.equal(
+    captionOf(result, { ...view, limit: 0.5 }, { limit: 0.5, clipped: 12 }),
+    `${told} 12 bars are cut off at ±0.5.`,
+  );
+  assert.equal(
+    captionOf(result, view, { limit: 3.6213, clipped: 1 }),
+    `${told} 1 bar is cut off at ±3.62, chosen without “<|endoftext|>”.`,
   );
   assert.match(
-    captionOf(own([1, 2]), DEFAULT_VIEW),
-    /^Attributions: Mine\. Columns: 2 nodes, .*Blue: positive; .*negative\.$/,
+    introduction(result, 'attributions', 'x.')[1],
+    /^Each bar is a latent .*, and its height says how much /,
   );
+  assert.deepEqual(
+    [
+      [0, 0],
+      [0, 1],
+      [2, 1],
+    ].map(([low, high]) => tellCut({ low, high }, true)),
+    ['no bar is cut off', '1 bar is cut off', '3 bars are cut off'],
+  );
+  assert.equal(tellCut({ low: 0, high: 2 }, false), '2 cells are clipped');
 });
 
 test('three sentences come first: what was given and is said next, what a cell is, what is strongest', () => {

@@ -1,7 +1,10 @@
 // The page tells the story: sentences, terms, the model, what stands out, which way it goes.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { encodeState } from '../../www/app/links.js';
+import { DEFAULT_VIEW } from '../../www/figure/view.js';
 import { linkTo, openPage, resid, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -24,21 +27,23 @@ const TENNIS = linkTo({
   top_logits: 10,
 });
 
-/** Points at the pinned cell. @param {Page} page */
+/** Points at the pinned cell: at its column, then along it. @param {Page} page */
 async function pointAtPinned(page) {
-  const spot = await page.evaluate(() => {
+  const isFound = await page.evaluate(() => {
     const root = /** @type {HTMLElement} */ (document.querySelector('.heatmap'));
     const { left, top, width, height } = root.getBoundingClientRect();
-    const wanted = document.querySelector('.sentence')?.textContent;
-    for (let y = 60; y < height; y += 2) {
-      for (let x = 60; x < width; x += 2) {
-        root.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
-        if (document.querySelector('#tooltip')?.textContent?.split('\n')[0] === wanted) return [x, y];
-      }
-    }
-    return undefined;
+    const [from, to] = [...document.querySelectorAll('#detail .node strong')].map((node) => node.textContent);
+    /** The lines of what is told at a point. @param {number} x @param {number} y */
+    const toldAt = (x, y) => {
+      root.dispatchEvent(new PointerEvent('pointermove', { clientX: left + x, clientY: top + y }));
+      return document.querySelector('#tooltip')?.textContent?.split('\n') ?? [];
+    };
+    let [x, y] = [60, 0];
+    while (x < width && !toldAt(x, height * 0.7)[1]?.startsWith(`${from}`)) x += 2;
+    while (y < height && !toldAt(x, y)[1]?.includes(` → ${to}`)) y++;
+    return toldAt(x, y)[0] === document.querySelector('#detail .sentence')?.textContent;
   });
-  assert.ok(spot, 'no cell is told as the pinned one is');
+  assert.ok(isFound, 'the pinned cell is not told as the pinned one is');
 }
 
 test('one sentence is told by pin, pointer and keyboard alike; a caption and three sentences stand by the figure', async () => {
@@ -66,6 +71,85 @@ test('one sentence is told by pin, pointer and keyboard alike; a caption and thr
   assert.match(await text(page, '#caption'), /^Gradients, /);
   assert.deepEqual(problems, []);
   await page.close();
+});
+
+/**
+ * The pair that a saved result's figure tells as its strongest, and what its numbers say of it: computed here from the
+ * file, with none of what the page computes with.
+ * @param {string} name
+ */
+function strongestOf(name) {
+  const { request, tokens, sources, targets, gradients } = JSON.parse(
+    readFileSync(new URL(`../../www/results/${name}.json`, import.meta.url), 'utf8'),
+  );
+  const n = sources.pos.length;
+  const values = gradients.map((/** @type {number} */ gradient, /** @type {number} */ i) =>
+    sources.kind === 'token' ? gradient : Math.fround(gradient * sources.activation[i % n]),
+  );
+  let best = -1;
+  values.forEach((/** @type {number} */ value, /** @type {number} */ i) => {
+    // What comes from <|endoftext|> is not ranked.
+    if (sources.pos[i % n] !== 0 && (best < 0 || Math.abs(value) > Math.abs(values[best]))) best = i;
+  });
+  const [row, column] = [Math.floor(best / n), best % n];
+  const value = values[best];
+  let whole = 0;
+  for (let i = row * n; i < row * n + n; i++) if (values[i] > 0 === value > 0) whole += Math.abs(values[i]);
+  const size = Math.abs(value) / (sources.kind === 'token' ? 100 : 1);
+  return {
+    link: `#${encodeState('demo', { ...request, measure: undefined }, DEFAULT_VIEW)}`,
+    nodes: [targets.pos.length, n],
+    source: sources.kind === 'token' ? `“${tokens.string[column]}”` : sources.label[column].split(',')[0],
+    target: targets.label[row].split(',')[0].replaceAll("'", ''),
+    isUp: value > 0,
+    size: String(Number(size.toPrecision(3))),
+    // Of one alone no share is told.
+    share: Math.abs(value) === whole ? '' : `${Math.round((100 * Math.abs(value)) / whole)} % of `,
+  };
+}
+
+/** Of each view, what its figure shows and how a pair is told: up and down. */
+const TOLD = {
+  'demo-token-latent': {
+    verbs: ['would raise', 'would lower'],
+    whole: ['all that would raise it', 'all that would lower it'],
+  },
+  'demo-latent-latent': { verbs: ['pushes', 'holds'], whole: ['all that pushes it up', 'all that holds it down'] },
+  'demo-tennis-logit': { verbs: ['pushes', 'holds'], whole: ['all that pushes it up', 'all that holds it down'] },
+  'demo-logit-difference': {
+    verbs: ['favours “ tennis” over “ golf”', 'favours “ golf” over “ tennis”'],
+    whole: ['all that favours it', 'all that favours it'],
+  },
+};
+
+test('in every view, caption, introduction, tooltip and card say of the first picture what its numbers say', async () => {
+  for (const [name, { verbs, whole }] of Object.entries(TOLD)) {
+    const { link, nodes, source, target, isUp, size, share } = strongestOf(name);
+    const { page, problems } = await openPage(browser, link);
+    await settled(page);
+    await page.waitForSelector('#statistics table');
+    // Where nothing is pinned, the strongest pair is a key away.
+    await page.focus('.heatmap');
+    await page.keyboard.press('n');
+    const card = await text(page, '#detail .sentence');
+    const at = isUp ? 0 : 1;
+    assert.ok(card.includes(source), `${source} in ${card}`);
+    assert.ok(card.includes(verbs[at]), `${verbs[at]} in ${card}`);
+    if (name !== 'demo-logit-difference') assert.ok(card.includes(target), `${target} in ${card}`);
+    assert.ok(card.endsWith(` by ${size}, ${share}${whole[at]}.`), `${size}, ${share} in ${card}`);
+    await pointAtPinned(page);
+    assert.ok((await text(page, '#introduction strong')).endsWith(`: ${card}`), name);
+    const caption = await text(page, '#caption');
+    assert.ok(
+      caption.includes(`s: ${nodes[1]} ${source.startsWith('F') ? 'active latents of ' : 'tokens, '}`),
+      caption,
+    );
+    if (nodes[0] > 1)
+      assert.match(caption, new RegExp(`rows: ${nodes[0]} (active latents of |logits, ).* Colours end at ±[\\d.]+`));
+    else assert.match(caption, /heights: attributions to ' tennis' − ' golf'/);
+    assert.deepEqual(problems, []);
+    await page.close();
+  }
 });
 
 test('the element tells the same', async () => {

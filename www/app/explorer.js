@@ -97,11 +97,12 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
   /**
    * Shows a result part by part, so that a large one does not hold the page up.
    * @param {Attribution} shown
-   * @param {Partial<View>} wanted
+   * @param {Partial<View> | undefined} asked how it is looked at; without it, as the reader has chosen for the one before
    * @param {Meanings | undefined} itsMeanings
    */
-  async function show(shown, wanted, itsMeanings) {
+  async function show(shown, asked, itsMeanings) {
     const alive = latestShowing();
+    const wanted = asked ?? chosen();
     const itsFirst = { ...defaultView(shown), top: most() };
     const inside =
       wanted.cell && wanted.cell.row < shown.targets.pos.length && wanted.cell.column < shown.sources.pos.length;
@@ -112,9 +113,8 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     };
     if (!hasValues(shown, next.shown)) next.shown = itsFirst.shown;
     if (!shown.sources.pos.includes(next.source_pos ?? -1)) next.source_pos = undefined;
-    // A scale that stays is of numbers of the same kind.
-    if (result && wanted.locked && wanted.shown === undefined && next.shown !== view.shown)
-      [next.limit, next.locked] = [undefined, false];
+    // A scale that stays from the one before is of numbers of the same kind.
+    if (!asked && next.locked && next.shown !== view.shown) [next.limit, next.locked] = [undefined, false];
     await breath();
     if (!alive()) return;
     const ranked = rankedColumns(shown, next);
@@ -155,8 +155,19 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     if (alive()) await showStory();
     if (alive() && !totals) {
       const attributed = await summarise(shown.attributions, shown.targets.pos, shown.sources.pos, alive);
-      if (alive()) totals = attributed?.whole.rowTotal;
+      if (!alive()) return;
+      totals = attributed?.whole.rowTotal;
+      // Its share of them is told with the pair.
+      if (view.cell) showPinned();
     }
+  }
+
+  /** What the reader has chosen of how it is looked at, for the next result. @returns {Partial<View>} */
+  function chosen() {
+    const keys = /** @type {const} */ (['rows', 'columns', 'across', 'bos', 'top', 'zeros', 'threshold']);
+    const kept = Object.fromEntries(keys.filter((key) => view[key] !== first[key]).map((key) => [key, view[key]]));
+    // A locked scale stays.
+    return view.locked ? { ...kept, locked: true, limit: view.limit } : kept;
   }
 
   /** Resolves when the heatmap is painted; after some frames also where it is not, as on a hidden page. */
@@ -255,7 +266,7 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     const cut = cutOff(valuesOf(result, view.shown), limit());
     const isBars = result.targets.pos.length === 1;
     legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
-    element('clipped').textContent = tellCut(cut);
+    element('clipped').textContent = tellCut(cut, isBars);
     element('caption').replaceChildren(
       ...withTerms(document, captionOf(result, view, { limit: limit(), clipped: cut.low + cut.high })),
     );
@@ -567,13 +578,6 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
     /** How it is looked at first. */
     get first() {
       return first;
-    },
-    /** What the reader has chosen of how it is looked at, for the next result. @returns {Partial<View>} */
-    get chosen() {
-      const keys = /** @type {const} */ (['rows', 'columns', 'across', 'bos', 'top', 'zeros', 'threshold']);
-      const chosen = Object.fromEntries(keys.filter((key) => view[key] !== first[key]).map((key) => [key, view[key]]));
-      // A locked scale stays.
-      return view.locked ? { ...chosen, locked: true, limit: view.limit } : chosen;
     },
     /** Of the next request and the lists of the next result. */
     get threshold() {

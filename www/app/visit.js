@@ -106,7 +106,7 @@ export function createVisit(document, page) {
   async function present(result, from, view) {
     origins.set(result, from);
     form.offer((result.top_logits?.string ?? []).slice(0, 50));
-    await explorer.show(result, view ?? explorer.chosen, meaningsOf(result));
+    await explorer.show(result, view, meaningsOf(result));
     steps.follow();
   }
 

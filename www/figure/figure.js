@@ -186,7 +186,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
   /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
   function tell(across) {
     showColours();
-    const parts = [tellCut(cut)];
+    const parts = [tellCut(cut, result.targets.pos.length === 1)];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
       parts.push(`${count(across, 'pair')} across positions over ±${brief(view.threshold)}`);
     const badge = badgeOf(result);

@@ -1,6 +1,6 @@
 // The scale of colours beneath a heatmap: what a value is, its ends, round numbers between, and what is cut off.
 
-import { brief, number } from './text.js';
+import { brief, count } from './text.js';
 import { cssColor, themeOf } from './scale.js';
 import { ticks } from './ticks.js';
 
@@ -124,8 +124,8 @@ export function cutOff(values, limit) {
   return { low, high };
 }
 
-/** @param {Cut} cut */
-export function tellCut({ low, high }) {
-  const count = low + high;
-  return count === 0 ? 'no cell is clipped' : `${number(count)} cell${count === 1 ? ' is' : 's are'} clipped`;
+/** @param {Cut} cut @param {boolean} isBars */
+export function tellCut({ low, high }, isBars) {
+  const [what, done, n] = isBars ? ['bar', 'cut off', low + high] : ['cell', 'clipped', low + high];
+  return n === 0 ? `no ${what} is ${done}` : `${count(n, what)} ${n === 1 ? 'is' : 'are'} ${done}`;
 }

@@ -223,26 +223,31 @@ function orderOf(sort, shown, pinned) {
   return sort === 'largest' ? `by largest |${value}|` : `by Σ |${value}|`;
 }
 
+/** Whether a figure is bars over an axis: that of a single row is. @param {Shown} result */
+const isBars = ({ targets }) => targets.pos.length === 1;
+
 /** What the colours say. @param {Shown} result @param {Values} shown */
-function colours({ sources, targets }, shown) {
+function colours(result, shown) {
+  const { sources, targets } = result;
+  const [column, row] = isBars(result) ? ['it', 'the target'] : ['the column', 'the row'];
   const [up, down] =
     sources.kind === 'node' || targets.kind === 'node'
       ? ['positive', 'negative']
       : shown === 'ablations'
-        ? ['taking the column away lowers the row', 'it raises it']
+        ? [`taking ${column} away lowers ${row}`, 'it raises it']
         : shown === 'misses'
           ? ['the attribution says too much', 'too little']
           : sources.kind === 'token' || shown === 'gradients'
-            ? ['more of the column raises the row', 'it lowers it']
+            ? [`more of ${column} raises ${row}`, 'it lowers it']
             : targets.kind === 'logit_difference'
-              ? ['the column favours the first token', 'the second']
-              : ['the column pushes the row up', 'it holds it down'];
+              ? [`${column} favours the first token`, 'the second']
+              : [`${column} pushes ${row} up`, 'it holds it down'];
   return `Blue: ${up}; red, on a dark page orange: ${down}.`;
 }
 
 /**
  * What a figure shows: of which model and prompt, what rows and columns are, how many and in which order, and
- * what the colours say.
+ * what the colours say. A single row is shown as bars: these have an axis instead of a scale of colours.
  * @param {Shown} result
  * @param {View} view
  * @param {{limit?: number, clipped?: number}} [scale] where it ends, and how many cells it clips
@@ -258,14 +263,17 @@ export function captionOf(result, view, { limit, clipped = 0 } = {}) {
   const only = shown ? ` on ${tokenAt(result, Number(view.source_pos))} alone` : '';
   const largest = (/** @type {Nodes} */ { pos }) =>
     view.top !== undefined && view.top < pos.length ? `the ${view.top} largest of ` : '';
-  const columns = `Columns: ${largest(some ?? sources)}${countNodes(some ?? sources)}${only}, ${orderOf(view.columns, view.shown, 'row')}`;
-  const rows = `rows: ${largest(targets)}${countNodes(targets)}, ${orderOf(view.rows, view.shown, 'column')}`;
+  const columns = `${isBars(result) ? 'Bars' : 'Columns'}: ${largest(some ?? sources)}${countNodes(some ?? sources)}${only}, ${orderOf(view.columns, view.shown, 'row')}`;
+  const rows = isBars(result)
+    ? `heights: ${VALUES[view.shown]} to ${short(visible(targets.label[0] ?? ''), LABEL)}`
+    : `rows: ${largest(targets)}${countNodes(targets)}, ${orderOf(view.rows, view.shown, 'column')}`;
   const isChosen = view.limit === undefined && leavesFirstOut(result, view);
-  const ends =
-    limit === undefined
-      ? ''
-      : ` Colours end at ±${brief(limit)}${isChosen ? `, chosen without ${tokenAt(result, 0)}` : ''}${clipped > 0 ? `, where ${count(clipped, 'cell')} ${clipped === 1 ? 'is' : 'are'} clipped` : ''}.`;
-  return `${what}. ${columns}; ${rows}. ${colours(result, view.shown)}${ends}`;
+  const end = limit === undefined ? '' : `±${brief(limit)}${isChosen ? `, chosen without ${tokenAt(result, 0)}` : ''}`;
+  const are = clipped === 1 ? 'is' : 'are';
+  const told = `${what}. ${columns}; ${rows}. ${colours(result, view.shown)}`;
+  if (!end) return told;
+  if (isBars(result)) return `${told}${clipped > 0 ? ` ${count(clipped, 'bar')} ${are} cut off at ${end}.` : ''}`;
+  return `${told} Colours end at ${end}${clipped > 0 ? `, where ${count(clipped, 'cell')} ${are} clipped` : ''}.`;
 }
 
 /**
@@ -300,7 +308,9 @@ export function introduction(result, shown, strongest, view) {
             : targets.kind === 'logit_difference'
               ? 'how much the one adds to the other: blue favours the first token, red (on a dark page orange) the second'
               : 'how much the one pushes the other up (blue) or holds it down (red, on a dark page orange)';
-  const means = `Each column is ${column}, each row ${row}, and a cell says ${value}.`;
+  const means = isBars(result)
+    ? `Each bar is ${column}, the row ${row}, and its height says ${value}.`
+    : `Each column is ${column}, each row ${row}, and a cell says ${value}.`;
   const ranked =
     view?.source_pos !== undefined
       ? ` from ${tokenAt(result, view.source_pos)}`
