@@ -35,10 +35,18 @@ export function createLayout(document, storage) {
     if (isOpen) take.querySelector('button').focus();
   });
 
-  // Not by the address, which is a link to what is shown; and to what takes the keys.
+  // To what takes the keys.
+  const toHeatmap = () => (document.querySelector('#plot .heatmap') ?? element('plot')).focus();
+  // Not by the address, which is a link to what is shown.
   document.querySelector('.skip')?.addEventListener('click', (event) => {
     event.preventDefault();
-    (document.querySelector('#plot .heatmap') ?? element('plot')).focus();
+    toHeatmap();
+  });
+  // Hundreds of pairs may stand between a list and what can be done with the one that was picked in it.
+  element('result').addEventListener('keydown', (/** @type {KeyboardEvent} */ { key, target }) => {
+    const isInList = /** @type {Element} */ (target).closest('.pick, .scatter') !== null;
+    // While something runs, Escape ends that.
+    if (key === 'Escape' && isInList && element('cancel').disabled) toHeatmap();
   });
 
   return {

@@ -78,7 +78,11 @@ export function createCheckPanel(root, { meaning, onPick }) {
       result.request.patch === undefined
         ? 'Measured is what the target loses where the one source is set to 0 and the model run on'
         : 'Measured is what the target loses where the one source is set to what it is in the other prompt and the model run on';
-    const note = make(document, 'p.quiet', `${what}; on the broken line it is what was predicted.${some}`);
+    const note = make(
+      document,
+      'p.quiet',
+      `${what}; on the broken line it is what was predicted. From a pair, Escape leads to the heatmap.${some}`,
+    );
 
     const list = table(document, {
       title: 'Furthest off',
