@@ -107,6 +107,79 @@ async function visit(t, source, { isPrivate } = {}) {
   };
 }
 
+/**
+ * A tab whose worker waits at every step for a message, and so goes on when the tab has been heard: nothing hangs on
+ * how busy the machine is.
+ * @param {import('node:test').TestContext} t
+ * @param {Source} source
+ */
+async function visitInStep(t, source) {
+  const page = await browser.context.newPage();
+  t.after(() => page.close());
+  await page.route('**/runtime/session.js', async (route) => {
+    const response = await route.fetch();
+    const changes = /** @type {const} */ ([
+      ['const BREATH_MS = 16;', 'const BREATH_MS = -1;'],
+      ['const TELL_MS = 100;', 'const TELL_MS = -1;'],
+      ['heard.onmessage = resolve;', "self.addEventListener('message', resolve, { once: true });"],
+    ]);
+    let body = await response.text();
+    for (const [is, shall] of changes) {
+      assert.ok(body.includes(is), is);
+      body = body.replace(is, shall);
+    }
+    await route.fulfill({ response, body });
+  });
+  await page.goto(`${browser.url}/results/index.json`);
+  await page.evaluate(async (source) => {
+    /** @type {any[]} */
+    const said = [];
+    globalThis.Worker = class extends Worker {
+      /** @param {string | URL} url @param {WorkerOptions} [options] */
+      constructor(url, options) {
+        super(url, options);
+        this.addEventListener('message', ({ data }) => said.push(data));
+      }
+    };
+    const { Client } = await import(/* @vite-ignore */ `${location.origin}/runtime/client.js`);
+    const client = new Client();
+    await client.open(source, { device: 'cpu' });
+    Object.assign(globalThis, { client, said });
+  }, source);
+  return {
+    page,
+    /**
+     * Asks, and cancels at a step if one is named: steps are counted from 0.
+     * @param {string} kind @param {object} request @param {number} [cancelAt]
+     * @returns {Promise<{code?: string, answer?: string, steps: import('../../www/runtime/protocol.js').Progress[], late: number}>}
+     *   late: steps that were told after it was cancelled at one
+     */
+    ask: (kind, request, cancelAt) =>
+      page.evaluate(async ([kind, request, cancelAt]) => {
+        const { client, said } = /** @type {any} */ (globalThis);
+        const controller = new AbortController();
+        /** @type {any[]} */
+        const steps = [];
+        const onProgress = (/** @type {any} */ step) => {
+          if (steps.push(step) - 1 !== cancelAt) return void client.cached();
+          said.length = 0;
+          controller.abort();
+        };
+        const found = await client[/** @type {string} */ (kind)](request, {
+          onProgress,
+          signal: controller.signal,
+        }).then(
+          (/** @type {any} */ result) => ({ answer: JSON.stringify(result) }),
+          (/** @type {any} */ error) => ({ code: error.code }),
+        );
+        // Answered in turn: the worker has let go.
+        await client.memory();
+        const late = said.filter((/** @type {any} */ { type }) => type === 'progress').length;
+        return { ...found, steps, late };
+      }, /** @type {[string, object, number | undefined]} */ ([kind, request, cancelAt])),
+  };
+}
+
 const rows = (/** @type {number[]} */ values) => new Set(values).size * ROW;
 
 test('bytes are those of the tensors needed; the next prompt reads rows alone, the next visit asks for changes', async (t) => {
@@ -245,6 +318,50 @@ test(
     assert.equal(bytes(sae(1)), 0);
   },
 );
+
+test('a run ends at the step at which it is cancelled, a step is no more than it counts, and what was loaded is kept', async (t) => {
+  const { source, requests } = publish('in-step');
+  const { page, ask } = await visitInStep(t, source);
+  const prompt = 'The Eiffel tower is in the city of';
+  const to = { logit_difference: [' Paris', ' London'] };
+  const steer = [{ place: resid(2), latent: 7, factor: 20 }];
+  const asked = /** @type {const} */ ([
+    ['attribute', { prompt, from: resid(1), to: resid(3), measure: true }],
+    ['attribute', { prompt, from: resid(2), to, method: { integrated: 4 } }],
+    ['generate', { prompt, max_tokens: 6, steer }],
+    ['curves', { request: { prompt, from: resid(2), to }, counts: [1, 4] }],
+  ]);
+  // Operations of the prompt's way through an MLP, and through a block, and all there is to a pass.
+  const n_pos = 11;
+  const mlp = 16 * D_MODEL ** 2 * n_pos;
+  const block = 1.5 * mlp;
+  const pass = 4 * block + 2 * 3001 * D_MODEL;
+  /** What one unit of a phase may take. @type {Record<string, number>} */
+  const unit = { load: pass, forward: mlp, encode: pass, jacobian: block, ablate: mlp, generate: pass };
+  for (const [kind, request] of asked) {
+    const { answer } = await ask(kind, request);
+    const { steps } = await ask(kind, request);
+    for (const [i, step] of steps.entries()) {
+      const [before, work] = [steps[i - 1], step.flop - (steps[i - 1] ?? step).flop];
+      const units = before?.phase === step.phase ? step.done - before.done : 0;
+      const most = units > 0 ? units * unit[step.phase] : pass;
+      assert.ok(work <= 1.001 * most, `${work} of at most ${most} operations before ${JSON.stringify(step)}`);
+    }
+
+    const before = requests().length;
+    const [worker] = page.workers();
+    for (let at = 1; at < steps.length - 1; at += Math.ceil(steps.length / 9)) {
+      const { code, late } = await ask(kind, request, at);
+      assert.equal(code, 'cancelled');
+      // One at most, if the tab was slow to be heard.
+      assert.ok(late <= 1, `${late} steps after step ${at} of ${kind}`);
+    }
+    // The same worker answers the same, and reads nothing again.
+    assert.equal((await ask(kind, request)).answer, answer);
+    assert.equal(requests().length, before);
+    assert.ok(page.workers().includes(worker));
+  }
+});
 
 test('cancelling keeps what came', async (t) => {
   const { source, total } = publish('cancelled', { pace: 20 });
