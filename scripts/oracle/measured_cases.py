@@ -193,7 +193,7 @@ def of_places():
     mlp0, mlp1, mlp2 = (f"blocks.{i}.hook_mlp_out" for i in range(3))
     ln0, ln1, ln2 = (f"blocks.{i}.ln2.hook_normalized" for i in range(3))
     attn1, attn2 = "blocks.1.hook_attn_out", "blocks.2.hook_attn_out"
-    mid1, mid2 = "blocks.1.hook_resid_mid", "blocks.2.hook_resid_mid"
+    mid1, mid2, mid3 = (f"blocks.{i}.hook_resid_mid" for i in (1, 2, 3))
     post2 = "blocks.2.hook_resid_post"
     cases |= {
         "intervention_heads_and_mlp": edit(
@@ -217,6 +217,13 @@ def of_places():
         ),
         "intervention_jumprelu": edit(
             EIFFEL_CITY, [(mid2, "active", 0, two), (mid2, "inactive", 3, {"set": 0.5})], [ln2, post2]
+        ),
+        "ablations_mlp_out_1_to_gated": ask("ablations", EIFFEL_CITY, mlp1, mid3),
+        "ablations_gated_to_top_logits": ask("ablations", EIFFEL_CITY, mid3, TOP),
+        "intervention_gated": edit(
+            EIFFEL_CITY,
+            [(mlp1, "active", 0, gone), (mid3, "active", 0, two), (mid3, "inactive", 3, {"set": 0.5})],
+            [],
         ),
         "intervention_scaled": edit(EIFFEL_CITY, [(mlp2, "active", 0, {"set": 5.0})], [post2]),
         "completeness_ln2_1_to_difference": ask("completeness", SERENA, ln1, TENNIS),

@@ -51,13 +51,20 @@ class PlacedSae:
         return self.sae.decode(acts)
 
     def preactivations(self, x):
-        return self.sae.process_sae_in(x) @ self.sae.W_enc + self.sae.b_enc
+        """What an active latent's activation is, where it may also be negative."""
+        read, sae = self.sae.process_sae_in(x), self.sae
+        if self.cfg.architecture == "gated":
+            return read @ (sae.W_enc * sae.r_mag.exp()) + sae.b_mag
+        return read @ sae.W_enc + sae.b_enc
 
     def threshold_distances(self, x):
         """How far each pre-activation that matters is from where its latent's activity changes."""
         pre = self.preactivations(x)
         if hasattr(self.sae, "threshold"):
             return (pre - self.sae.threshold).abs().flatten()
+        if self.cfg.architecture == "gated":
+            gate = self.sae.process_sae_in(x) @ self.sae.W_enc + self.sae.b_gate
+            return torch.cat([gate.abs().flatten(), pre[gate > 0].abs()])
         k = (self.cfg.activation_fn_kwargs or {}).get("k")
         if k is None:
             return pre.abs().flatten()

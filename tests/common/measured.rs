@@ -8,7 +8,7 @@ use sae_attribution::curves::{Curve, CurveRequest};
 use sae_attribution::generation::Generation;
 use sae_attribution::intervention::Intervention;
 use sae_attribution::request::{Method, Request};
-use sae_attribution::result::{Attribution, Nodes};
+use sae_attribution::result::{Attribution, Completeness, Nodes};
 use sae_attribution::source::Source;
 use sae_attribution::watch::Unwatched;
 use serde_json::{Value, json};
@@ -36,7 +36,10 @@ pub(crate) async fn check_measured(
             "intervention" => check.intervention(session, asked, &expected).await,
             "generation" => check.generation(session, asked, &expected).await,
             "curves" => check.curves(session, asked, &expected).await,
-            _ => check.credits(session, &kind, asked, &expected).await,
+            _ => {
+                check.credits(session, &kind, asked.clone(), &expected).await;
+                check.gaps(session, asked, &expected).await;
+            }
         }
         writeln!(report, "{name}: {}", check.worst.join(", ")).unwrap();
         for line in check.lines {
@@ -197,6 +200,37 @@ impl Check {
                 let want = numbers(expected, &want[when]["activation"]);
                 self.close(&format!("latents {when}"), &values, &want, self.tolerance);
             }
+        }
+    }
+
+    /// What integrated gradients lack to the whole for more and more steps, where the reference has
+    /// it and it falls as 1 / steps: of logits, whose way is not broken by activations, and not where
+    /// the way begins at a stream of almost no norm.
+    async fn gaps(&mut self, session: &Session, asked: Value, expected: &Expected) {
+        let Some(by_steps) = expected.json["checks"]["gap_by_steps"].as_object() else { return };
+        let gap = |steps: &str| by_steps.get(steps).and_then(Value::as_f64).unwrap_or(f64::MAX);
+        if gap("40") > gap("5") / 4.0 {
+            return;
+        }
+        for (steps, want) in by_steps {
+            let mut request = request(asked.clone(), "integrated");
+            request.method = Method::Integrated(steps.parse().expect("a number"));
+            let result = session.attribute(&request, &Unwatched).await;
+            let result = result.unwrap_or_else(|error| panic!("{error}"));
+            let Completeness { total, error } = result.completeness.expect("it sums up");
+            let sums = sums(&result.attributions, &error.unwrap_or_default(), total.len());
+            let most =
+                |values: &mut dyn Iterator<Item = f32>| values.fold(0f32, |a, b| a.max(b.abs()));
+            let gap = most(&mut sums.iter().zip(&total).map(|(sum, total)| sum - total));
+            // A gap is a small difference of large sums.
+            let scale = most(&mut sums.into_iter().chain(total));
+            let want = [want.as_f64().expect("a number"), f64::from(scale)];
+            self.close(
+                &format!("gap of {steps} steps"),
+                &[gap, scale],
+                &want,
+                2.0 * self.tolerance,
+            );
         }
     }
 

@@ -346,3 +346,43 @@ test('a method, its steps and another prompt are asked for as the form says', as
   assert.deepEqual(problems, []);
   await page.close();
 });
+
+test('of integrated gradients, what lacks to the whole falls as 1 / steps', async () => {
+  const page = await browser.context.newPage();
+  await page.goto(`${browser.url}/results/index.json`);
+  const found = await page.evaluate(
+    async ([from, steps]) => {
+      const load = (/** @type {string} */ path) => import(`${location.origin}/${path}`);
+      const [{ Client }, { SOURCES }] = await Promise.all(['runtime/client.js', 'app/sources.js'].map(load));
+      const client = new Client();
+      const { model, saes } = SOURCES.tiny;
+      await client.open({ model, saes }, { device: 'cpu' });
+      const asked = {
+        prompt: 'Fact: Serena Williams plays the sport of',
+        from,
+        to: { logit_difference: [' tennis', ' golf'] },
+      };
+      const add = (/** @type {number} */ sum, /** @type {number} */ value) => sum + value;
+      const gaps = [];
+      for (const patch of [undefined, 'Fact: Serena Jordan plays the sport of']) {
+        const against = patch === undefined ? asked : { ...asked, patch };
+        const of = [];
+        for (const integrated of steps) {
+          const { attributions, completeness } = await client.attribute({ ...against, method: { integrated } });
+          of.push(attributions.reduce(add, 0) + completeness.error.reduce(add, 0) - completeness.total[0]);
+        }
+        gaps.push(of);
+      }
+      client.close();
+      return gaps;
+    },
+    /** @type {const} */ ([resid(2), [4, 8, 16, 32]]),
+  );
+  for (const gaps of found) {
+    assert.ok(Math.abs(gaps[0]) > 0.1, `${gaps}`);
+    // Left sums: to first order half of what the gradient changes by from one end to the other, over the steps.
+    for (const [i, gap] of gaps.slice(1).entries())
+      assert.ok(gap / gaps[i] > 0.4 && gap / gaps[i] < 0.55, `${gaps}: twice the steps, half the gap`);
+  }
+  await page.close();
+});

@@ -55,10 +55,11 @@ test('SAEs of a folder are found at any place, and answer there', async () => {
     readdirSync(fixture('places/saes')).sort(),
     'every folder that is named as a place is',
   );
-  assert.deepEqual(offered.slice(-3), [
+  assert.deepEqual(offered.slice(-4), [
     'blocks.2.ln2.hook_normalized',
     'blocks.2.hook_mlp_out',
     'blocks.2.hook_resid_post',
+    'blocks.3.hook_resid_mid',
   ]);
   await page.check('input[value=latent_to_latent]');
   await page.fill('#prompt', 'the tower');
