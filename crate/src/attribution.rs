@@ -370,7 +370,9 @@ impl<'a> dyn Way + 'a {
                 Vectors::Stream(rows) => self.enter(block, &rows, from),
                 Vectors::Attention(inner) => inner,
             };
+            meter.pause().await?;
             let inner = self.cross(block, &inner, from, to);
+            meter.pause().await?;
             match met {
                 Some(fixed) if i + 1 == blocks.len() => {
                     let found = inner.products(fixed, &pairs);

@@ -15,7 +15,7 @@ use crate::run::{Run, Steering};
 use crate::session::{Session, largest};
 use crate::sparse::read_back;
 use crate::store::Need;
-use crate::watch::{Meter, Phase, Unwatched, Watch};
+use crate::watch::{Meter, Phase, Watch, Within};
 
 /// The most tokens that are written.
 const MAX_TOKENS: usize = 50;
@@ -193,9 +193,10 @@ impl Session {
         while text.token_id.len() < asked.max_tokens
             && tokens.token_id.len() <= self.store.config.max_positions()
         {
+            let within = Within(meter);
             let mut run = match kept.is_none() && steering.is_empty() {
-                true => self.start(&tokens, needs(), &Unwatched).await?,
-                false => Run::start(&self.store, &tokens, needs(), kept, &Unwatched).await?,
+                true => self.start(&tokens, needs(), &within).await?,
+                false => Run::start(&self.store, &tokens, needs(), kept, &within).await?,
             };
             run.steering = steering.to_vec();
             let mut stream = run.embed().await?;

@@ -59,6 +59,15 @@ impl Watch for Unwatched {
     }
 }
 
+/// Watches work that is a part of one unit of another: hears nothing of its own, and ends it with that.
+pub struct Within<'a>(pub &'a Meter<'a>);
+
+impl Watch for Within<'_> {
+    fn report(&self, _: Progress) -> LocalFuture<'_, Result<()>> {
+        Box::pin(self.0.pause())
+    }
+}
+
 /// Counts the work of one phase and reports each step of it.
 pub struct Meter<'a> {
     watch: &'a dyn Watch,
@@ -79,6 +88,14 @@ impl<'a> Meter<'a> {
     /// There are `units` more than was known at the start.
     pub fn extend(&mut self, units: u64) {
         self.progress.total += units;
+    }
+
+    /// Lets who watches end the work between two parts of one unit.
+    ///
+    /// # Errors
+    /// `cancelled`.
+    pub async fn pause(&self) -> Result<()> {
+        self.watch.report(self.progress).await
     }
 
     /// Counts `units` more as done.

@@ -60,6 +60,14 @@ pub(crate) async fn check_products(device: &Device, cases: usize) -> f64 {
         let plain = read(kernels::matmul(&x_, &w_, with_bias, with_add)).await;
         let by_rows = read(kernels::matmul_transposed(&x_, &on_device(&transposed, inner))).await;
         assert_eq!((plain.len(), by_rows.len()), (rows * columns, rows * columns));
+        // On the CPU a row is the same alone, as in a continuation, and among others.
+        if !cfg!(feature = "webgpu") {
+            let last = rows - 1;
+            let add_last = on_device(&add[last * columns..], columns);
+            let alone = on_device(&x[last * inner..], inner);
+            let alone = kernels::matmul(&alone, &w_, with_bias, with_add.map(|_| &add_last));
+            assert_eq!(read(alone).await, plain[last * columns..], "{rows} × {inner} × {columns}");
+        }
         // All of a small result; of a large one its edges and every so many.
         let stride = (rows * columns * inner / 4_000_000).max(1);
         for at in 0..rows * columns {

@@ -203,7 +203,10 @@ test('tokens are tinted by what goes out from them, and one that is pressed is s
   for (const key of ['PageDown', 'End']) {
     const before = await page.evaluate(() => location.hash);
     await page.keyboard.press(key);
-    await page.waitForFunction((before) => /source_pos=4.*cell=/.test(location.hash) && location.hash !== before, before);
+    await page.waitForFunction(
+      (before) => /source_pos=4.*cell=/.test(location.hash) && location.hash !== before,
+      before,
+    );
   }
   assert.match(await text(page, '#cell-text'), /'f' \(4\).* → /);
   // The pinned target alone counts now.

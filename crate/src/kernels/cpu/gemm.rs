@@ -26,6 +26,10 @@ const DOT_COLUMNS: usize = 3;
 const DOT_GROUP: usize = 64 << 10;
 /// Left rows packed at a time: 256 KiB with `INNER`, a part of the L2 cache.
 const ROWS: usize = 252;
+/// Columns of a single row that are summed at a time: 12 KiB, a part of the L1 cache.
+const STRIPE: usize = 3072;
+/// Right rows that a single row takes at a time.
+const STRIPE_ROWS: usize = 4;
 
 /// Adds `x w` to `out`.
 ///
@@ -37,6 +41,9 @@ pub(super) fn add_product(
     out: &mut [f32],
     [rows, inner, columns]: [usize; 3],
 ) {
+    if rows == 1 {
+        return add_row_product(x, w, out);
+    }
     let mut left = vec![0f32; ROWS.min(rows.next_multiple_of(BLOCK_ROWS)) * INNER.min(inner)];
     let mut panels = [[[0f32; BLOCK_COLUMNS]; INNER]; PANELS];
     for first_row in (0..rows).step_by(ROWS) {
@@ -68,6 +75,63 @@ pub(super) fn add_product(
             }
         }
     }
+}
+
+/// Adds `x w` to a row: nothing is read twice, so nothing is packed. A token of a continuation is such a row,
+/// as fast as memory gives the weights. Every sum is made in the order of [`add_product`], so that a row is the
+/// same alone and among others.
+///
+/// # Shapes
+/// - `x`: `[inner]`, `w`: `[inner, columns]`, `out`: `[columns]`
+fn add_row_product(x: &[f32], w: &[f32], out: &mut [f32]) {
+    let columns = out.len();
+    let mut sums = [0f32; STRIPE];
+    for (x, w) in x.chunks(INNER).zip(w.chunks(INNER * columns)) {
+        for (stripe, out) in out.chunks_mut(STRIPE).enumerate() {
+            let width = out.len();
+            let sums = &mut sums[..width];
+            sums.fill(0.0);
+            for (x, w) in x.chunks(STRIPE_ROWS).zip(w.chunks(STRIPE_ROWS * columns)) {
+                let row = |i: usize| &w[i * columns + stripe * STRIPE..][..width];
+                match x.first_chunk::<STRIPE_ROWS>() {
+                    Some(x) => add_rows(*x, std::array::from_fn(row), sums),
+                    None => (0..x.len()).for_each(|i| add_rows([x[i]], [row(i)], sums)),
+                }
+            }
+            out.iter_mut().zip(sums).for_each(|(out, sum)| *out += *sum);
+        }
+    }
+}
+
+/// Adds `N` rows, each times a number, to the sums.
+#[cfg_attr(
+    all(feature = "relaxed-simd", target_arch = "wasm32"),
+    target_feature(enable = "relaxed-simd")
+)]
+fn add_rows<const N: usize>(x: [f32; N], rows: [&[f32]; N], sums: &mut [f32]) {
+    let x = x.map(Lane::splat);
+    let parts = rows.map(|row| row.as_chunks::<{ Lane::LEN }>());
+    let (sums, sums_rest) = sums.as_chunks_mut::<{ Lane::LEN }>();
+    for (k, to) in sums.iter_mut().enumerate() {
+        let mut sum = Lane::load(to, 0);
+        for i in 0..N {
+            sum = x[i].mul_add(Lane::load(&parts[i].0[k], 0), sum);
+        }
+        sum.store(to, 0);
+    }
+    // In a lane as well, or they would be rounded otherwise.
+    let padded = |rest: &[f32]| {
+        let mut values = [0f32; Lane::LEN];
+        values[..rest.len()].copy_from_slice(rest);
+        values
+    };
+    let mut sum = Lane::load(&padded(sums_rest), 0);
+    for i in 0..N {
+        sum = x[i].mul_add(Lane::load(&padded(parts[i].1), 0), sum);
+    }
+    let mut values = [0f32; Lane::LEN];
+    sum.store(&mut values, 0);
+    sums_rest.copy_from_slice(&values[..sums_rest.len()]);
 }
 
 /// Splits rows into register blocks of nearly the same height: 4 into 2 and 2, not 3 and 1.
