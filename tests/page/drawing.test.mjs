@@ -296,6 +296,25 @@ test('rows, columns and their groups are told in words, and a cut label is read 
   await own.page.close();
 });
 
+test('no label is half hidden by that of the pinned pair', async () => {
+  const { page, problems } = await openPage(browser, '?source=tiny');
+  await settled(page);
+  // Labels of columns stand 17 pixels apart and slant, those of rows 11.
+  await openResult(
+    page,
+    'many.json',
+    madeUp(50, 50, (i) => (i === 20 * 50 + 30 ? 9 : (i % 7) - 3)),
+  );
+  for (const name of ['F0.29', 'F0.31', 'F1.19', 'F1.21']) assert.ok((await written(page)).includes(name), name);
+  await page.focus('.heatmap');
+  await page.keyboard.press('n');
+  const texts = await written(page);
+  for (const name of ['F0.29', 'F0.31', 'F1.19', 'F1.21']) assert.ok(!texts.includes(name), name);
+  for (const name of ['F0.28', 'F0.32', 'F1.18', 'F1.22']) assert.ok(texts.includes(name), name);
+  assert.deepEqual(problems, []);
+  await page.close();
+});
+
 /** The darkest and the commonest brightness of the heatmap's cells. @param {Page} page */
 const shades = (page) =>
   page.evaluate(() => {

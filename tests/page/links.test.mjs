@@ -274,6 +274,17 @@ test('Python is offered for each view, with the prompt quoted', async () => {
   const code = await page.inputValue('#code-text');
   assert.match(code, /to_single_token\(" tennis"\)/);
   assert.match(code, /models\/tiny\/model/);
+  // It opens at its beginning, though it is longer than its box.
+  const { top, caret, isLonger } = await page.locator('#code-text').evaluate((box) => {
+    const {
+      scrollTop: top,
+      selectionStart: caret,
+      scrollHeight,
+      clientHeight,
+    } = /** @type {HTMLTextAreaElement} */ (box);
+    return { top, caret, isLonger: scrollHeight > clientHeight };
+  });
+  assert.deepEqual([top, caret, isLonger], [0, 0, true]);
   await page.keyboard.press('Escape');
   await page.close();
   const { model, saes } = SOURCES['gpt2-small-res-jb'];

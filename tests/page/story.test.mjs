@@ -171,6 +171,44 @@ test('the element tells the same', async () => {
   await page.close();
 });
 
+test('a figure in another page has the scale, the legend, the frame and the caption of the page, light and dark', async () => {
+  for (const name of ['demo-token-latent', 'demo-latent-latent', 'demo-logit-difference']) {
+    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+      const here = await openPage(browser, strongestOf(name).link);
+      const there = await openPage(browser, `embed.html?result=results/${name}.json`);
+      const looks = [];
+      for (const { page } of [here, there]) {
+        await page.emulateMedia({ colorScheme });
+        await page.waitForSelector('.heatmap-canvas');
+        const legend = page.locator('.sae-colours svg');
+        // Drawn anew where the scheme is another.
+        if (name !== 'demo-logit-difference')
+          await page.waitForFunction(
+            (colour) => {
+              const root = document.querySelector('sae-attribution')?.shadowRoot ?? document;
+              return root.querySelector('.sae-colours svg')?.getAttribute('aria-label')?.includes(`from ${colour}`);
+            },
+            colorScheme === 'dark' ? 'orange' : 'red',
+          );
+        looks.push({
+          legend: (await legend.count()) > 0 ? [await legend.getAttribute('aria-label'), await legend.innerHTML()] : [],
+          frame: await page.locator('.heatmap').evaluate((heatmap) => {
+            const { borderTopColor, borderTopWidth, borderRadius, backgroundColor, color } = getComputedStyle(heatmap);
+            return [borderTopColor, borderTopWidth, borderRadius, backgroundColor, color];
+          }),
+          cut: (await text(page, page === here.page ? '#clipped' : '[part=scale] small')).split(' · ')[0],
+        });
+      }
+      assert.deepEqual(looks[1], looks[0], `${name}, ${colorScheme}`);
+      assert.ok((await text(there.page, '[part=readout]')).startsWith(await text(here.page, '#caption')), name);
+      for (const { page, problems } of [here, there]) {
+        assert.deepEqual(problems, []);
+        await page.close();
+      }
+    }
+  }
+});
+
 test('statistics say what they count against, by view', async () => {
   const { page } = await openPage(browser, TENNIS);
   await settled(page);

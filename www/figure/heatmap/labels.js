@@ -12,6 +12,8 @@ import { GLYPH, SLANT, TITLE } from './room.js';
 const APART = 5;
 /** Groups whose lines are nearer than this fade, and are gone at the second. */
 const CROWDED = { from: 28, to: 5 };
+/** What stands nearer to the pinned label would be half hidden by it: along rows, and along columns, whose labels slant. */
+const BESIDE_PINNED = { rows: 13, columns: 19 };
 
 /**
  * Rows or columns as they are written.
@@ -89,7 +91,7 @@ export function drawLabels(context, matrix, view, which, pinned) {
   context.textBaseline = 'middle';
   context.fillStyle = view.ink;
   const untold = side.axis.groups.length > 0 ? writeGroups(context, side) : new Set();
-  if (side.hasLabels) writeEach(context, side, untold);
+  if (side.hasLabels) writeEach(context, side, untold, pinned?.place);
   if (pinned) writePinned(context, side, view, pinned);
   context.restore();
 }
@@ -150,8 +152,10 @@ function writeGroups(context, { isRows, isSlanted, axis, at, from, to, depth, ha
  * @param {CanvasRenderingContext2D} context
  * @param {Side} side
  * @param {Set<unknown>} untold groups that are told by each label
+ * @param {number} [pinned] place of the one whose label is drawn over the others
  */
-function writeEach(context, { isRows, axis, at, first, last, cell, depth, band, font, letters, write }, untold) {
+function writeEach(context, side, untold, pinned) {
+  const { isRows, isSlanted, axis, at, first, last, cell, depth, band, font, letters, write } = side;
   const least = LABEL_CELL[isRows ? 'rows' : 'columns'];
   const every = Math.max(1, Math.ceil(least / cell));
   context.font = font(every > 1 ? 10 : Math.min(11, Math.max(9, cell - 1)));
@@ -161,6 +165,8 @@ function writeEach(context, { isRows, axis, at, first, last, cell, depth, band, 
     while (group < groups.length && groups[group].end <= place) group++;
     const isGrouped = groups.length > 0 && !untold.has(groups[group]);
     const middle = at(place) + cell / 2;
+    const apart = pinned === undefined ? Infinity : Math.abs(place - pinned) * cell;
+    if ((isRows || isSlanted) && apart < BESIDE_PINNED[isRows ? 'rows' : 'columns']) continue;
     const most = letters(depth - band, middle);
     // An ellipsis alone tells nothing.
     if (most > 2) write(short(axis.label(axis.order[place], isGrouped), most), middle);
