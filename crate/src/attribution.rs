@@ -370,6 +370,7 @@ impl<'a> dyn Way + 'a {
                 Vectors::Stream(rows) => self.enter(block, &rows, from),
                 Vectors::Attention(inner) => inner,
             };
+            // A block of many directions takes a tenth of a second and more.
             meter.pause().await?;
             let inner = self.cross(block, &inner, from, to);
             meter.pause().await?;

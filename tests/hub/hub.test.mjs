@@ -625,7 +625,7 @@ test('cancel while waiting for another try', async (t) => {
   await ask('cancel');
   assert.equal((await reading).error?.code, 'cancelled');
   // The server asked for half a minute.
-  assert.ok(performance.now() - before < 15_000);
+  assert.ok(performance.now() - before < (ALL ? 200 : 15_000));
 });
 
 for (const [revision, asked] of Object.entries({ main: [CHECK], [COMMIT]: [] })) {

@@ -8,7 +8,7 @@ import { VIEW_NAMES, viewOf } from '../figure/request.js';
 import { THRESHOLD } from '../figure/request.js';
 import { hasValues, VALUE, VALUES, valuesOf } from '../figure/values.js';
 import { DEFAULT_VIEW, defaultView } from '../figure/view.js';
-import { axes, describeCell, quantityOf, savedLabel } from '../figure/axes.js';
+import { axes, describeCell, isBars, quantityOf, savedLabel } from '../figure/axes.js';
 import { createCrossing } from './panels/crossing.js';
 import { strongestPairs } from './panels/findings.js';
 import { tellFold } from '../figure/fold.js';
@@ -59,9 +59,8 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
   let view = { ...DEFAULT_VIEW };
   /** How the result is looked at first. @type {View} */
   let first = view;
-  const isNarrow = () => document.defaultView?.matchMedia(NARROW).matches;
   /** How many rows and columns are shown first: by the screen that there is, so that links say it. */
-  const most = () => (isNarrow() ? MOST_ON_PHONE : undefined);
+  const most = () => (document.defaultView?.matchMedia(NARROW).matches ? MOST_ON_PHONE : undefined);
   /** @type {import('../figure/analysis.js').Summary | undefined} */
   let summary;
   /** Σ |attribution| of each row, whatever is shown. @type {Float64Array | undefined} */
@@ -264,9 +263,8 @@ export function createExplorer(root, { onView, onPin, say, onResult, half }) {
   function showScale() {
     if (!result) return;
     const cut = cutOff(valuesOf(result, view.shown), limit());
-    const isBars = result.targets.pos.length === 1;
-    legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars });
-    element('clipped').textContent = tellCut(cut, isBars);
+    legend(element('legend'), { limit: limit(), quantity: quantityOf(view.shown), cut, isBars: isBars(result) });
+    element('clipped').textContent = tellCut(cut, isBars(result));
     element('caption').replaceChildren(
       ...withTerms(document, captionOf(result, view, { limit: limit(), clipped: cut.low + cut.high })),
     );

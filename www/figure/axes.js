@@ -38,6 +38,9 @@ export function savedLabel(result, { hook_name, latent }, node) {
   return of ? /** @type {string | undefined} */ (own(of, String(latent[node]))) : undefined;
 }
 
+/** Whether a figure is bars over an axis: that of a single row is. @param {{targets: {pos: ArrayLike<number>}}} result */
+export const isBars = ({ targets }) => targets.pos.length === 1;
+
 /** Whether the positions of nodes tell them apart. @param {Nodes} nodes */
 export const isSpread = ({ kind, pos }) =>
   kind === 'node' ? pos.some((at) => at !== pos[0]) : kind === 'latent' || kind === 'token';
@@ -134,7 +137,7 @@ export function axes(result, view, summary, meaning) {
   const { targets } = result;
   return {
     // Of the bars of a single row.
-    quantity: targets.pos.length === 1 ? `${quantity} to ${nodeLabel(targets, 0)}` : quantity,
+    quantity: isBars(result) ? `${quantity} to ${nodeLabel(targets, 0)}` : quantity,
     rows: axis(
       'targets',
       view.rows,

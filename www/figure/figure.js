@@ -1,7 +1,7 @@
 // A result drawn into a node that is given: its title, the heatmap, the scale of colours, one cell in words.
 
 import { pairsAcross, summarise, sumsAt } from './analysis.js';
-import { axes, describeCell, isSpread, quantityOf, savedLabel } from './axes.js';
+import { axes, describeCell, isBars, isSpread, quantityOf, savedLabel } from './axes.js';
 import { badgeOf } from './badge.js';
 import { tellFold } from './fold.js';
 import { heatmap } from './heatmap.js';
@@ -186,7 +186,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
   /** What the colours mean, and how much leads across positions. @param {number} [across] pairs, once they are counted */
   function tell(across) {
     showColours();
-    const parts = [tellCut(cut, result.targets.pos.length === 1)];
+    const parts = [tellCut(cut, isBars(result))];
     if (across !== undefined && isSpread(result.sources) && isSpread(result.targets))
       parts.push(`${count(across, 'pair')} across positions over ±${brief(view.threshold)}`);
     const badge = badgeOf(result);
@@ -196,8 +196,7 @@ export function drawFigure(node, result, { view: first = {}, onSelect, onSort } 
   }
 
   function showColours() {
-    const isBars = result.targets.pos.length === 1;
-    legend(colours, { limit, quantity: quantityOf(view.shown), cut, isBars });
+    legend(colours, { limit, quantity: quantityOf(view.shown), cut, isBars: isBars(result) });
   }
 
   /** @param {import('./heatmap.js').SeenCell | undefined} cell */

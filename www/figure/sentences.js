@@ -5,6 +5,7 @@
 // compared with all that pushes it up, what holds it down with all that holds it down. The source SAE's error is no
 // source, and is not in it.
 
+import { isBars } from './axes.js';
 import { shownColumns } from './part.js';
 import { leavesFirstOut } from './ranking.js';
 import { VIEW_NAMES, viewOf } from './request.js';
@@ -222,9 +223,6 @@ function orderOf(sort, shown, pinned) {
   if (sort === 'value') return `by ${value} at the pinned ${pinned}`;
   return sort === 'largest' ? `by largest |${value}|` : `by Σ |${value}|`;
 }
-
-/** Whether a figure is bars over an axis: that of a single row is. @param {Shown} result */
-const isBars = ({ targets }) => targets.pos.length === 1;
 
 /** What the colours say. @param {Shown} result @param {Values} shown */
 function colours(result, shown) {
