@@ -92,6 +92,8 @@ export async function openStore() {
       };
     } catch (error) {
       reasons.push(/** @type {Error} */ (error).message);
+      // The other one is of the same browser: it might answer this once, and then no more, untold.
+      if (silence) break;
     }
   }
   return {
