@@ -82,7 +82,7 @@ async fn what_is_measured_equals_the_reference() {
         let addresses = all_addresses(&reader, &fixture).await;
         let session = Session::open(device, own, addresses).await;
         let session = session.unwrap_or_else(|error| panic!("{error}"));
-        let report = check_measured(&session, &reader, &fixture, TOLERANCE).await;
+        let report = check_measured(&session, &reader, &fixture).await;
         console_log!(
             "{name} on {:?}, largest errors relative to the largest value:\n{report}",
             kernels::DEVICE_KIND

@@ -15,13 +15,16 @@ use serde_json::{Value, json};
 
 use super::golden::{Check, Expected, json};
 
+/// As in `golden`, but for the path of `odd`'s `integrated_difference`, whose end is so ill-conditioned that TransformerLens
+/// in float32 is off by 2e-5 at a step of it.
+pub(crate) const TOLERANCE: f64 = if cfg!(feature = "webgpu") { 5e-5 } else { 1e-5 };
+
 /// Runs every case of a fixture. Returns a line a case with the largest errors seen; panics with all of
 /// them if any exceeds `tolerance`, relative to the largest value of the array.
 pub(crate) async fn check_measured(
     session: &Session,
     source: &dyn Source,
     fixture: &str,
-    tolerance: f64,
 ) -> String {
     let names = json(source, &format!("{fixture}/measured/index.json")).await;
     let names: Vec<String> = serde_json::from_value(names).expect("a list of names");
@@ -29,7 +32,7 @@ pub(crate) async fn check_measured(
     let (mut report, mut failures) = (String::new(), String::new());
     for name in names {
         let expected = Expected::read_some(source, &format!("{fixture}/measured/{name}")).await;
-        let mut check = Check { tolerance, lines: Vec::new(), worst: Vec::new() };
+        let mut check = Check { tolerance: TOLERANCE, lines: Vec::new(), worst: Vec::new() };
         let kind = expected.json["kind"].as_str().expect("a kind").to_owned();
         let asked = expected.json["request"].clone();
         match &kind[..] {

@@ -34,7 +34,7 @@ fn cases_equal_the_reference() {
             let session = Session::open(device(), Box::new(Folder), addresses)
                 .await
                 .unwrap_or_else(|error| panic!("{error}"));
-            check_fixture(&session, &Folder, fixture, TOLERANCE.min(2e-5)).await
+            check_fixture(&session, &Folder, fixture, TOLERANCE).await
         });
         println!("{fixture}, largest errors relative to the largest value:\n{report}");
     }

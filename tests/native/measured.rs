@@ -4,7 +4,7 @@ use sae_attribution::Session;
 use sae_attribution::folder::Folder;
 
 use crate::common::device::device;
-use crate::common::golden::{TOLERANCE, all_addresses};
+use crate::common::golden::all_addresses;
 use crate::common::measured::check_measured;
 use crate::golden::fixtures;
 
@@ -18,7 +18,7 @@ fn what_is_measured_equals_the_reference() {
             let addresses = all_addresses(&Folder, fixture).await;
             let session = Session::open(device(), Box::new(Folder), addresses).await;
             let session = session.unwrap_or_else(|error| panic!("{error}"));
-            check_measured(&session, &Folder, fixture, TOLERANCE).await
+            check_measured(&session, &Folder, fixture).await
         });
         println!("{fixture}, largest errors relative to the largest value:\n{report}");
         seen += 1;
