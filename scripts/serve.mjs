@@ -102,7 +102,12 @@ export function serve({ port = 0, mounts, lists = new Map(), making }) {
     response.setHeader('Content-Type', TYPES[extname(file)] ?? 'application/octet-stream');
     if (folder === WWW) response.setHeaders(new Map(Object.entries(pageHeaders(file))));
     response.setHeader('Accept-Ranges', 'bytes');
-    response.setHeader('ETag', `"${stat.size}-${stat.mtimeMs}"`);
+    const tag = `"${stat.size}-${stat.mtimeMs}"`;
+    response.setHeader('ETag', tag);
+    if (request.headers['if-none-match'] === tag && !request.headers.range) {
+      response.statusCode = 304;
+      return response.end();
+    }
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     let [start, end] = [0, stat.size - 1];
     if (range) {
