@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { brotliCompressSync } from 'node:zlib';
 import { transformSync } from 'esbuild';
 import { chromium } from 'playwright-core';
-import { CHROMIUM_ARGS } from '../page/browser.mjs';
+import { CHROMIUM, CHROMIUM_ARGS } from '../page/browser.mjs';
 import { asked, figureOf, openMade, start, violations, writeMade } from './pages.mjs';
 
 const WWW = new URL('../../www/', import.meta.url).pathname;
@@ -16,7 +16,7 @@ const BYTES = 40_000;
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 
@@ -156,7 +156,7 @@ test('what stands inside is seen until there is a picture, where none comes, and
     assert.equal(await page.getByText('elsewhere').isVisible(), name === 'gone');
     await page.close();
   }
-  const plain = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: CHROMIUM_ARGS });
+  const plain = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_ARGS });
   const page = await plain.newPage({ javaScriptEnabled: false });
   await page.goto(`${browser.url}/examples/blog.html`);
   assert.equal(await page.getByText('The figure on a page of its own').first().isVisible(), true);

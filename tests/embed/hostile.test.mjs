@@ -52,7 +52,7 @@ const FILES = {
 };
 
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
   other = createServer((request, response) => {
     const path = request.url ?? '';
     if (path !== '/private') response.setHeader('Access-Control-Allow-Origin', '*');

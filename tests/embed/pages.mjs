@@ -24,9 +24,12 @@ let made = 0;
 /** Puts a file beside them, at /made/. @param {string} name @param {object} content */
 export const writeMade = (name, content) => writeFileSync(join(FOLDER, name), JSON.stringify(content));
 
-/** A browser, and a server that has the pages made up here. */
-export async function start() {
-  const browser = await startBrowser({ mounts: new Map([['/made/', FOLDER]]) });
+/**
+ * A browser, and a server that has the pages made up here.
+ * @param {{runtime?: boolean}} [options] as there
+ */
+export async function start(options) {
+  const browser = await startBrowser({ ...options, mounts: new Map([['/made/', FOLDER]]) });
   return {
     ...browser,
     async close() {

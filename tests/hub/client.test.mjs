@@ -17,7 +17,7 @@ const test = (name, body) => testWithin(name, { timeout: 60_000 }, body);
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

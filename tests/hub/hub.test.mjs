@@ -33,6 +33,7 @@ before(async () => {
   hub = await startHub();
   const folder = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
   browser = await start({
+    runtime: false,
     mounts: new Map([
       ['/hub/', folder('.')],
       ['/www/', folder('../../www')],

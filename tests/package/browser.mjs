@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { serve } from '../../scripts/serve.mjs';
-import { CHROMIUM_ARGS } from '../page/browser.mjs';
+import { CHROMIUM, CHROMIUM_ARGS } from '../page/browser.mjs';
 import { hasFigures } from './projects.mjs';
 
 const WWW = new URL('../../www/', import.meta.url).pathname;
@@ -67,7 +67,7 @@ export async function startBrowser() {
   });
   const profile = mkdtempSync(join(tmpdir(), 'sae-attribution-package-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
+    executablePath: CHROMIUM,
     headless: true,
     args: CHROMIUM_ARGS,
   });

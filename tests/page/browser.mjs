@@ -7,10 +7,15 @@ import { chromium } from 'playwright-core';
 import { PAGE, serve } from '../../scripts/serve.mjs';
 import { SOURCES } from '../../www/app/sources.js';
 import { saesAt } from '../../www/runtime/places.js';
+import { ALL } from '../all.mjs';
+
+/** Chromium without its windows, a quarter less to do; with scripts/test --all, as readers have it. */
+export const CHROMIUM = ALL ? '/usr/bin/chromium' : '/usr/bin/chromium-headless-shell';
 
 /** WebGPU through SwiftShader, and no traffic of Chromium's own. */
 export const CHROMIUM_ARGS = [
   '--no-sandbox',
+  '--disable-features=SpareRendererForSitePerProcess',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
   '--disable-quic',
@@ -22,14 +27,16 @@ export const CHROMIUM_ARGS = [
 
 /**
  * Serves the page and opens a browser; `close` ends both.
- * @param {{args?: string[], mounts?: Map<string, string>, making?: string}} [options]
+ * @param {{args?: string[], mounts?: Map<string, string>, making?: string, runtime?: boolean}} [options] runtime: false
+ *   where nothing is computed: no build is served, and what is tested does not hang on the crate
  */
-export async function start({ args = CHROMIUM_ARGS, mounts = new Map(), making } = {}) {
-  const server = await serve({ mounts: new Map([...PAGE, ...mounts]), making });
+export async function start({ args = CHROMIUM_ARGS, mounts = new Map(), making, runtime = true } = {}) {
+  const noBuilds = runtime ? [] : [/** @type {const} */ (['/runtime/pkg/', '/dev/null'])];
+  const server = await serve({ mounts: new Map([...PAGE, ...mounts, ...noBuilds]), making });
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const profile = mkdtempSync(join(tmpdir(), 'sae-attribution-page-'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: '/usr/bin/chromium',
+    executablePath: CHROMIUM,
     headless: true,
     args,
     viewport: { width: 1440, height: 900 },
@@ -107,7 +114,8 @@ export async function settled(page) {
  */
 export async function run(page, timeout = 120_000) {
   await page.click('#run');
-  await page.waitForSelector('#cancel:disabled', { timeout });
+  // Asked at every frame, where waitForSelector asks twice a second.
+  await page.waitForFunction(() => document.querySelector('#cancel:disabled'), undefined, { timeout });
   return page.textContent('#status');
 }
 

@@ -7,14 +7,14 @@ import { chromium } from 'playwright-core';
 import { cutOff, marks } from '../../www/figure/legend.js';
 import { cssColor } from '../../www/figure/scale.js';
 import { niceRange, ticks } from '../../www/figure/ticks.js';
-import { CHROMIUM_ARGS, LINKS, madeUp, openPage, openResult, settled, start } from './browser.mjs';
+import { CHROMIUM, CHROMIUM_ARGS, LINKS, madeUp, openPage, openResult, settled, start } from './browser.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
   // What is written on a heatmap since it was last wiped.
   await browser.context.addInitScript(() => {
     /** @type {string[]} */
@@ -411,7 +411,7 @@ test('a few rows fill a box that is as high as they need from the start', async 
 
 test('where there is more than is seen, there is a scroll bar to be seen', async () => {
   const seen = await chromium.launch({
-    executablePath: '/usr/bin/chromium',
+    executablePath: CHROMIUM,
     args: CHROMIUM_ARGS,
     ignoreDefaultArgs: ['--hide-scrollbars'],
   });

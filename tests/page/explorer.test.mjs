@@ -8,7 +8,7 @@ import { LINKS, openPage, settled, start } from './browser.mjs';
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

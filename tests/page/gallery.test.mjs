@@ -9,7 +9,7 @@ import { openFolded, settled, start } from './browser.mjs';
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

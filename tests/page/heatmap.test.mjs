@@ -10,7 +10,7 @@ import { LINKS, madeUp, openPage, openResult, settled, start } from './browser.m
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

@@ -12,7 +12,7 @@ const SAVED = JSON.parse(readFileSync(new URL('../../www/results/demo-tennis-log
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

@@ -75,7 +75,7 @@ let browser;
 /** @type {string} */
 let folder;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
   folder = mkdtempSync(join(tmpdir(), 'sae-attribution-own-'));
 });
 after(async () => {

@@ -23,7 +23,7 @@ const text = async (page, selector) => ((await page.textContent(selector)) ?? ''
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

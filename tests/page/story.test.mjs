@@ -12,7 +12,7 @@ import { linkTo, openPage, resid, settled, start } from './browser.mjs';
 /** @type {Awaited<ReturnType<typeof start>>} */
 let browser;
 before(async () => {
-  browser = await start();
+  browser = await start({ runtime: false });
 });
 after(() => browser.close());
 

@@ -25,7 +25,7 @@ let paper;
 let made;
 before(async () => {
   made = mkdtempSync(join(tmpdir(), 'sae-attribution-take-'));
-  browser = await start({ mounts: new Map([['/made/', made]]) });
+  browser = await start({ runtime: false, mounts: new Map([['/made/', made]]) });
   paper = await browser.context.newPage();
 });
 after(async () => {
