@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 
 use super::golden::{Check, Expected, json};
 
-/// As in `golden`, but for the path of `odd`'s `integrated_difference`, whose end is so ill-conditioned that TransformerLens
-/// in float32 is off by 2e-5 at a step of it.
+/// As in `golden`, but for the path of `odd`'s `integrated_difference`, halfway along which the
+/// gradient is so ill-conditioned that TransformerLens in float32 is off by 2e-5.
 pub(crate) const TOLERANCE: f64 = if cfg!(feature = "webgpu") { 5e-5 } else { 1e-5 };
 
 /// Runs every case of a fixture. Returns a line a case with the largest errors seen; panics with all of
-/// them if any exceeds `tolerance`, relative to the largest value of the array.
+/// them if any exceeds [`TOLERANCE`], relative to the largest value of the array.
 pub(crate) async fn check_measured(
     session: &Session,
     source: &dyn Source,
