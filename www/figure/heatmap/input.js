@@ -43,6 +43,8 @@ export function listen(root, brush, acts) {
   /** Space is held: the next drag pans. */
   let isSpaceDown = false;
   root.addEventListener('pointerdown', (event) => {
+    // A click that begins here is not the one that ends a drag, however soon it comes.
+    dragEnded = -Infinity;
     if (event.button > 1 || event.pointerType === 'touch') return;
     const point = pointOf(event);
     // A scroll bar is not a cell.
