@@ -27,7 +27,7 @@ const TYPES = {
 
 const WWW = join(PROJECT, 'www');
 /** Where the page has its builds of the runtime. */
-const BUILDS = '/runtime/pkg/';
+export const BUILDS = '/runtime/pkg/';
 
 /**
  * What www/README.md tells a server to send with the page: workers have no head to carry a policy, and who may

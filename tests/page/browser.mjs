@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { PAGE, serve } from '../../scripts/serve.mjs';
+import { BUILDS, PAGE, serve } from '../../scripts/serve.mjs';
 import { SOURCES } from '../../www/app/sources.js';
 import { saesAt } from '../../www/runtime/places.js';
 import { ALL } from '../all.mjs';
@@ -31,7 +31,7 @@ export const CHROMIUM_ARGS = [
  *   where nothing is computed: no build is served, and what is tested does not hang on the crate
  */
 export async function start({ args = CHROMIUM_ARGS, mounts = new Map(), making, runtime = true } = {}) {
-  const noBuilds = runtime ? [] : [/** @type {const} */ (['/runtime/pkg/', '/dev/null'])];
+  const noBuilds = runtime ? [] : [/** @type {const} */ ([BUILDS, '/dev/null'])];
   const server = await serve({ mounts: new Map([...PAGE, ...mounts, ...noBuilds]), making });
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const profile = mkdtempSync(join(tmpdir(), 'sae-attribution-page-'));

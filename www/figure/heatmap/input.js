@@ -37,14 +37,15 @@ export function listen(root, brush, acts) {
 
   /** @type {{x: number, y: number, scrollLeft: number, scrollTop: number, brushing: boolean, moved: boolean} | undefined} */
   let drag;
-  let dragEnded = -Infinity;
+  /** The last press was a drag: its click, which is still to come, selects nothing. */
+  let endsDrag = false;
   /** Clicks after the last drag, whose own is none. */
   let clicks = 0;
   /** Space is held: the next drag pans. */
   let isSpaceDown = false;
   root.addEventListener('pointerdown', (event) => {
     // A click that begins here is not the one that ends a drag, however soon it comes.
-    dragEnded = -Infinity;
+    endsDrag = false;
     if (event.button > 1 || event.pointerType === 'touch') return;
     const point = pointOf(event);
     // A scroll bar is not a cell.
@@ -79,14 +80,14 @@ export function listen(root, brush, acts) {
     root.classList.remove('dragging');
     if (ended?.moved && ended.brushing && event.type === 'pointerup') acts.zoomTo(ended, pointOf(event));
     if (!ended?.moved) return;
-    dragEnded = event.timeStamp;
+    endsDrag = true;
     clicks = 0;
   };
   root.addEventListener('pointerup', release);
   root.addEventListener('pointercancel', release);
   root.addEventListener('click', (event) => {
     // The click that ends a drag selects nothing.
-    if (event.timeStamp - dragEnded < 50) return;
+    if (endsDrag) return;
     clicks++;
     acts.click(pointOf(event));
   });
